@@ -1,0 +1,130 @@
+"""Commands: everything that may change the ledger, as tagged structs that travel to the Lua library as they are.
+
+Arrays on the wire (``array_like``), integer tags, and no None: "" and 0 mean absent. Text limits and quantity bounds
+are checked where the command is made (``api``, ``ingest``); the law relies on them.
+"""
+
+from msgspec import Struct
+
+
+class Level(Struct, array_like=True, tag=1):
+    """A source says how many units a position has (absolute), as of a version."""
+
+    sku: str
+    location: str
+    source: str
+    quantity: int  # −10⁹…10⁹: systems do report negative stock (R14)
+    version_kind: str  # "sequence" or "time": a source uses one of them (R14)
+    version: tuple[int, int]  # records.split_version
+    stream: str  # stream and shard the event came by, or ""
+    position: int  # its sequence in that stream, or 0; breaks ties of equal versions
+    as_of: int  # ms, the source's own time of the event, or 0
+    measure: str = ""  # "" is whatever the source measures
+    cause: str = ""  # traceparent or event id, kept in the entry
+
+
+class Delta(Struct, array_like=True, tag=2):
+    """A source says that a position's number changed by ``quantity`` units."""
+
+    sku: str
+    location: str
+    source: str
+    quantity: int
+    version_kind: str
+    version: tuple[int, int]
+    stream: str
+    position: int
+    as_of: int
+    event: int  # digest53 of the event's id and line, or of its content when it has no id
+    cause: str = ""
+
+
+class Cursor(Struct, array_like=True, tag=3):
+    """All messages of the stream up to ``position`` are settled: none of them may have an effect again (R15)."""
+
+    stream: str
+    position: int
+
+
+class ReserveLine(Struct, array_like=True):
+    """One line of a reserve request; ``location`` "" lets the law choose by priority (R38)."""
+
+    line_id: str
+    sku: str
+    quantity: int
+    location: str = ""
+
+
+class Reserve(Struct, array_like=True, tag=10):
+    """Hold units of every line, or of none."""
+
+    id: str
+    fingerprint: int
+    client: str
+    channel: str
+    customer: str
+    order_ref: str
+    campaign: str
+    metadata: str
+    ttl_ms: int
+    lines: list[ReserveLine]
+    cause: str = ""
+
+
+class Change(Struct, array_like=True):
+    """Identity of one lifecycle call: digests of (client, key) and of the body (R4)."""
+
+    key: int
+    body: int
+
+
+class Confirm(Struct, array_like=True, tag=11):
+    """Turn held units into committed ones. No lines means all that is held."""
+
+    id: str
+    change: Change
+    order_ref: str
+    lines: list[tuple[str, int]]  # (line_id, quantity)
+    client: str = ""
+    cause: str = ""
+
+
+class Release(Struct, array_like=True, tag=12):
+    """Give units back. ``of``: "held", "committed", "all", or "" for held if any unit is held, else committed."""
+
+    id: str
+    change: Change
+    of: str
+    lines: list[tuple[str, int]]
+    reason: str = ""
+    client: str = ""
+    cause: str = ""
+
+
+class Extend(Struct, array_like=True, tag=13):
+    """Move the deadline to now + ``ttl_ms``; never nearer, and never past the longest hold (R37)."""
+
+    id: str
+    change: Change
+    ttl_ms: int
+    client: str = ""
+    cause: str = ""
+
+
+class PutPolicy(Struct, array_like=True, tag=20):
+    """Replace one policy object. Kinds: location, item, source, client.
+
+    ``if_version`` −1 means whatever is there, 0 that there must be none. ``version`` 0 takes this entry's seq; copies
+    to the other partitions carry the first partition's version (R31).
+    """
+
+    kind: str
+    id: str
+    body: str  # JSON text
+    if_version: int = -1
+    version: int = 0
+    client: str = ""
+    cause: str = ""
+
+
+Command = Level | Delta | Cursor | Reserve | Confirm | Release | Extend | PutPolicy

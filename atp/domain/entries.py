@@ -1,0 +1,139 @@
+"""Entries: what happened, in past tense, one gapless ``seq`` per partition.
+
+An entry holds effects, not commands (R35): the record as it is afterwards and the balances it left, so that a rebuild
+applies it without deciding again and an answer can be explained at any position. The outbox carries the entries of a
+batch together as one msgpack array; the journal stores each as JSON.
+"""
+
+from msgspec import Struct
+
+from atp.domain.records import Balance, Reservation, Version
+
+
+class Entry(Struct, array_like=True):
+    """What every entry has. ``at`` is the ledger's time in ms; ``client`` and ``cause`` say who and by what."""
+
+    seq: int
+    at: int
+    client: str
+    cause: str
+
+
+class LedgerOpened(Entry, array_like=True, tag=1):
+    """The first entry of an epoch."""
+
+    epoch: int
+    partitions: int
+    law: int
+
+
+class LevelSet(Entry, array_like=True, tag=2):
+    """A source's level was taken; ``number`` is the level and the later deltas it does not include."""
+
+    sku: str
+    location: str
+    source: str
+    quantity: int
+    number: int
+    version: Version
+    stream: str
+    position: int
+    as_of: int
+    balances: list[Balance]
+
+
+class DeltaApplied(Entry, array_like=True, tag=3):
+    """A source's delta was applied once."""
+
+    sku: str
+    location: str
+    source: str
+    quantity: int
+    number: int
+    version: Version
+    stream: str
+    position: int
+    as_of: int
+    event: int
+    balances: list[Balance]
+
+
+class AuthorityTaken(Entry, array_like=True, tag=4):
+    """A location without listed sources took the first source that sent a level as its authority (R24)."""
+
+    location: str
+    source: str
+
+
+class SourceSeen(Entry, array_like=True, tag=5):
+    """A source spoke for the first time; from now on it orders its events by ``version_kind``."""
+
+    source: str
+    version_kind: str
+    generation: int
+
+
+class CursorMoved(Entry, array_like=True, tag=6):
+    """Everything up to ``position`` of the stream is settled in this partition."""
+
+    stream: str
+    position: int
+
+
+class ShortageFound(Entry, array_like=True, tag=7):
+    """A source lowered stock below what is held and committed at a position."""
+
+    sku: str
+    location: str
+    short_by: int
+
+
+class Held(Entry, array_like=True, tag=10):
+    """Units were reserved."""
+
+    reservation: Reservation
+    balances: list[Balance]
+
+
+class Committed(Entry, array_like=True, tag=11):
+    """Held units were confirmed to an order."""
+
+    reservation: Reservation
+    balances: list[Balance]
+
+
+class Released(Entry, array_like=True, tag=12):
+    """Units were given back."""
+
+    reservation: Reservation
+    balances: list[Balance]
+    reason: str
+
+
+class Extended(Entry, array_like=True, tag=13):
+    """The deadline moved."""
+
+    reservation: Reservation
+
+
+class Expired(Entry, array_like=True, tag=14):
+    """The deadline passed: what was still held is free again."""
+
+    reservation: Reservation
+    balances: list[Balance]
+
+
+class PolicyPut(Entry, array_like=True, tag=20):
+    """A policy object was replaced; ``balances`` are the positions whose sellable units it changed."""
+
+    kind: str
+    id: str
+    body: str
+    version: int
+    balances: list[Balance]
+
+
+AnyEntry = (
+    LedgerOpened | LevelSet | DeltaApplied | AuthorityTaken | SourceSeen | CursorMoved | ShortageFound
+    | Held | Committed | Released | Extended | Expired | PolicyPut
+)  # fmt: skip

@@ -1,0 +1,58 @@
+"""Identities that several processes must derive alike: buckets, partitions, reservation ids, digests.
+
+A reservation's id is the 15-bit bucket of its first sku, in order of code points, and a digest of client and
+Idempotency-Key (DESIGN §4 "Ids", R39). The repeat of a request therefore finds the record itself, and because the
+bucket rather than the partition is inside, the number of partitions may change at a rebuild.
+"""
+
+from binascii import b2a_base64
+from hashlib import blake2b
+from zlib import crc32
+
+BUCKETS = 1 << 15
+_BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+#: Largest integer that Lua numbers hold exactly; digests on the wire stay below it.
+EXACT = 1 << 53
+
+
+def bucket_of(sku: str) -> int:
+    """The sku's hash bucket, 0…32767: the same in every process and release."""
+    return crc32(sku.encode()) & (BUCKETS - 1)
+
+
+def partition_of(sku: str, partitions: int) -> int:
+    """The partition that holds everything about this sku."""
+    return bucket_of(sku) % partitions
+
+
+def reservation_id(client: str, key: str, first_sku: str) -> str:
+    """19 characters: three for the bucket, sixteen (96 bits) for the digest of client and key."""
+    bucket = bucket_of(first_sku)
+    head = _BASE32[bucket >> 10] + _BASE32[bucket >> 5 & 31] + _BASE32[bucket & 31]
+    digest = blake2b(b"%d:%b%b" % (len(client), client.encode(), key.encode()), digest_size=12).digest()
+    return head + b2a_base64(digest, newline=False).translate(_URL_SAFE).decode()
+
+
+def reservation_partition(reservation: str, partitions: int) -> int | None:
+    """The partition of a reservation id, or None if the text cannot be one (so: not found, nothing to ask)."""
+    if len(reservation) != 19:
+        return None
+    bucket = 0
+    for letter in reservation[:3]:
+        digit = _BASE32.find(letter)
+        if digit < 0:
+            return None
+        bucket = bucket << 5 | digit
+    return bucket % partitions
+
+
+def digest53(*parts: bytes | str) -> int:
+    """A 53-bit digest that crosses the Lua border exactly; parts are length-prefixed, so no two lists collide by joining."""
+    hasher = blake2b(digest_size=8)
+    for part in parts:
+        raw = part.encode() if isinstance(part, str) else part
+        hasher.update(b"%d:" % len(raw))
+        hasher.update(raw)
+    return int.from_bytes(hasher.digest()) >> 11

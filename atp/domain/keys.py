@@ -1,0 +1,52 @@
+"""API keys: how they are made and what is kept of them.
+
+A key is ``atp_<prefix>_<secret>``: the prefix finds the client, the secret has 256 random bits. Only the SHA-256 of
+the whole text is kept, so a slow password hash would add cost and no safety (research/reliability.md §5).
+"""
+
+import re
+import secrets
+from hashlib import sha256
+
+from msgspec import Struct
+
+_PREFIX_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+_KEY = re.compile(r"atp_([a-z0-9]{12})_[A-Za-z0-9_-]{43}")
+
+#: The contract's scopes, in the order people read them.
+SCOPES = ("availability:read", "reservations:write", "reservations:fulfil", "stock:write", "admin")
+
+
+class KeyRecord(Struct):
+    """What the ledger keeps of a key."""
+
+    prefix: str
+    sha256: str
+    created_at: str  # RFC 3339 UTC
+
+
+class Client(Struct):
+    """Body of a ``client`` policy: who may call, and for what."""
+
+    scopes: list[str]
+    channels: list[str] = []  # bound to these; empty sees all (R34)
+    keys: list[KeyRecord] = []  # two live at most, for rotation
+    disabled: bool = False
+
+
+def new_key(created_at: str) -> tuple[str, KeyRecord]:
+    """A new key text, to be shown once, and the record to keep."""
+    prefix = "".join(secrets.choice(_PREFIX_LETTERS) for _ in range(12))
+    text = f"atp_{prefix}_{secrets.token_urlsafe(32)}"
+    return text, KeyRecord(prefix, key_hash(text), created_at)
+
+
+def key_hash(text: str) -> str:
+    """Hex SHA-256 of the whole key text."""
+    return sha256(text.encode()).hexdigest()
+
+
+def key_prefix(text: str) -> str | None:
+    """The prefix of a well-formed key, else None."""
+    match = _KEY.fullmatch(text)
+    return match[1] if match else None

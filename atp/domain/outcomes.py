@@ -1,0 +1,44 @@
+"""Outcome: the closed set of answers the law gives, in order of precedence, with stable numbers.
+
+An expected refusal is a member here and never an exception. Where several refusals hold at once, the one with the
+lowest number is given; retired numbers stay reserved. The Lua library uses the same numbers (``tests/tidy`` compares).
+"""
+
+from enum import IntEnum, unique
+
+
+@unique
+class Outcome(IntEnum):
+    """What became of one command."""
+
+    # Accepted: the state the caller asked for holds.
+    APPLIED = 1
+    REPLAYED = 2  # the same command was applied before; the answer shows the state now
+
+    # Stock events that change nothing, and why.
+    SETTLED = 10  # at or below the stream position already settled
+    STALE = 11  # a level at or below the last level's version
+    INCLUDED = 12  # a delta at or below the level's version: the level already shows it
+    DUPLICATE = 13  # a delta whose id was applied before
+    LATE_DELTA = 14  # a delta older than the memory of recent ones: cannot be told from a repeat, not applied
+
+    # Not decided: the batcher sends the command again, callers never see it.
+    AGAIN = 20
+
+    # Refused.
+    KEY_REUSED = 30  # the id or key was used with another request
+    NOT_FOUND = 31
+    UNKNOWN_LOCATION = 32
+    UNKNOWN_LINE = 33
+    MEASURE_MISMATCH = 34  # a stock event measures something other than its source does
+    VERSION_KIND_MISMATCH = 35  # a source that orders by sequence sent a time, or the other way round
+    VERSION_MISMATCH = 36  # If-Match names another version
+    EXPIRED = 37
+    NOT_ACTIVE = 38
+    LIMIT_EXCEEDED = 39
+    INSUFFICIENT = 40
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the state the caller asked for now holds."""
+        return self <= Outcome.REPLAYED

@@ -1,0 +1,152 @@
+"""Records: what the ledger keeps, as plain structs.
+
+All are ``array_like``: the same arrays are stored in the ledger, sent in replies and kept inside entries, so no layer
+translates them. Fields are only ever appended, and the first slot of a stored record is a format byte (R35).
+No field is None, because a None inside an array does not survive the Lua border (research/spikes.md §4).
+"""
+
+from msgspec import Struct
+
+#: Format of stored records and of entries; a release reads its own and the one before (R35).
+FORMAT = 1
+
+#: A hold counts, and can be confirmed, this long after ``expires_at`` (R17).
+GRACE_MS = 2_000
+
+#: A hold lives at most this long from its first moment, extensions included (R37).
+MAX_HOLD_MS = 14_400_000
+
+#: (generation, high 32 bits, low 32 bits): an unsigned 63-bit version, split because Lua numbers are doubles.
+Version = tuple[int, int, int]
+
+
+def split_version(version: int) -> tuple[int, int]:
+    """A 63-bit sequence or time (µs) as the two 32-bit halves that cross the Lua border exactly."""
+    return version >> 32, version & 0xFFFF_FFFF
+
+
+class Allocation(Struct, array_like=True):
+    """Units of one line at one location; the only place where quantities per state are kept."""
+
+    location: str
+    supply: str  # "" is on_hand, else the day of the incoming supply
+    held: int
+    committed: int
+    acknowledged: int = 0  # part of committed
+    fulfilled: int = 0
+    released: int = 0
+    expired: int = 0
+
+    @property
+    def quantity(self) -> int:
+        """Units granted here, whatever became of them."""
+        return self.held + self.committed + self.fulfilled + self.released + self.expired
+
+
+class Line(Struct, array_like=True):
+    """One line of a reservation."""
+
+    line_id: str
+    sku: str
+    requested: int
+    allocations: list[Allocation]
+
+
+class Reservation(Struct, array_like=True):
+    """One reservation as the ledger keeps it. Times in ms since the epoch."""
+
+    id: str  # stored records carry the format byte here: the id is their key
+    created_at: int
+    expires_at: int
+    seq: int  # last change
+    first_seq: int  # with the id, the journal's key (R18)
+    fingerprint: int  # digest53 of the request, to tell a repeat from a reused key
+    client: str
+    channel: str
+    customer: str
+    order_ref: str
+    campaign: str
+    metadata: str  # JSON text, or ""
+    lines: list[Line]
+    changes: list[
+        tuple[int, int]
+    ]  # (digest of client and key, digest of the body) of the last 32 changes (R4)
+
+    @property
+    def state(self) -> str:
+        """The overall state (R37)."""
+        held = committed = acknowledged = fulfilled = expired = 0
+        for line in self.lines:
+            for a in line.allocations:
+                held += a.held
+                committed += a.committed
+                acknowledged += a.acknowledged
+                fulfilled += a.fulfilled
+                expired += a.expired
+        if held:
+            return "held"
+        if committed:
+            return "committed" if committed > acknowledged else "acknowledged"
+        if fulfilled:
+            return "fulfilled"
+        return "expired" if expired else "released"
+
+
+class Shortfall(Struct, array_like=True):
+    """Why one line was refused: one atomic reading. ``line`` is the index in the request."""
+
+    line: int
+    sku: str
+    requested: int
+    available: int  # most that this line could be granted now, as it was asked
+    held_by_others: int  # units held at the locations the line could draw on
+    other_locations: list[tuple[str, int]]  # (location, free) beyond what the line asked for, best rank first
+
+
+class Balance(Struct, array_like=True):
+    """One position after an entry: enough to follow availability without reading the ledger."""
+
+    sku: str
+    location: str
+    number: int  # as the location's authority reports it, deltas included
+    unsellable: int
+    safety_stock: int
+    held: int
+    committed: int
+
+    @property
+    def free(self) -> int:
+        """Units that may still be promised here; negative in a shortage (DESIGN §4)."""
+        return self.number - self.unsellable - self.safety_stock - self.held - self.committed
+
+
+class LocationStock(Struct, array_like=True):
+    """One position of an availability answer, with the source its number comes from."""
+
+    balance: Balance
+    active: bool
+    source: str  # the authority, or "" while no source has sent a level
+    as_of: int  # ms: when the number was true, by the source's word; 0 if unknown
+    lag_ms: int  # how late the source's last event reached the ledger
+
+
+class SkuStock(Struct, array_like=True):
+    """One sku as one atomic reading."""
+
+    sku: str
+    seq: int  # last change of the sku; with the partition, its position
+    locations: list[LocationStock]
+
+    @property
+    def ats(self) -> int:
+        """Available to sell over the active locations; a shortage at one never hides another's stock."""
+        return sum(max(0, at.balance.free) for at in self.locations if at.active)
+
+
+class Policy(Struct, array_like=True):
+    """A policy object kept by the ledger: ``body`` is JSON text, ``version`` is the seq of its last change."""
+
+    kind: str
+    id: str
+    version: int
+    body: str

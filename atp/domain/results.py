@@ -1,0 +1,16 @@
+"""Result: the law's answer to one command."""
+
+from msgspec import Struct
+
+from atp.domain.outcomes import Outcome
+from atp.domain.records import Reservation, Shortfall
+
+
+class Result(Struct, array_like=True):
+    """Outcome, the partition's seq the answer speaks of, and what belongs to the kind of command."""
+
+    outcome: Outcome
+    seq: int = 0
+    reservation: Reservation | None = None
+    shortfalls: list[Shortfall] = []
+    detail: str = ""  # what the refusal is about: a line's index, a location, a source's measure
