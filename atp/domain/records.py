@@ -68,9 +68,7 @@ class Reservation(Struct, array_like=True):
     campaign: str
     metadata: str  # JSON text, or ""
     lines: list[Line]
-    changes: list[
-        tuple[int, int]
-    ]  # (digest of client and key, digest of the body) of the last 32 changes (R4)
+    changes: list[tuple[int, int]]  # (digest of client and key, digest of the body) of the last 32 changes (R4)
 
     @property
     def state(self) -> str:
