@@ -49,7 +49,7 @@ def reservation_partition(reservation: str, partitions: int) -> int | None:
 
 
 def digest53(*parts: bytes | str) -> int:
-    """A 53-bit digest that crosses the Lua border exactly; parts are length-prefixed, so no two lists collide by joining."""
+    """A 53-bit digest, which crosses the Lua border exactly; parts are length-prefixed, so joining never collides."""
     hasher = blake2b(digest_size=8)
     for part in parts:
         raw = part.encode() if isinstance(part, str) else part

@@ -13,4 +13,5 @@ class Result(Struct, array_like=True):
     seq: int = 0
     reservation: Reservation | None = None
     shortfalls: list[Shortfall] = []
-    detail: str = ""  # what the refusal is about: a line's index, a location, a source's measure
+    detail: str = ""  # what the refusal is about: a line's index or id, a location, a version
+    replayed: bool = False  # the same command was decided before; refusals are remembered too (R18)

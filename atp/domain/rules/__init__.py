@@ -1,0 +1,55 @@
+"""The law, in plain Python: what every command does to the state, and what it answers.
+
+``apply`` is read by people and is the oracle of the tests; the Lua library is what runs. Both pass the same scenario
+tables and the same random workload, batch by batch (DESIGN §3). The order within a batch is part of the law: time
+first, then due holds, then the commands one after the other (R21).
+"""
+
+from collections.abc import Sequence
+
+from atp.domain.commands import Command, Confirm, Cursor, Delta, Extend, Level, PutPolicy, Release, Reserve
+from atp.domain.entries import AnyEntry
+from atp.domain.results import Result
+from atp.domain.rules.batch import Batch
+from atp.domain.rules.lifecycle import confirm, extend, release, settle
+from atp.domain.rules.policy import put_policy
+from atp.domain.rules.reserve import reserve
+from atp.domain.rules.stock import delta, level, move_cursor
+from atp.domain.state import State
+
+#: Due holds that one batch settles at most, so that a batch's time stays bounded (R21).
+SETTLE_MAX = 256
+
+
+def apply(
+    state: State, commands: Sequence[Command], now: int, settle_max: int = SETTLE_MAX
+) -> tuple[list[Result], list[AnyEntry]]:
+    """Apply one batch to ``state`` at ``now`` (ms); the clock never runs backward within a partition (R22).
+
+    Returns a result per command, in order, and the entries of the batch. A result AGAIN was not decided, because a
+    refusal would have stood on holds that are due: the caller sends that command again, first in the next batch.
+    """
+    batch = Batch(state, now)
+    settle(batch, settle_max)
+    return [decide(batch, command) for command in commands], batch.entries
+
+
+def decide(batch: Batch, command: Command) -> Result:
+    """One command against the state as the commands before it left it."""
+    match command:
+        case Reserve():
+            return reserve(batch, command)
+        case Confirm():
+            return confirm(batch, command)
+        case Release():
+            return release(batch, command)
+        case Extend():
+            return extend(batch, command)
+        case Level():
+            return level(batch, command)
+        case Delta():
+            return delta(batch, command)
+        case Cursor():
+            return move_cursor(batch, command)
+        case PutPolicy():
+            return put_policy(batch, command)

@@ -1,0 +1,107 @@
+"""State: everything the law reads and writes, as the reference keeps it in memory.
+
+One State is one partition. ``rules.py`` decides on it; the Lua library keeps the same things in Valkey
+(``ledger/keys.py`` names them), and tests compare the two after every batch.
+"""
+
+from msgspec import Struct, field
+
+from atp.domain.outcomes import Outcome
+from atp.domain.records import Balance, Reservation, Shortfall, Version
+
+#: Most deltas remembered above the last level of a position and source (R8).
+RECENT_MAX = 4_096
+
+#: How many of the oldest are forgotten at once when the memory is full, so that forgetting is rare.
+RECENT_CUT = 256
+
+#: Refusals are remembered for at least this long, or until as many newer ones came (R18).
+REFUSED_MS = 60_000
+REFUSED_MAX = 100_000
+
+
+class SourceNumber(Struct):
+    """What one source says of one position."""
+
+    number: int = 0  # the level and the deltas above it
+    has_level: bool = False
+    version: Version = (0, 0, 0)  # of the last level
+    tie: int = 0  # its stream position: the higher wins between equal versions (R14)
+    floor: Version = (0, 0, 0)  # highest version forgotten from the memory of deltas
+    as_of: int = 0
+    recent: dict[int, tuple[Version, int]] = field(default_factory=dict)  # event digest → version, quantity
+
+
+class Position(Struct):
+    """Units of one sku at one location."""
+
+    held: int = 0
+    committed: int = 0
+    sources: dict[str, SourceNumber] = field(default_factory=dict)
+
+
+class Sku(Struct):
+    """What is kept once per sku: policy, last change, and where it has stock."""
+
+    seq: int = 0
+    policy_version: int = 0
+    policy: str = ""  # JSON text of the item policy
+    safety_stock: int = 0
+    safety_stock_by_location: dict[str, int] = field(default_factory=dict)
+    positions: dict[str, Position] = field(default_factory=dict)
+
+    def safety(self, location: str) -> int:
+        """Units withheld from sale at one location (R38)."""
+        return self.safety_stock_by_location.get(location, self.safety_stock)
+
+
+class Source(Struct):
+    """What is known of a source without any policy: how it orders events, and how late they arrive."""
+
+    version_kind: str
+    generation: int = 1
+    lag_ms: int = 0
+
+
+class Location(Struct):
+    """The part of a location policy that the law reads."""
+
+    priority: int = 0
+    active: bool = True
+    sources: list[tuple[str, str]] = []  # (source, role)
+
+
+class Refusal(Struct):
+    """A remembered refusal: the repeat gets the same answer."""
+
+    fingerprint: int
+    outcome: Outcome
+    shortfalls: list[Shortfall]
+    detail: str
+
+
+class State(Struct):
+    """One partition of the ledger."""
+
+    epoch: int = 1
+    seq: int = 0
+    last_now: int = 0
+    policy_version: int = 0
+    skus: dict[str, Sku] = field(default_factory=dict)
+    reservations: dict[str, Reservation] = field(default_factory=dict)
+    due: dict[str, int] = field(default_factory=dict)  # reservation → deadline with grace, ms
+    sources: dict[str, Source] = field(default_factory=dict)
+    authorities: dict[str, str] = field(default_factory=dict)  # location → source, where none is listed (R24)
+    policies: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)  # (kind, id) → version, body
+    cursors: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, Refusal] = field(default_factory=dict)  # this generation of refusals
+    refused_before: dict[str, Refusal] = field(default_factory=dict)
+    refused_since: int = 0
+
+    def balance(self, sku: str, location: str, authority: str) -> Balance:
+        """The position as answers and entries show it."""
+        item = self.skus.get(sku) or Sku()
+        position = item.positions.get(location) or Position()
+        source = position.sources.get(authority)
+        number = source.number if source else 0
+        return Balance(sku, location, number, 0, item.safety(location), position.held, position.committed)
