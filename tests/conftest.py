@@ -1,0 +1,71 @@
+"""Real servers for the tests: one of each per pytest worker, with state and ports of its own, gone at the end.
+
+Tests share a server and keep apart by ``namespace`` (Valkey keys, NATS subjects) and ``database``. A test that kills
+or stops a server starts its own from ``atp.dev``: ``with Valkey(tmp_path) as server: ...``.
+Async tests are marked ``@pytest.mark.anyio`` and run under uvloop, as the service does.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from atp.dev.nats import Nats
+from atp.dev.postgres import Postgres
+from atp.dev.valkey import Valkey
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The loop of async tests."""
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture(scope="session")
+def servers_dir() -> Iterator[Path]:
+    """State of this worker's servers; removed at the end, since three runs of it would fill a small disk."""
+    with tempfile.TemporaryDirectory(prefix="atp-tests-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def valkey(servers_dir: Path) -> Iterator[str]:
+    """URL of a Valkey with the ledger's settings."""
+    with Valkey(servers_dir) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def nats(servers_dir: Path) -> Iterator[str]:
+    """URL of a NATS server with JetStream; streams are shared, so name them after ``namespace``."""
+    with Nats(servers_dir) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_server(servers_dir: Path) -> Iterator[Postgres]:
+    """The PostgreSQL server of this worker."""
+    with Postgres(servers_dir) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_server: Postgres) -> str:
+    """URL of a PostgreSQL server whose user may create databases."""
+    return postgres_server.url
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A namespace nobody else has."""
+    return f"t{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def database(postgres_server: Postgres, namespace: str) -> Iterator[str]:
+    """URL of an empty database of this test's own."""
+    yield asyncio.run(postgres_server.create_database(namespace))
+    asyncio.run(postgres_server.drop_database(namespace))
