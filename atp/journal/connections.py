@@ -1,0 +1,124 @@
+"""Connections to the journal's database: a small pool with a limit on every wait.
+
+asyncpg waits for ever by default: for a free connection, for an answer, and, when giving a connection back, for a
+cancelled query to end (research/reliability.md §6). Here each wait has a limit, and a connection that broke one is cut
+instead of returned. The server has limits of its own, so that a stopped process cannot keep its locks.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy as Connection
+from msgspec import Struct
+
+from atp.journal.errors import JournalError, JournalUnavailable, JournalUnmigrated
+
+_UNMIGRATED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError)
+
+
+class JournalSettings(Struct, frozen=True):
+    """Where the journal is, and how long anything may take. Seconds."""
+
+    url: str
+    namespace: str = "atp"
+    connections_max: int = 4  # the drainer and publisher of a partition, and a few reads
+    connect_s: float = 2.0
+    acquire_s: float = 2.0
+    query_s: float = 5.0
+    append_s: float = 15.0  # a whole batch; above a checkpoint's worst stall
+    lock_s: float = 10.0  # for a row another process keeps; it keeps none longer than ``idle_transaction_s``
+    idle_transaction_s: float = 5.0  # a stopped drainer loses its transaction, or its successor would wait for ever
+    close_s: float = 5.0
+
+
+class Connections:
+    """The pool. ``prepare`` is run once on every new connection."""
+
+    def __init__(self, settings: JournalSettings, prepare: Callable[[Any], Awaitable[None]]) -> None:
+        self._settings = settings
+        self._prepare = prepare
+        self._pool: asyncpg.Pool | None = None
+
+    async def open(self) -> None:
+        """Make the pool; connections come when they are first needed."""
+        s = self._settings
+        self._pool = await asyncpg.create_pool(
+            s.url,
+            min_size=0,
+            max_size=s.connections_max,
+            timeout=s.connect_s,
+            command_timeout=s.query_s,
+            init=self._prepare,
+            reset=_nothing_to_reset,
+            server_settings={
+                "application_name": f"atp {s.namespace}",
+                "timezone": "UTC",
+                "synchronous_commit": "on",  # a watermark that a power loss takes back would let the ledger forget
+                "jit": "off",
+                "lock_timeout": _milliseconds(s.lock_s),
+                "statement_timeout": _milliseconds(s.append_s),
+                "idle_in_transaction_session_timeout": _milliseconds(s.idle_transaction_s),
+            },
+        )
+
+    async def close(self) -> None:
+        """Give running queries a moment, then cut what is left."""
+        pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        try:
+            await asyncio.wait_for(pool.close(), self._settings.close_s)
+        except TimeoutError:
+            pool.terminate()
+
+    @asynccontextmanager
+    async def take(self) -> AsyncIterator[Connection]:
+        """A connection for one task; what goes wrong with the server comes out as a JournalError."""
+        if self._pool is None:
+            raise JournalUnavailable("the journal is not open")
+        try:
+            connection = await self._pool.acquire(timeout=self._settings.acquire_s)
+        except JournalError:
+            raise
+        except Exception as error:
+            raise _as_journal_error(error) from error
+        try:
+            yield connection
+        except (TimeoutError, asyncio.CancelledError) as error:
+            connection.terminate()  # its query may still be running
+            if isinstance(error, TimeoutError):
+                raise _as_journal_error(error) from error
+            raise
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise _as_journal_error(error) from error
+        finally:
+            await self._give_back(connection)
+
+    async def _give_back(self, connection: Connection) -> None:
+        assert self._pool is not None
+        try:
+            await self._pool.release(connection, timeout=self._settings.query_s)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            connection.terminate()
+
+
+def _as_journal_error(error: Exception) -> Exception:
+    """The room's own error for what asyncpg raised; anything else is a fault of ours and stays itself."""
+    if isinstance(error, _UNMIGRATED):
+        return JournalUnmigrated(f"the schema does not fit this release, run `atp migrate`: {error}")
+    if isinstance(error, TimeoutError):
+        return JournalUnavailable("the database did not answer in time")
+    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
+        return JournalUnavailable(f"{type(error).__name__}: {error}")
+    return error
+
+
+async def _nothing_to_reset(connection: Connection) -> None:
+    """We leave no session state, so the round trip of RESET ALL on every release would buy nothing."""
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(int(seconds * 1000))

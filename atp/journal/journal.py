@@ -1,0 +1,194 @@
+"""Journal: the ledger's entries in PostgreSQL, each exactly once, and the newest state of what they speak of.
+
+Exactly once comes from one row: the watermark moves from the seq before a batch to its last in the same transaction
+that writes the batch, under the fence of whoever claimed the partition last (DESIGN §5, R19). A drainer that died, was
+stopped or lost an answer therefore never writes twice and never leaves a gap: it, or its successor, reads the
+watermark and goes on from there.
+"""
+
+import asyncpg
+from msgspec import Struct, json
+
+from atp.domain.entries import AnyEntry, LedgerOpened
+from atp.domain.records import Reservation
+from atp.journal.connections import Connection, Connections, JournalSettings
+from atp.journal.errors import Fenced, JournalForeign, JournalGap, JournalUnavailable
+from atp.journal.queries import load_queries
+from atp.journal.rows import ENTRY_COLUMNS, Rows, fold
+
+_SQL = load_queries()
+
+_decode_entry = json.Decoder(AnyEntry).decode
+_decode_reservation = json.Decoder(Reservation).decode
+
+#: Partitions of the next days exist before they are needed, also over a long weekend without a drainer.
+DAYS_AHEAD = 8
+
+
+class Claim(Struct, frozen=True):
+    """A partition as its claimer found it. Writes succeed while ``fence`` is the newest."""
+
+    partition: int
+    fence: int
+    epoch: int
+    seq: int  # highest journaled
+    published: int  # highest whose event NATS acknowledged
+    announced: int  # every sku changed up to here has had an availability event since
+
+
+class Journal:
+    """All methods raise JournalUnavailable when PostgreSQL is away or too slow, and can simply be called again."""
+
+    def __init__(self, settings: JournalSettings) -> None:
+        self._settings = settings
+        self._connections = Connections(settings, self._prepare)
+
+    async def open(self) -> None:
+        """Check schema and namespace if the server is there; that it is away is found out, and told, by each call.
+
+        Raises JournalUnmigrated, JournalForeign.
+        """
+        await self._connections.open()
+        try:
+            await self.heads()
+        except JournalUnavailable:
+            pass  # reservations go on without PostgreSQL (DESIGN §5); the check runs on the first connection that comes
+        except Exception:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._connections.close()
+
+    # ---- one writer per partition
+
+    async def claim(self, partition: int, owner: str) -> Claim:
+        """Become the partition's only writer: earlier claims are fenced from now on."""
+        async with self._connections.take() as connection:
+            row = await connection.fetchrow(_SQL["claim"], partition, owner)
+        assert row is not None
+        return Claim(partition, *row)
+
+    async def watermark(self, partition: int) -> Claim | None:
+        """Where the partition stands and who may write to it; None if it was never claimed."""
+        async with self._connections.take() as connection:
+            row = await connection.fetchrow(_SQL["watermark"], partition)
+        return Claim(partition, *row) if row else None
+
+    async def append(self, partition: int, after: int, entries: list[AnyEntry], fence: int) -> None:
+        """Write ``entries``, which follow ``after``, with all they change, in one transaction.
+
+        Raises Fenced and JournalGap, with nothing written. After JournalUnavailable the commit may have happened: the
+        caller asks ``watermark``.
+        """
+        check_gapless(after, entries)
+        rows = fold(partition, entries)
+        timeout = self._settings.append_s
+        async with self._connections.take() as connection, connection.transaction():
+            # The watermark first: its row lock keeps writers apart, and one that is fenced does no work.
+            moved = await connection.fetchval(
+                _SQL["advance"], partition, fence, after, entries[-1].seq, rows.epoch, timeout=timeout
+            )
+            if moved is None:
+                raise Fenced(f"partition {partition} is not at {after} under fence {fence} any more")
+            await connection.copy_records_to_table(
+                "entries", records=rows.entries, columns=ENTRY_COLUMNS, timeout=timeout
+            )
+            await _save(connection, partition, rows, timeout)
+
+    async def move_published(self, claim: Claim, published: int, announced: int) -> None:
+        """Remember how far NATS has acknowledged. Raises Fenced."""
+        async with self._connections.take() as connection:
+            moved = await connection.fetchval(
+                _SQL["move_published"], claim.partition, claim.fence, published, announced
+            )
+        if moved is None:
+            raise Fenced(f"partition {claim.partition} was claimed by another publisher")
+
+    async def ensure_days(self) -> int:
+        """Make the daily partitions of the coming days and return how many were missing."""
+        async with self._connections.take() as connection:
+            return await connection.fetchval(_SQL["ensure_days"], DAYS_AHEAD) or 0
+
+    # ---- reading
+
+    async def heads(self) -> dict[int, int]:
+        """Highest journaled seq by partition; empty for an empty journal. A witness of the ledger's head (R2)."""
+        async with self._connections.take() as connection:
+            return {row["partition"]: row["seq"] for row in await connection.fetch(_SQL["heads"])}
+
+    async def entries_after(self, partition: int, seq: int, limit: int) -> list[AnyEntry]:
+        """The next entries behind ``seq``, in order."""
+        async with self._connections.take() as connection:
+            return [
+                _decode_entry(row["body"])
+                for row in await connection.fetch(_SQL["entries_after"], partition, seq, limit)
+            ]
+
+    async def reservation(self, id: str) -> Reservation | None:
+        """The reservation as it was journaled last; of two under one id the newer (R18)."""
+        async with self._connections.take() as connection:
+            body = await connection.fetchval(_SQL["reservation"], id)
+        return None if body is None else _decode_reservation(body)
+
+    async def history(self, subject: str, limit: int = 1000) -> list[AnyEntry]:
+        """The entries about one reservation id or sku, oldest first."""
+        async with self._connections.take() as connection:
+            return [_decode_entry(row["body"]) for row in await connection.fetch(_SQL["history"], subject, limit)]
+
+    async def stream_positions(self) -> dict[tuple[str, int], int]:
+        """(stream, partition) to the position up to which the journal knows it settled (R15)."""
+        async with self._connections.take() as connection:
+            rows = await connection.fetch(_SQL["stream_positions"])
+        return {(row["stream"], row["partition"]): row["position"] for row in rows}
+
+    async def _prepare(self, connection: asyncpg.Connection) -> None:
+        """Of every new connection: jsonb as the bytes msgspec writes, and the namespace, which must be ours."""
+        await connection.set_type_codec(
+            "jsonb", schema="pg_catalog", encoder=_to_jsonb, decoder=_from_jsonb, format="binary"
+        )
+        namespace = await connection.fetchval(_SQL["namespace"])
+        if namespace is None:
+            await connection.execute(_SQL["claim_namespace"], self._settings.namespace)
+            namespace = await connection.fetchval(_SQL["namespace"])
+        if namespace != self._settings.namespace:
+            raise JournalForeign(
+                f"this database is the journal of namespace {namespace!r}, not of {self._settings.namespace!r}: "
+                "check ATP_DATABASE_URL and ATP_NAMESPACE"
+            )
+
+
+def check_gapless(after: int, entries: list[AnyEntry]) -> None:
+    """Raise JournalGap unless ``entries`` continue ``after`` one by one.
+
+    Only the entry that opens an epoch may stand further on: it says that, and why, the numbers between are not used.
+    """
+    expected = after + 1
+    for entry in entries:
+        if entry.seq != expected and not (isinstance(entry, LedgerOpened) and entry.seq > expected):
+            raise JournalGap(f"expected seq {expected}, the ledger's next entry is {entry.seq}")
+        expected = entry.seq + 1
+
+
+async def _save(connection: Connection, partition: int, rows: Rows, timeout: float) -> None:
+    """The newest states. Tables that the batch does not touch cost no round trip."""
+    if rows.reservations:
+        await connection.execute(_SQL["save_reservations"], partition, *rows.reservation_columns(), timeout=timeout)
+    if rows.begun:
+        ids, first_seqs = zip(*rows.begun, strict=True)
+        await connection.execute(_SQL["note_late_duplicates"], partition, ids, first_seqs, timeout=timeout)
+    if rows.levels:
+        await connection.execute(_SQL["save_levels"], partition, *rows.level_columns(), timeout=timeout)
+    if rows.policies:
+        await connection.execute(_SQL["save_policies"], *rows.policy_columns(), timeout=timeout)
+    if rows.positions:
+        await connection.execute(_SQL["save_stream_positions"], partition, *rows.position_columns(), timeout=timeout)
+
+
+def _to_jsonb(body: bytes) -> bytes:
+    return b"\x01" + body  # jsonb's wire format: a version byte, then the text
+
+
+def _from_jsonb(body: bytes) -> bytes:
+    return bytes(body[1:])

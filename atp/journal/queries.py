@@ -1,0 +1,12 @@
+"""The texts of ``queries.sql`` by name. No SQL stands in Python."""
+
+import re
+from importlib.resources import files
+
+_NAMED = re.compile(r"^-- name: (\w+)\n((?:--.*\n)*)", re.MULTILINE)
+
+
+def load_queries() -> dict[str, str]:
+    """Name to query text, comments stripped."""
+    parts = _NAMED.split(files("atp.journal").joinpath("queries.sql").read_text())
+    return {name: text.strip() for name, text in zip(parts[1::3], parts[3::3], strict=True)}

@@ -1,0 +1,112 @@
+-- Named queries of journal.py. A name and one line of purpose each; $1 is the partition unless said otherwise.
+
+-- name: claim_namespace
+-- First come, first served: an empty database becomes the journal of the namespace $1.
+insert into deployment (namespace) values ($1) on conflict do nothing
+
+-- name: namespace
+-- Whose journal this database is.
+select namespace from deployment
+
+-- name: ensure_days
+-- Make the daily partitions from today on, $1 days.
+select ensure_entry_days((now() at time zone 'UTC')::date, $1)
+
+-- name: claim
+-- Make $2 the only writer of the partition: everybody who claimed it before finds no row from now on.
+insert into watermarks (partition, owner) values ($1, $2)
+on conflict (partition) do update
+    set fence = watermarks.fence + 1, owner = excluded.owner, claimed_at = now()
+returning fence, epoch, seq, published, announced
+
+-- name: watermark
+-- Where the partition stands.
+select fence, epoch, seq, published, announced from watermarks where partition = $1
+
+-- name: heads
+-- Highest journaled seq of every partition.
+select partition, seq from watermarks
+
+-- name: advance
+-- Move the watermark from $3 to $4 under fence $2. No row: fenced, or not where the caller believes.
+update watermarks set seq = $4, epoch = greatest(epoch, $5)
+where partition = $1 and fence = $2 and seq = $3
+returning seq
+
+-- name: move_published
+-- Move the publisher's cursors under fence $2; never back.
+update watermarks set published = greatest(published, $3), announced = greatest(announced, $4)
+where partition = $1 and fence = $2
+returning published
+
+-- name: save_reservations
+-- The newest state of each reservation in the batch.
+insert into reservations (
+    partition, id, first_seq, updated_seq, state, client, channel, customer, order_ref, created_at, expires_at, skus, body
+)
+select $1, b.id, b.first_seq, b.updated_seq, b.state, b.client, b.channel, b.customer, b.order_ref,
+    b.created_at, b.expires_at, string_to_array(b.skus, chr(31)), b.body
+from unnest(
+    $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+    $10::timestamptz[], $11::timestamptz[], $12::text[], $13::jsonb[]
+) as b (id, first_seq, updated_seq, state, client, channel, customer, order_ref, created_at, expires_at, skus, body)
+on conflict (id, first_seq) do update set
+    partition = excluded.partition, updated_seq = excluded.updated_seq, state = excluded.state,
+    order_ref = excluded.order_ref, expires_at = excluded.expires_at, body = excluded.body
+where reservations.updated_seq < excluded.updated_seq
+
+-- name: note_late_duplicates
+-- Of the reservations that began in this batch, those whose id was used before (R18).
+insert into exceptions (kind, partition, detail)
+select 'late-duplicate', $1,
+    jsonb_build_object('reservation', b.id, 'first_seq', b.first_seq, 'earlier', array_agg(r.first_seq order by r.first_seq))
+from unnest($2::text[], $3::bigint[]) as b (id, first_seq)
+join reservations r on r.id = b.id and r.first_seq < b.first_seq
+group by b.id, b.first_seq
+
+-- name: save_levels
+-- What the sources last said. A delta brings no level of its own and leaves the one that is there.
+insert into levels (
+    partition, sku, location, source, seq, quantity, number, generation, version_high, version_low, as_of
+)
+select $1, b.*
+from unnest(
+    $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
+    $8::bigint[], $9::bigint[], $10::bigint[], $11::timestamptz[]
+) as b (sku, location, source, seq, quantity, number, generation, version_high, version_low, as_of)
+on conflict (sku, location, source) do update set
+    partition = excluded.partition, seq = excluded.seq, number = excluded.number,
+    quantity = coalesce(excluded.quantity, levels.quantity),
+    generation = coalesce(excluded.generation, levels.generation),
+    version_high = coalesce(excluded.version_high, levels.version_high),
+    version_low = coalesce(excluded.version_low, levels.version_low),
+    as_of = coalesce(excluded.as_of, levels.as_of)
+
+-- name: save_policies
+-- Policy objects as they are now; the copies of other partitions carry the same version (R31). $1 to $4 are columns.
+insert into policies (kind, id, version, body)
+select b.* from unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) as b
+on conflict (kind, id) do update set version = excluded.version, body = excluded.body
+where policies.version < excluded.version
+
+-- name: save_stream_positions
+-- Positions only grow.
+insert into stream_positions (partition, stream, position)
+select $1, b.* from unnest($2::text[], $3::bigint[]) as b
+on conflict (stream, partition) do update set position = greatest(stream_positions.position, excluded.position)
+
+-- name: stream_positions
+-- All of them.
+select stream, partition, position from stream_positions
+
+-- name: reservation
+-- The newest reservation under the id $1.
+select body from reservations where id = $1 order by first_seq desc limit 1
+
+-- name: history
+-- The entries about the subject $1, oldest first, at most $2.
+select body from entries where subject = $1 order by seq limit $2
+
+-- name: entries_after
+-- Entries after $2 in order, at most $3.
+select body from entries where partition = $1 and seq > $2 order by seq limit $3

@@ -1,0 +1,189 @@
+"""Rows: what a batch of entries writes to which table.
+
+Every table but ``entries`` holds the newest state, so a batch is first folded to the last word on each key; that also
+is what lets one INSERT … ON CONFLICT take a whole batch, for it may touch a row only once.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from msgspec import Struct, field, json
+
+from atp.domain.entries import (
+    AnyEntry,
+    AuthorityTaken,
+    Committed,
+    CursorMoved,
+    DeltaApplied,
+    Expired,
+    Extended,
+    Held,
+    LedgerOpened,
+    LevelSet,
+    PolicyPut,
+    Released,
+    ShortageFound,
+    SourceSeen,
+)
+from atp.domain.records import Reservation
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+#: PostgreSQL keeps no NUL in text or jsonb, and a row it refuses would stop the journal for good. Identifiers cannot
+#: contain one (R39); should one slip through elsewhere, it is stored as the replacement character.
+_ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+
+KINDS: dict[type, str] = {
+    LedgerOpened: "ledger-opened",
+    LevelSet: "level-set",
+    DeltaApplied: "delta-applied",
+    AuthorityTaken: "authority-taken",
+    SourceSeen: "source-seen",
+    CursorMoved: "cursor-moved",
+    ShortageFound: "shortage-found",
+    Held: "held",
+    Committed: "committed",
+    Released: "released",
+    Extended: "extended",
+    Expired: "expired",
+    PolicyPut: "policy-put",
+}
+
+ENTRY_COLUMNS = ("partition", "seq", "at", "kind", "subject", "client", "cause", "body")
+
+
+class LevelRow(Struct):
+    """The last word on one position of one source; None leaves what the table has."""
+
+    seq: int
+    number: int
+    quantity: int | None = None
+    version: tuple[int, int, int] | None = None
+    as_of: int = 0
+
+
+class Rows(Struct):
+    """One batch, table by table."""
+
+    entries: list[tuple[Any, ...]] = []
+    reservations: dict[tuple[str, int], Reservation] = field(default_factory=dict)
+    begun: list[tuple[str, int]] = []  # (id, first seq) of the reservations whose first entry is here
+    levels: dict[tuple[str, str, str], LevelRow] = field(default_factory=dict)
+    policies: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
+    positions: dict[str, int] = field(default_factory=dict)
+    epoch: int = 0
+
+    def reservation_columns(self) -> list[list[Any]]:
+        """Parameters of ``save_reservations`` after the partition."""
+        rows = [
+            (
+                r.id, r.first_seq, r.seq, r.state, r.client, r.channel, r.customer, r.order_ref,
+                instant(r.created_at), instant(r.expires_at), "\x1f".join(dict.fromkeys(line.sku for line in r.lines)),
+                _json(r),
+            )
+            for r in self.reservations.values()
+        ]  # fmt: skip
+        return _columns(map(_without_nul, rows), 12)
+
+    def level_columns(self) -> list[list[Any]]:
+        """Parameters of ``save_levels`` after the partition."""
+        rows = (
+            (
+                *key,
+                row.seq,
+                row.quantity,
+                row.number,
+                *(row.version or (None,) * 3),
+                instant(row.as_of) if row.as_of else None,
+            )
+            for key, row in self.levels.items()
+        )
+        return _columns(map(_without_nul, rows), 10)
+
+    def policy_columns(self) -> list[list[Any]]:
+        """Parameters of ``save_policies``."""
+        return _columns((_without_nul((*key, *row)) for key, row in self.policies.items()), 4)
+
+    def position_columns(self) -> list[list[Any]]:
+        """Parameters of ``save_stream_positions`` after the partition."""
+        return _columns(self.positions.items(), 2)
+
+
+def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
+    """What ``entries``, in order, leave in each table."""
+    rows = Rows()
+    for entry in entries:
+        rows.entries.append(_entry_row(partition, entry))
+        match entry:
+            case Held() | Committed() | Released() | Extended() | Expired():
+                record = entry.reservation
+                rows.reservations[record.id, record.first_seq] = record
+                if record.first_seq == entry.seq:
+                    rows.begun.append((record.id, record.first_seq))
+            case LevelSet():
+                key = (entry.sku, entry.location, entry.source)
+                rows.levels[key] = LevelRow(entry.seq, entry.number, entry.quantity, entry.version, entry.as_of)
+            case DeltaApplied():
+                row = rows.levels.setdefault((entry.sku, entry.location, entry.source), LevelRow(0, 0))
+                row.seq, row.number = entry.seq, entry.number
+                row.as_of = entry.as_of or row.as_of
+            case PolicyPut():
+                rows.policies[entry.kind, entry.id] = (entry.version, entry.body)
+            case CursorMoved():
+                rows.positions[entry.stream] = max(entry.position, rows.positions.get(entry.stream, 0))
+            case LedgerOpened():
+                rows.epoch = entry.epoch
+            case AuthorityTaken() | SourceSeen() | ShortageFound():
+                pass  # their entry is all there is to keep
+    return rows
+
+
+def subject_of(entry: AnyEntry) -> str:
+    """What the entry is about, for its history."""
+    match entry:
+        case Held() | Committed() | Released() | Extended() | Expired():
+            return entry.reservation.id
+        case LevelSet() | DeltaApplied() | ShortageFound():
+            return entry.sku
+        case AuthorityTaken():
+            return entry.location
+        case SourceSeen():
+            return entry.source
+        case CursorMoved():
+            return entry.stream
+        case PolicyPut():
+            return f"{entry.kind}:{entry.id}"
+        case LedgerOpened():
+            return ""
+
+
+def instant(at_ms: int) -> datetime:
+    """Milliseconds since the epoch as what asyncpg takes for timestamptz."""
+    return _EPOCH + timedelta(milliseconds=at_ms)
+
+
+def _entry_row(partition: int, entry: AnyEntry) -> tuple[Any, ...]:
+    return _without_nul(
+        (
+            partition, entry.seq, instant(entry.at), KINDS[type(entry)], subject_of(entry), entry.client, entry.cause,
+            _json(entry),
+        )
+    )  # fmt: skip
+
+
+def _json(value: Struct) -> bytes:
+    body = json.encode(value)
+    return _ESCAPED_NUL.sub(rb"\1\\ufffd", body) if b"\\u0000" in body else body
+
+
+def _without_nul(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    if any(type(value) is str and "\0" in value for value in row):
+        return tuple(value.replace("\0", "\ufffd") if type(value) is str else value for value in row)
+    return row
+
+
+def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    return columns or [[] for _ in range(width)]
