@@ -1,0 +1,28 @@
+"""The only writer of live state: one Lua library, called in batches. ``Ledger`` is its whole public face."""
+
+from atp.ledger.batcher import Limits
+from atp.ledger.errors import (
+    CrossPartition,
+    LedgerBusy,
+    LedgerError,
+    LedgerRecovering,
+    LedgerUnavailable,
+    LedgerUnfit,
+    OutcomeUnknown,
+)
+from atp.ledger.ledger import Ledger, LedgerSettings
+from atp.ledger.wire import Head
+
+__all__ = [
+    "CrossPartition",
+    "Head",
+    "Ledger",
+    "LedgerBusy",
+    "LedgerError",
+    "LedgerRecovering",
+    "LedgerSettings",
+    "LedgerUnavailable",
+    "LedgerUnfit",
+    "Limits",
+    "OutcomeUnknown",
+]

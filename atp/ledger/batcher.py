@@ -1,0 +1,310 @@
+"""Natural batching: whatever arrives while one call is under way forms the next one (DESIGN §3).
+
+One batcher owns one partition's connection and is the only writer on it. Requests never touch the socket: a cancelled
+caller only abandons its future, the call itself runs to its end. When a call's fate is unknown the session is raised
+and the same commands are sent again: the ledger refuses the old batch whole should it still arrive, and answers a
+repeated command from its record, so that nothing is ever applied twice (R5).
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+
+import structlog
+from msgspec import Struct
+
+from atp.domain.commands import Command, Reserve
+from atp.domain.outcomes import Outcome
+from atp.domain.results import Result
+from atp.ledger import keys, library
+from atp.ledger.connection import Connection, ServerRefused, connect
+from atp.ledger.errors import LedgerBusy, LedgerError, LedgerRecovering, LedgerUnavailable, OutcomeUnknown
+from atp.ledger.wire import Header, Reply, WireCorrupt, decode_reply, encode_commands, encode_header
+
+log = structlog.get_logger("atp.ledger")
+
+#: Answers that prove that nothing of the batch ran, and that the same batch may succeed soon.
+_NOT_YET = ("LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN", "CLUSTERDOWN")
+#: Answers that prove that nothing of the batch ran, and that it is not for us to fix.
+_REFUSED = ("OOM", "MISCONF", "READONLY", "NOREPLICAS", "NOAUTH", "NOPERM", "WRONGPASS")
+
+
+class Limits(Struct, frozen=True):
+    """Bounds of one batcher; times in seconds."""
+
+    commands_max: int = 512  # commands in one call
+    lines_max: int = 1_536  # lines in one call: what bounds the script's time
+    queue_max: int = 8_192  # commands waiting; beyond it the caller is told at once
+    batch_timeout_s: float = 0.5  # silence after which a call's fate counts as unknown
+    command_deadline_s: float = 1.0  # how long one command may take in all
+    reconnect_s: float = 0.05  # pause between attempts to reach a server that is away
+    settle_max: int = 256  # due holds settled by one batch (R21)
+    outbox_max: int = 2_000_000  # unjournaled entries at which nothing is accepted (R19)
+
+
+class Pending(Struct):
+    """A command, who waits for it, and until when (monotonic)."""
+
+    command: Command
+    future: asyncio.Future[Result]
+    deadline: float
+
+
+class Batcher:
+    """The queue and the writer of one partition."""
+
+    def __init__(self, url: str, namespace: str, partition: int, process: str, limits: Limits) -> None:
+        self.partition = partition
+        self.limits = limits
+        self.epoch = self.seq = self.policy_version = self.next_due = self.unjournaled = 0
+        self.clock_offset_ms = 0.0
+        self.replied_at = 0.0  # monotonic time of the last reply
+        self.batches = self.commands = 0  # totals, for metrics
+        self._url = url
+        self._meta = keys.meta(namespace, partition)
+        self._process = process
+        self._session = 1
+        self._batch = 0
+        self._queue: deque[Pending] = deque()
+        self._arrived = asyncio.Event()
+        self._tick = False
+        self._closing = False
+        self._away: LedgerError | None = None
+        self._connection: Connection | None = None
+        self._task: asyncio.Task | None = None
+
+    # -- for callers -------------------------------------------------------------------------------------------------
+
+    def start(self, epoch: int, seq: int) -> None:
+        """Begin to serve a partition whose head is known."""
+        self.epoch, self.seq = epoch, seq
+        self._task = asyncio.create_task(self._run(), name=f"batcher-{self.partition}")
+
+    def submit(self, command: Command) -> asyncio.Future[Result]:
+        """Queue one command. Raises LedgerBusy, LedgerUnavailable or LedgerRecovering at once: nothing was sent."""
+        if self._away is not None:
+            raise type(self._away)(str(self._away))
+        if self._closing:
+            raise LedgerUnavailable("this process is stopping")
+        if len(self._queue) >= self.limits.queue_max:
+            raise LedgerBusy(f"{len(self._queue)} commands are waiting")
+        self._shed(command)
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        self._queue.append(Pending(command, future, loop.time() + self.limits.command_deadline_s))
+        self._arrived.set()
+        return future
+
+    def tick(self) -> None:
+        """Send a batch even if it is empty, so that due holds are settled."""
+        self._tick = True
+        self._arrived.set()
+
+    @property
+    def load(self) -> float:
+        """How full the queue is, 0…1."""
+        return len(self._queue) / self.limits.queue_max
+
+    async def close(self) -> None:
+        """Finish what is queued, within its deadlines, then end."""
+        self._closing = True
+        self._arrived.set()
+        if self._task is not None:
+            await self._task
+        if self._connection is not None:
+            self._connection.close()
+
+    def _shed(self, command: Command) -> None:
+        """The outbox is the gauge of a journal that is away: its last fifth is for what ends holds (R19)."""
+        fill = self.unjournaled / self.limits.outbox_max
+        if fill >= 1 or (fill >= 0.8 and isinstance(command, Reserve)):
+            raise LedgerUnavailable(f"{self.unjournaled} entries wait for the journal")
+
+    # -- the loop ----------------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while self._queue or not self._closing:
+            if not self._queue and not self._tick and self._away is None:
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            self._tick = False
+            await self._apply(self._take())
+
+    def _take(self) -> list[Pending]:
+        """The next batch: the oldest commands within the bounds; one whose deadline passed unsent is refused."""
+        now = asyncio.get_running_loop().time()
+        taken: list[Pending] = []
+        lines = 0
+        while self._queue and len(taken) < self.limits.commands_max:
+            command = self._queue[0].command
+            lines += len(command.lines) if isinstance(command, Reserve) else 1
+            if taken and lines > self.limits.lines_max:
+                break
+            pending = self._queue.popleft()
+            if pending.future.done():
+                continue
+            if pending.deadline < now:
+                pending.future.set_exception(LedgerBusy("the command waited too long and was not sent"))
+                continue
+            taken.append(pending)
+        return taken
+
+    async def _apply(self, batch: list[Pending]) -> None:
+        """Send one batch until its fate is known, or its callers' time is up."""
+        sent = False
+        while True:
+            try:
+                reply = await self._call(batch)
+            except _Uncertain as problem:
+                sent = True
+                self._session += 1  # an older batch that still arrives is refused whole
+                self._drop_connection()
+                batch = _expire(batch, OutcomeUnknown(str(problem)))
+                self._go_away(LedgerUnavailable("the ledger does not answer"))
+            except _NotApplied as problem:
+                again = OutcomeUnknown if sent else LedgerUnavailable
+                batch = _expire(batch, again(str(problem)))
+                self._go_away(LedgerUnavailable(str(problem)))
+                await asyncio.sleep(self.limits.reconnect_s)
+            except _Content as problem:
+                await self._halve(batch, problem)
+                return
+            except LedgerError as problem:
+                _fail(batch, problem)
+                self._go_away(problem)
+                self._drop_connection()
+                await asyncio.sleep(self.limits.reconnect_s)
+                return
+            else:
+                self._learn(reply)
+                self._resolve(batch, reply.results)
+                return
+            if self._closing and not batch:
+                return
+
+    async def _call(self, batch: list[Pending]) -> Reply:
+        connection = await self._connected()
+        self._batch += 1
+        header = Header(
+            self._batch, self._process, self._session, self.epoch, self.seq, int(time.time() * 1000),
+            settle_max=self.limits.settle_max,
+        )  # fmt: skip
+        words = (b"FCALL", library.function("apply"), b"1", self._meta, encode_header(header))
+        try:
+            data = await connection.ask(
+                *words, encode_commands([p.command for p in batch]), timeout_s=self.limits.batch_timeout_s
+            )
+            reply = decode_reply(data)
+        except ServerRefused as refused:
+            raise await self._refusal(connection, str(refused)) from refused
+        except (TimeoutError, ConnectionError, WireCorrupt) as problem:
+            raise _Uncertain(f"no answer from the ledger: {type(problem).__name__} {problem}") from problem
+        if reply.batch != self._batch or len(reply.results) != len(batch):
+            log.error("reply belongs to another batch; connection closed", expected=self._batch, got=reply.batch)
+            raise _Uncertain("the ledger's reply belongs to another batch")
+        return reply
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            try:
+                self._connection = await connect(self._url)
+            except LedgerUnavailable as problem:
+                raise _NotApplied(str(problem)) from problem
+        return self._connection
+
+    async def _refusal(self, connection: Connection, message: str) -> Exception:
+        """What an error reply means; every one of these was given before anything ran."""
+        code = message.split(" ", 1)[0]
+        if "Function not found" in message:
+            await load_library(connection)
+            return _NotApplied("the function library was loaded again")
+        if code == "FENCED":
+            self._session = int(message.split()[1]) + 1
+            return _NotApplied("session raised")
+        if code in _NOT_YET:
+            return _NotApplied(message)
+        if code in ("EMPTY", "EPOCH", "BEHIND"):
+            return LedgerRecovering(f"the ledger is not the one this process knows: {message}")
+        if code in _REFUSED:
+            return LedgerUnavailable(f"the ledger refuses writes: {message}")
+        return _Content(message)
+
+    async def _halve(self, batch: list[Pending], problem: "_Content") -> None:
+        """A batch fails by something in it: halve it until the command stands alone (R16)."""
+        if len(batch) <= 1:
+            log.error("the ledger's script failed", error=str(problem), command=repr(batch[0].command) if batch else "")
+            _fail(batch, LedgerError(f"the ledger could not decide this command: {problem}"))
+            return
+        middle = len(batch) // 2
+        await self._apply(batch[:middle])
+        await self._apply(batch[middle:])
+
+    def _learn(self, reply: Reply) -> None:
+        self.batches += 1
+        self.commands += len(reply.results)
+        self.seq = max(self.seq, reply.seq)
+        self.policy_version, self.next_due = reply.policy_version, reply.next_due
+        self.unjournaled = reply.unjournaled
+        self.clock_offset_ms = reply.now - time.time() * 1000
+        self.replied_at = time.monotonic()
+        if reply.due_left:
+            self.tick()
+        if self._away is not None:
+            log.info("the ledger answers again", partition=self.partition)
+            self._away = None
+
+    def _resolve(self, batch: list[Pending], results: Sequence[Result]) -> None:
+        again: list[Pending] = []
+        for pending, result in zip(batch, results, strict=True):
+            if result.outcome is Outcome.AGAIN:
+                again.append(pending)
+            elif not pending.future.done():
+                pending.future.set_result(result)
+        self._queue.extendleft(reversed(again))  # not decided: they go first in the next batch (R21)
+
+    def _go_away(self, why: LedgerError) -> None:
+        """Refuse newcomers at once, and what is queued unsent, until the ledger answers again."""
+        if self._away is None:
+            log.warning("the ledger is away", partition=self.partition, reason=str(why))
+        self._away = why
+        while self._queue:
+            pending = self._queue.popleft()
+            if not pending.future.done():
+                pending.future.set_exception(type(why)(str(why)))
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class _Uncertain(Exception):
+    """The batch was sent and may have been applied."""
+
+
+class _NotApplied(Exception):
+    """Nothing of this sending ran; the same batch may succeed soon."""
+
+
+class _Content(Exception):
+    """The script failed on something inside the batch; nothing of it was written."""
+
+
+def _expire(batch: list[Pending], problem: LedgerError) -> list[Pending]:
+    """Answer those whose time is up, or would be before another attempt ends; the others may go on."""
+    now = asyncio.get_running_loop().time()
+    _fail([p for p in batch if p.deadline <= now], problem)
+    return [p for p in batch if p.deadline > now and not p.future.done()]
+
+
+def _fail(batch: Sequence[Pending], problem: LedgerError) -> None:
+    for pending in batch:
+        if not pending.future.done():
+            pending.future.set_exception(type(problem)(str(problem)))
+
+
+async def load_library(connection: Connection) -> None:
+    """Load this release's functions; harmless if another process does the same."""
+    await connection.ask("FUNCTION", "LOAD", "REPLACE", library.source()[1])

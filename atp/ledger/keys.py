@@ -1,0 +1,44 @@
+"""Every key the ledger owns: pattern, type, meaning, and when it goes away.
+
+All keys of a partition carry its hash tag, so that one call can reach them on a cluster. Text from outside appears
+in fields and values; only ``recent`` has it in the key, after the tag, where braces no longer matter.
+"""
+
+from typing import NamedTuple
+
+
+class Key(NamedTuple):
+    """One key pattern below the partition's prefix."""
+
+    pattern: str
+    type: str
+    meaning: str
+    goes: str
+
+
+TABLE = (
+    Key("meta", "hash", "law, partitions, epoch, seq, clock, versions", "never"),
+    Key("sessions", "hash", "process → session, the fence of R5", "never"),
+    Key("sku", "hash", "sku → its record", "never"),
+    Key("pos", "hash", "sku NUL location → its record", "never"),
+    Key("recent:*", "hash", "deltas above the last level of one position and source", "with the next level"),
+    Key("res", "hash", "reservation id → its record", "with its retention"),
+    Key("due", "zset", "reservation id → deadline", "when nothing is held"),
+    Key("policy", "hash", "kind/id → version and body", "never"),
+    Key("authority", "hash", "location → first source that sent a level", "never"),
+    Key("source", "hash", "source → how it orders events, its lag", "never"),
+    Key("cursor", "hash", "stream → position below which all is settled", "never"),
+    Key("refused:*", "hash", "remembered refusals, two generations", "after one to two minutes"),
+    Key("outbox", "stream", "entries not yet in the journal", "when journaled"),
+    Key("lease:*", "string", "who runs a single-runner loop", "by its TTL"),
+)
+
+
+def prefix(namespace: str, partition: int) -> str:
+    """What every key of the partition starts with; the braces are the cluster's hash tag."""
+    return f"{{{namespace}:{partition}}}:"
+
+
+def meta(namespace: str, partition: int) -> bytes:
+    """The key that every call declares."""
+    return (prefix(namespace, partition) + "meta").encode()

@@ -1,0 +1,280 @@
+"""Ledger: the one door to live state. Callers submit commands and get results; batching stays behind it."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Sequence
+
+from msgspec import Struct, field, structs
+
+from atp.domain.commands import Command, Confirm, Cursor, Delta, Extend, Level, PutPolicy, Release, Reserve
+from atp.domain.entries import AnyEntry
+from atp.domain.ids import partition_of, reservation_partition
+from atp.domain.outcomes import Outcome
+from atp.domain.records import FORMAT, Policy, Reservation, SkuStock
+from atp.domain.results import Result
+from atp.ledger import fitness, wire
+from atp.ledger.batcher import Batcher, Limits, load_library
+from atp.ledger.connection import connect
+from atp.ledger.errors import CrossPartition, LedgerError, LedgerRecovering, LedgerUnfit
+from atp.ledger.reader import Reader
+from atp.ledger.wire import Head
+
+#: The law this release writes; a ledger under another law is refused (R35).
+LAW = FORMAT
+
+#: How long the sweeper lets a due hold wait when nothing else sends batches.
+SWEEP_INTERVAL_S = 0.1
+
+
+class LedgerSettings(Struct, frozen=True):
+    """Where the ledger is and how it is divided. ``process`` names this process to the ledger; "" makes a name."""
+
+    url: str
+    namespace: str = "atp"
+    partitions: int = 1
+    process: str = ""
+    limits: Limits = field(default_factory=Limits)
+
+
+class Ledger:
+    """Live balances and reservations; open it before use, close it to finish what is queued."""
+
+    def __init__(self, settings: LedgerSettings) -> None:
+        self.settings = settings
+        self.partitions = settings.partitions
+        process = settings.process or f"p-{secrets.token_hex(6)}"
+        self._batchers = [
+            Batcher(settings.url, settings.namespace, p, process, settings.limits) for p in range(settings.partitions)
+        ]
+        self._readers = [Reader(settings.url, settings.namespace, p) for p in range(settings.partitions)]
+
+    async def open(self, witness: dict[int, int] | None = None) -> None:
+        """Check the server, load the library, find every partition's head, create an empty ledger.
+
+        ``witness`` is the journal's highest seq per partition, None when the journal cannot be asked. An empty ledger
+        is created only beside an empty journal (R2). Raises LedgerUnavailable, LedgerUnfit, LedgerRecovering.
+        """
+        connection = await connect(self.settings.url)
+        try:
+            await fitness.check(connection)
+            await load_library(connection)
+        finally:
+            connection.close()
+        for partition, batcher in enumerate(self._batchers):
+            head = await self._open_partition(partition, witness)
+            batcher.policy_version = head.policy_version
+            batcher.start(head.epoch, head.seq)
+
+    async def close(self) -> None:
+        """Finish what is queued, then close every connection."""
+        await asyncio.gather(*(batcher.close() for batcher in self._batchers))
+        await asyncio.gather(*(reader.close() for reader in self._readers))
+
+    # -- commands ----------------------------------------------------------------------------------------------------
+
+    def submit(self, command: Command) -> asyncio.Future[Result]:
+        """Queue one command for its partition's next batch.
+
+        Raises LedgerBusy, LedgerUnavailable, LedgerRecovering or CrossPartition at once; the future may raise
+        OutcomeUnknown as well. Cancelling the future abandons the answer, never the command.
+        """
+        partition = self._partition_of(command)
+        if partition is None:
+            future = asyncio.get_running_loop().create_future()
+            future.set_result(Result(Outcome.NOT_FOUND))
+            return future
+        return self._batchers[partition].submit(command)
+
+    async def apply(self, commands: Sequence[Command]) -> list[Result]:
+        """Apply a batch the caller holds, in order, and return a result per command.
+
+        A cursor goes to every partition. An error speaks of the whole call: some commands may have been applied, and
+        repeating the call is safe.
+        """
+        size = self.settings.limits.commands_max
+        results: list[Result] = []
+        for start in range(0, len(commands), size):
+            results += await self._apply_chunk(commands[start : start + size])
+        return results
+
+    async def put_policy(self, command: PutPolicy) -> Result:
+        """Replace a policy object: decided by the first partition, then copied with its version (R31)."""
+        result = await self.submit(command)
+        if result.outcome is Outcome.APPLIED and command.kind != "item":
+            copy = structs.replace(command, if_version=-1, version=result.seq)
+            await _all([batcher.submit(copy) for batcher in self._batchers[1:]])
+        return result
+
+    async def sweep(self) -> None:
+        """Settle due holds while nobody else sends batches; runs until cancelled."""
+        while True:
+            for batcher, reader in zip(self._batchers, self._readers, strict=True):
+                next_due = batcher.next_due
+                if time.monotonic() - batcher.replied_at > SWEEP_INTERVAL_S:
+                    try:
+                        (head,) = await reader.ask(wire.ask_head())
+                    except Exception:  # noqa: S112 - the batcher reports an absent ledger; here there is nothing to settle
+                        continue
+                    next_due = head.next_due
+                if next_due and next_due <= time.time() * 1000 + batcher.clock_offset_ms:
+                    batcher.tick()
+            await asyncio.sleep(SWEEP_INTERVAL_S)
+
+    # -- reads -------------------------------------------------------------------------------------------------------
+
+    async def reservation(self, reservation: str) -> Reservation | None:
+        """The record as it is now, or None if the ledger does not (or no longer) know it."""
+        partition = reservation_partition(reservation, self.partitions)
+        if partition is None:
+            return None
+        return (await self._readers[partition].ask(wire.ask_reservation(reservation)))[0]
+
+    async def availability(self, skus: Sequence[str]) -> list[SkuStock]:
+        """One atomic reading per sku, in the order asked; an unknown sku has no locations."""
+        groups: dict[int, list[int]] = {}
+        for index, sku in enumerate(skus):
+            groups.setdefault(partition_of(sku, self.partitions), []).append(index)
+        found: list[SkuStock] = [SkuStock("", 0, [])] * len(skus)
+        answers = await asyncio.gather(
+            *(self._readers[p].ask(*(wire.ask_sku(skus[i]) for i in indexes)) for p, indexes in groups.items())
+        )
+        for indexes, group in zip(groups.values(), answers, strict=True):
+            for index, answer in zip(indexes, group, strict=True):
+                found[index] = answer
+        return found
+
+    async def policy(self, kind: str, name: str) -> Policy | None:
+        """One policy object; items are asked of their sku's partition."""
+        partition = partition_of(name, self.partitions) if kind == "item" else 0
+        return (await self._readers[partition].ask(wire.ask_policy(kind, name)))[0]
+
+    async def policies(self, kind: str) -> list[Policy]:
+        """All objects of a kind, ordered by id; items have no list here."""
+        found = (await self._readers[0].ask(wire.ask_policies(kind)))[0]
+        return sorted(found, key=lambda policy: policy.id)
+
+    async def cursor(self, stream: str) -> int:
+        """The stream position below which all is settled in every partition; 0 before the first batch."""
+        return min((await asyncio.gather(*(r.ask(wire.ask_cursor(stream)) for r in self._readers))), default=[0])[0]
+
+    async def heads(self) -> list[Head]:
+        """Where every partition stands, by a real call of the library."""
+        return [answers[0] for answers in await asyncio.gather(*(r.ask(wire.ask_head()) for r in self._readers))]
+
+    # -- the outbox and leases ---------------------------------------------------------------------------------------
+
+    async def read_entries(self, partition: int, after: int, limit: int) -> list[AnyEntry]:
+        """Entries with seq > ``after`` in order, whole batches, about ``limit`` of them."""
+        reader = self._readers[partition]
+        items = await reader.command(
+            "XRANGE", reader.key("outbox"), f"({after}-0", "+", "COUNT", max(1, limit // 16), timeout_s=5.0
+        )
+        entries: list[AnyEntry] = []
+        for _, fields in items:
+            entries += [entry for entry in wire.decode_entries(fields) if entry.seq > after]
+            if len(entries) >= limit:
+                break
+        return entries
+
+    async def trim(self, partition: int, through: int) -> None:
+        """Drop entries that the journal has; only ever called after its commit."""
+        await self._readers[partition].call("trim", through)
+
+    async def lease(self, name: str, owner: str, ttl_ms: int) -> bool:
+        """Take or renew a lease; True while ``owner`` holds it. It saves work, it does not protect state."""
+        key = self._readers[0].key("lease:" + name)
+        taken = await self._readers[0].command("SET", key, owner, "NX", "PX", ttl_ms)
+        return bool(taken or await self._readers[0].command("SET", key, owner, "IFEQ", owner, "PX", ttl_ms))
+
+    # -- gauges ------------------------------------------------------------------------------------------------------
+
+    @property
+    def policy_version(self) -> int:
+        """Changes whenever a policy other than an item's does, as of the last reply."""
+        return self._batchers[0].policy_version
+
+    @property
+    def load(self) -> float:
+        """Fill of the fullest queue, 0…1."""
+        return max(batcher.load for batcher in self._batchers)
+
+    @property
+    def unjournaled(self) -> int:
+        """Entries waiting for the journal, as of the last replies."""
+        return sum(batcher.unjournaled for batcher in self._batchers)
+
+    @property
+    def batches(self) -> tuple[int, int]:
+        """(batches, commands) applied by this process so far."""
+        return sum(b.batches for b in self._batchers), sum(b.commands for b in self._batchers)
+
+    def position(self, partition: int) -> int:
+        """The highest seq this process has seen."""
+        return self._batchers[partition].seq
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    async def _open_partition(self, partition: int, witness: dict[int, int] | None) -> Head:
+        reader = self._readers[partition]
+        try:
+            (head,) = await reader.ask(wire.ask_head())
+        except LedgerRecovering:
+            await self._create(partition, witness)
+            (head,) = await reader.ask(wire.ask_head())
+        if head.partitions != self.partitions:
+            raise LedgerUnfit(
+                f"this ledger was created with {head.partitions} partitions, ATP_PARTITIONS says {self.partitions}"
+            )
+        if head.law != LAW:
+            raise LedgerUnfit(f"this ledger is under law {head.law}; this release knows law {LAW}")
+        if witness and witness.get(partition, 0) > head.seq:
+            raise LedgerRecovering(
+                f"the journal knows entry {witness[partition]} of partition {partition}, the ledger ends at {head.seq}"
+            )
+        return head
+
+    async def _create(self, partition: int, witness: dict[int, int] | None) -> None:
+        if witness is None:
+            raise LedgerRecovering("the ledger is empty and the journal cannot be asked whether it always was")
+        if any(witness.values()):
+            raise LedgerRecovering("the ledger is empty but the journal is not: it must be rebuilt first")
+        await self._readers[partition].call("create", partition, self.partitions, LAW, 1, 0)
+
+    def _partition_of(self, command: Command) -> int | None:
+        match command:
+            case Reserve():
+                found = {partition_of(line.sku, self.partitions) for line in command.lines}
+                if len(found) > 1:
+                    raise CrossPartition("the lines of this reservation live in more than one partition")
+                return found.pop()
+            case Confirm() | Release() | Extend():
+                return reservation_partition(command.id, self.partitions)
+            case Level() | Delta():
+                return partition_of(command.sku, self.partitions)
+            case PutPolicy():
+                return partition_of(command.id, self.partitions) if command.kind == "item" else 0
+            case Cursor():
+                return 0
+
+    async def _apply_chunk(self, commands: Sequence[Command]) -> list[Result]:
+        futures: list[asyncio.Future[Result]] = []
+        copies: list[asyncio.Future[Result]] = []  # a cursor's, for the other partitions
+        try:
+            for command in commands:
+                futures.append(self.submit(command))
+                if isinstance(command, Cursor):
+                    copies += [batcher.submit(command) for batcher in self._batchers[1:]]
+        except LedgerError:
+            await asyncio.gather(*futures, *copies, return_exceptions=True)
+            raise
+        return (await _all([*futures, *copies]))[: len(futures)]
+
+
+async def _all(waiting: Sequence[asyncio.Future[Result]]) -> list[Result]:
+    """Wait for all, then raise the first failure: none is left behind unseen."""
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if isinstance(result, Result)]

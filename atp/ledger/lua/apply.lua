@@ -1,0 +1,199 @@
+-- apply: the batch entry point. Header: {batch id, process, session, epoch, seq known, sender's now, now, settle max};
+-- now 0 takes the server's TIME, any other value is the clock of a test or a replay.
+
+local META = { 'law', 'epoch', 'seq', 'last_now', 'policy_version', 'refused_gen', 'refused_since', 'trimmed', 'birth' }
+
+local function read_meta(prefix)
+  local values = call('HMGET', prefix .. 'meta', unpack(META))
+  if not values[1] then return nil end
+  local meta = {}
+  for i, name in ipairs(META) do meta[name] = values[i] end
+  return meta
+end
+
+local function clock()
+  local t = call('TIME')
+  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+end
+
+-- Why the whole batch is refused, or nil. Nothing of a refused batch runs.
+local function refuse_batch(prefix, meta, header)
+  if not meta then return 'EMPTY no ledger here' end
+  if tonumber(meta.epoch) ~= header[4] then return 'EPOCH ' .. meta.epoch end
+  if tonumber(meta.seq) < header[5] then return 'BEHIND ' .. meta.seq end
+  local session = call('HGET', prefix .. 'sessions', header[2])
+  if session and tonumber(session) > header[3] then return 'FENCED ' .. session end
+end
+
+local handlers = {
+  [C_LEVEL] = level, [C_DELTA] = delta, [C_CURSOR] = move_cursor, [C_RESERVE] = reserve,
+  [C_CONFIRM] = confirm, [C_RELEASE] = release, [C_EXTEND] = extend, [C_POLICY] = put_policy,
+}
+
+-- Fetch every record the batch is known to touch with a few bulk reads; what sourcing needs beyond is read in place.
+local function gather(b, commands, due)
+  local wanted = { ids = {}, skus = {}, positions = {}, sources = {}, streams = {}, refused = {} }
+  local known = { ids = {}, skus = {}, positions = {}, sources = {}, streams = {}, refused = {} }
+  local function want(kind, field)
+    if not known[kind][field] then
+      known[kind][field] = true
+      wanted[kind][#wanted[kind] + 1] = field
+    end
+  end
+  for _, id in ipairs(due) do want('ids', id) end
+  for _, c in ipairs(commands) do
+    local tag = c[1]
+    if tag == C_LEVEL or tag == C_DELTA then
+      want('skus', c[2])
+      want('positions', position_key(c[2], c[3]))
+      want('sources', c[4])
+      want('streams', c[8])
+    elseif tag == C_CURSOR then
+      want('streams', c[2])
+    elseif tag == C_RESERVE then
+      want('ids', c[2])
+      want('refused', c[2])
+      for _, line in ipairs(c[11]) do
+        want('skus', line[2])
+        if line[4] ~= '' then want('positions', position_key(line[2], line[4])) end
+      end
+    elseif tag == C_POLICY then
+      if c[2] == 'item' then want('skus', c[3]) end
+    else
+      want('ids', c[2])
+    end
+  end
+  fetch(b.prefix .. 'res', wanted.ids, b.raw)
+  for _, id in ipairs(wanted.ids) do
+    local r = find_reservation(b, id)
+    if r then
+      for _, line in ipairs(r[R_LINES]) do
+        want('skus', line[L_SKU])
+        for _, a in ipairs(line[L_ALLOCATIONS]) do want('positions', position_key(line[L_SKU], a[A_LOCATION])) end
+      end
+    end
+  end
+  fetch(b.prefix .. 'sku', wanted.skus, b.skus, unpack_one)
+  for _, c in ipairs(commands) do
+    if c[1] == C_RESERVE then
+      for _, line in ipairs(c[11]) do
+        if line[4] == '' then
+          local first = ranked(b, line[2])[1]
+          if first then want('positions', position_key(line[2], first)) end
+        end
+      end
+    end
+  end
+  fetch(b.prefix .. 'pos', wanted.positions, b.positions, unpack_one)
+  fetch(b.prefix .. 'source', wanted.sources, b.sources, unpack_one)
+  fetch(b.prefix .. 'cursor', wanted.streams, b.cursors, tonumber)
+  if #wanted.refused > 0 then
+    b.refused_count = call('HLEN', b.prefix .. 'refused:' .. b.refused_gen)
+    for gen = b.refused_gen - 1, b.refused_gen do
+      local values = {}
+      fetch(b.prefix .. 'refused:' .. gen, wanted.refused, values, unpack_one)
+      for id, value in pairs(values) do
+        if value then b.refused[id] = { gen = gen, value = value } end
+      end
+    end
+  end
+end
+
+-- Write a table of field -> value into one hash with few calls.
+local function write_hash(key, fields, encode)
+  local arguments, n = {}, 0
+  for field, value in pairs(fields) do
+    arguments[n + 1], arguments[n + 2] = field, encode and encode(value, field) or value
+    n = n + 2
+    if n >= CHUNK then
+      call('HSET', key, unpack(arguments, 1, n))
+      n = 0
+    end
+  end
+  if n > 0 then call('HSET', key, unpack(arguments, 1, n)) end
+end
+
+local function write_due(b)
+  for id, deadline in pairs(b.due) do
+    if deadline then call('ZADD', b.prefix .. 'due', deadline, id) else call('ZREM', b.prefix .. 'due', id) end
+  end
+end
+
+local function write_recent(b)
+  for key, recent in pairs(b.recent) do
+    local removed = {}
+    for event in pairs(recent.removed) do removed[#removed + 1] = event end
+    for first = 1, #removed, CHUNK do
+      call('HDEL', key, unpack(removed, first, math.min(first + CHUNK - 1, #removed)))
+    end
+    write_hash(key, recent.added)
+  end
+end
+
+local function write_refused(b, gen_before)
+  if b.refused_gen ~= gen_before then
+    for gen = gen_before - 1, b.refused_gen - 2 do call('UNLINK', b.prefix .. 'refused:' .. gen) end
+  end
+  local by_gen = {}
+  for id, refusal in pairs(b.new_refused) do
+    by_gen[refusal[1]] = by_gen[refusal[1]] or {}
+    by_gen[refusal[1]][id] = refusal[2]
+  end
+  for gen, refused in pairs(by_gen) do
+    if gen >= b.refused_gen - 1 then write_hash(b.prefix .. 'refused:' .. gen, refused, pack) end
+  end
+end
+
+local function scatter(b, header, gen_before)
+  if b.entry_count > 0 then
+    call('XADD', b.prefix .. 'outbox', string.format('%.0f-0', b.seq), 'f', FORMAT,
+      'e', array_header(b.entry_count) .. table.concat(b.entries))
+  end
+  call('HSET', b.prefix .. 'meta', 'seq', b.seq, 'last_now', b.now, 'policy_version', b.policy_version,
+    'refused_gen', b.refused_gen, 'refused_since', b.refused_since)
+  call('HSET', b.prefix .. 'sessions', header[2], header[3])
+  write_hash(b.prefix .. 'res', b.dirty_reservations, function(_, id) return b.raw[id] end)
+  write_hash(b.prefix .. 'pos', b.dirty_positions, pack)
+  write_hash(b.prefix .. 'sku', b.dirty_skus, function(_, sku) return pack(b.skus[sku]) end)
+  write_due(b)
+  write_recent(b)
+  write_hash(b.prefix .. 'source', b.dirty_sources, pack)
+  write_hash(b.prefix .. 'cursor', b.dirty_cursors)
+  write_hash(b.prefix .. 'policy', b.dirty_policies)
+  write_hash(b.prefix .. 'authority', b.dirty_authorities)
+  write_refused(b, gen_before)
+end
+
+local PLAIN_RESULT = '\192\144\160\194' -- nil, [], "", false
+
+local function pack_result(outcome, seq, record, shortfalls, detail, replayed)
+  local head = '\150' .. pack(outcome, seq)
+  if not (record or shortfalls or detail or replayed) then return head .. PLAIN_RESULT end
+  return head .. (record or '\192') .. pack(shortfalls or {}, detail or '', replayed or false)
+end
+
+local function apply(keys, args)
+  bind()
+  local prefix = string.sub(keys[1], 1, -5)
+  local header = unpack_one(args[1])
+  local meta = read_meta(prefix)
+  local refusal = refuse_batch(prefix, meta, header)
+  if refusal then return redis.error_reply(refusal) end
+  local commands = unpack_one(args[2])
+  local b = new_batch(prefix, meta, math.max(header[7] > 0 and header[7] or clock(), tonumber(meta.last_now)))
+  local gen_before = b.refused_gen
+  b.policies = load_policies(prefix, meta)
+  local due = call('ZRANGE', prefix .. 'due', '-inf', b.now, 'BYSCORE', 'LIMIT', 0, header[8] + 1)
+  if #due > header[8] then
+    b.due_left = true
+    due[#due] = nil
+  end
+  gather(b, commands, due)
+  settle(b, due)
+  local results = {}
+  for i, c in ipairs(commands) do results[i] = pack_result(handlers[c[1]](b, c)) end
+  scatter(b, header, gen_before)
+  local next_due = call('ZRANGE', prefix .. 'due', 0, 0, 'WITHSCORES')[2]
+  return '\153' .. pack(header[1], header[4], b.seq, b.now, tonumber(next_due or 0), b.policy_version, b.due_left,
+    b.seq - tonumber(meta.trimmed)) .. array_header(#results) .. table.concat(results)
+end

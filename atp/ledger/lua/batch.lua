@@ -1,0 +1,91 @@
+-- The batch: its clock, the records it has read, and what it will write.
+
+local function new_batch(prefix, meta, now)
+  return {
+    prefix = prefix, now = now, seq = tonumber(meta.seq), due_left = false,
+    entries = {}, entry_count = 0,
+    skus = {}, positions = {}, reservations = {}, raw = {}, sources = {}, cursors = {}, refused = {},
+    dirty_skus = {}, dirty_positions = {}, dirty_reservations = {}, dirty_sources = {}, dirty_cursors = {},
+    dirty_policies = {}, dirty_authorities = {}, new_refused = {}, due = {}, recent = {},
+    policy_version = tonumber(meta.policy_version),
+    refused_gen = tonumber(meta.refused_gen), refused_since = tonumber(meta.refused_since), refused_count = nil,
+  }
+end
+
+local function next_seq(b)
+  b.seq = b.seq + 1
+  return b.seq
+end
+
+local function log(b, packed)
+  b.entry_count = b.entry_count + 1
+  b.entries[b.entry_count] = packed
+end
+
+-- Fetch many fields of one hash into `into` with few calls; false marks what is not there.
+local function fetch(key, fields, into, decode)
+  for first = 1, #fields, CHUNK do
+    local last = math.min(first + CHUNK - 1, #fields)
+    local values = call('HMGET', key, unpack(fields, first, last))
+    for i = first, last do
+      local value = values[i - first + 1]
+      into[fields[i]] = value and (decode and decode(value) or value) or false
+    end
+  end
+end
+
+-- One record, read now unless gather already did.
+local function lookup(b, cache, key, field)
+  local known = cache[field]
+  if known == nil then
+    local value = call('HGET', b.prefix .. key, field)
+    known = value and unpack_one(value) or false
+    cache[field] = known
+  end
+  return known
+end
+
+local function find_sku(b, sku) return lookup(b, b.skus, 'sku', sku) end
+
+local function find_position(b, sku, location) return lookup(b, b.positions, 'pos', position_key(sku, location)) end
+
+local function sku_record(b, sku)
+  local s = find_sku(b, sku)
+  if not s then
+    s = { FORMAT, 0, 0, '', 0, {}, {} }
+    b.skus[sku] = s
+  end
+  return s
+end
+
+local function position_record(b, sku, location)
+  local p = find_position(b, sku, location)
+  if not p then
+    p = { FORMAT, 0, 0, 0, {} }
+    b.positions[position_key(sku, location)] = p
+    local s = sku_record(b, sku)
+    s[S_LOCATIONS][#s[S_LOCATIONS] + 1] = location
+    b.dirty_skus[sku] = true
+  end
+  b.dirty_positions[position_key(sku, location)] = p
+  return p
+end
+
+local function touch(b, sku, seq)
+  sku_record(b, sku)[S_SEQ] = seq
+  b.dirty_skus[sku] = true
+end
+
+local function safety_stock(s, location)
+  local at = s[S_SAFETY_AT]
+  for i = 1, #at, 2 do
+    if at[i] == location then return at[i + 1] end
+  end
+  return s[S_SAFETY]
+end
+
+local function find_number(p, source)
+  for _, n in ipairs(p[P_SOURCES]) do
+    if n[N_SOURCE] == source then return n end
+  end
+end

@@ -1,0 +1,90 @@
+-- The ledger: the only writer of live state. One call applies a batch of commands to one partition.
+--
+-- Calls   <library>_apply  KEYS {ns:p}:meta  ARGV header, commands     -> reply (msgpack)
+--         <library>_read   KEYS {ns:p}:meta  ARGV queries              -> answers (msgpack), writes nothing
+--         <library>_create KEYS {ns:p}:meta  ARGV partition, partitions, law, epoch, seq -> 1, or 0 if it exists
+--         <library>_trim   KEYS {ns:p}:meta  ARGV through              -> entries dropped from the outbox
+--
+-- Shape   gather: few bulk reads fetch every record the batch touches; decide: each command in order, in Lua tables;
+--         scatter: few bulk writes that cannot fail. Lua has no rollback, so nothing is written before the last
+--         decision, and XADD, which refuses a repeated id, is the first write (R26).
+--
+-- Keys    all start with the partition's tag {ns:p}: and no key holds text from outside after the tag except `recent`
+--   meta       hash    law, partition, partitions, epoch, seq, last_now, policy_version, refused_gen, refused_since, trimmed
+--   sessions   hash    process -> session: an older session's batch is refused whole (R5)
+--   sku        hash    sku -> [format, seq, policy version, policy, safety stock, [location, n, …], [location, …]]
+--   pos        hash    sku NUL location -> [format, held, committed, unsellable, [source number, …]]
+--   recent:sku NUL location NUL source   hash   event digest -> packed version and quantity (R8, R15)
+--   res        hash    reservation id -> record (domain/records.py, slot 1 holds the format)
+--   due        zset    reservation id -> deadline with grace, ms
+--   policy     hash    kind/id -> [version, JSON body]
+--   authority  hash    location -> source, where none is listed (R24)
+--   source     hash    source -> [format, version kind, generation, lag ms]
+--   cursor     hash    stream -> position below which all is settled (R15)
+--   refused:g  hash    reservation id -> [fingerprint, outcome, shortfalls, detail], two generations (R18)
+--   outbox     stream  <last seq of the batch>-0 -> f format, e msgpack array of entries
+--
+-- Outcomes are the numbers of domain/outcomes.py; the rules, with their reasons, are in domain/rules.
+
+local FORMAT = 1
+local GRACE_MS = 2000
+local MAX_HOLD_MS = 14400000
+local CHANGES_MAX = 32
+local OTHERS_MAX = 10
+local RECENT_MAX = 4096
+local RECENT_CUT = 256
+local REFUSED_MS = 60000
+local REFUSED_MAX = 100000
+local CHUNK = 4000 -- arguments of one bulk call: Lua's unpack fails at 8,000
+
+local APPLIED, REPLAYED = 1, 2
+local SETTLED, STALE, INCLUDED, DUPLICATE, LATE_DELTA = 10, 11, 12, 13, 14
+local AGAIN = 20
+local KEY_REUSED, NOT_FOUND, UNKNOWN_LOCATION, UNKNOWN_LINE = 30, 31, 32, 33
+local MEASURE_MISMATCH, VERSION_KIND_MISMATCH, VERSION_MISMATCH = 34, 35, 36
+local EXPIRED, NOT_ACTIVE, LIMIT_EXCEEDED, INSUFFICIENT = 37, 38, 39, 40
+
+-- Tags of commands and of entries: domain/commands.py, domain/entries.py.
+local C_LEVEL, C_DELTA, C_CURSOR, C_RESERVE, C_CONFIRM, C_RELEASE, C_EXTEND, C_POLICY = 1, 2, 3, 10, 11, 12, 13, 20
+local E_OPENED, E_LEVEL, E_DELTA, E_AUTHORITY, E_SOURCE, E_CURSOR, E_SHORTAGE = 1, 2, 3, 4, 5, 6, 7
+local E_HELD, E_COMMITTED, E_RELEASED, E_EXTENDED, E_EXPIRED, E_POLICY = 10, 11, 12, 13, 14, 20
+
+-- Slots of a position, of a source's number inside it, of a sku, a reservation, a line and an allocation.
+local P_HELD, P_COMMITTED, P_UNSELLABLE, P_SOURCES = 2, 3, 4, 5
+local N_SOURCE, N_NUMBER, N_LEVEL, N_VERSION, N_TIE, N_FLOOR, N_AS_OF = 1, 2, 3, 4, 5, 6, 7
+local S_SEQ, S_VERSION, S_POLICY, S_SAFETY, S_SAFETY_AT, S_LOCATIONS = 2, 3, 4, 5, 6, 7
+local R_CREATED, R_EXPIRES, R_SEQ, R_FINGERPRINT, R_CLIENT, R_ORDER, R_LINES, R_CHANGES = 2, 3, 4, 6, 7, 10, 13, 14
+local L_ID, L_SKU, L_ALLOCATIONS = 1, 2, 4
+local A_LOCATION, A_HELD, A_COMMITTED, A_ACKNOWLEDGED, A_FULFILLED, A_RELEASED, A_EXPIRED = 1, 3, 4, 5, 6, 7, 8
+
+-- The server offers these to a running function only, not while the library is loaded.
+local pack, unpack_one, call
+local function bind()
+  pack, unpack_one, call = cmsgpack.pack, cmsgpack.unpack, redis.call
+end
+
+-- The header of a msgpack array, so that packed parts can be joined without packing them again.
+local function array_header(n)
+  if n < 16 then return string.char(0x90 + n) end
+  if n < 65536 then return struct.pack('>BH', 0xdc, n) end
+  return struct.pack('>BI4', 0xdd, n)
+end
+
+-- Order of bytes, which is the order of code points. Lua's own < follows the server's locale.
+local function bytes_less(a, b)
+  local n = math.min(#a, #b)
+  for i = 1, n do
+    local x, y = string.byte(a, i), string.byte(b, i)
+    if x ~= y then return x < y end
+  end
+  return #a < #b
+end
+
+-- Versions are {generation, high, low}; compared slot by slot because 63 bits do not fit a double.
+local function version_less(a, b)
+  if a[1] ~= b[1] then return a[1] < b[1] end
+  if a[2] ~= b[2] then return a[2] < b[2] end
+  return a[3] < b[3]
+end
+
+local function position_key(sku, location) return sku .. '\0' .. location end

@@ -1,0 +1,161 @@
+-- Confirm, release, extend and the deadline: domain/rules/lifecycle.py gives the reasons.
+
+local function settle(b, due)
+  for _, id in ipairs(due) do
+    local r = find_reservation(b, id)
+    if r then
+      for _, line in ipairs(r[R_LINES]) do
+        for _, a in ipairs(line[L_ALLOCATIONS]) do
+          if a[A_HELD] > 0 then
+            move_position(b, line[L_SKU], a[A_LOCATION], -a[A_HELD], 0)
+            a[A_EXPIRED] = a[A_EXPIRED] + a[A_HELD]
+            a[A_HELD] = 0
+          end
+        end
+      end
+      local seq = next_seq(b)
+      local record, balances = keep(b, id, r, seq, 0)
+      log_reservation(b, E_EXPIRED, seq, r[R_CLIENT], '', record, balances)
+    else
+      b.due[id] = false
+    end
+  end
+end
+
+-- The record to change, or an outcome: unknown, repeated, reused key, or due and not yet settled.
+local function find_to_change(b, id, change)
+  local r = find_reservation(b, id)
+  if not r then return nil, NOT_FOUND end
+  for _, known in ipairs(r[R_CHANGES]) do
+    if known[1] == change[1] then return r, known[2] == change[2] and REPLAYED or KEY_REUSED end
+  end
+  -- Settled holds have no held units: what is still held and due was beyond this batch's bound.
+  if b.due_left and units_of(r).held > 0 and r[R_EXPIRES] + GRACE_MS <= b.now then return r, AGAIN end
+  return r
+end
+
+local function answer_found(b, id, r, outcome)
+  if outcome == REPLAYED then return REPLAYED, r[R_SEQ], packed(b, id), nil, nil, true end
+  return outcome, b.seq
+end
+
+-- Nothing left to act on, and why.
+local function ended(b, id, r, t, detail)
+  local live = t.held + t.committed + t.fulfilled
+  local outcome = live == 0 and t.expired > 0 and EXPIRED or NOT_ACTIVE
+  return outcome, r[R_SEQ], packed(b, id), nil, detail
+end
+
+local function units_in(t, of)
+  if of == 'all' then return t.held + t.committed end
+  return t[of]
+end
+
+-- {line, quantity} pairs to act on, everything when no lines are named; or an outcome and the line it is about.
+local function wanted_lines(r, lines, of)
+  local pairs_ = {}
+  if #lines == 0 then
+    for i, line in ipairs(r[R_LINES]) do pairs_[i] = { line, units_in(add_units(line, no_units()), of) } end
+    return pairs_
+  end
+  local by_id, order, quantities = {}, {}, {}
+  for _, line in ipairs(r[R_LINES]) do by_id[line[L_ID]] = line end
+  for _, named in ipairs(lines) do
+    if not by_id[named[1]] then return nil, UNKNOWN_LINE, named[1] end
+    if not quantities[named[1]] then order[#order + 1] = named[1] end
+    quantities[named[1]] = (quantities[named[1]] or 0) + named[2]
+  end
+  for i, line_id in ipairs(order) do
+    local t = add_units(by_id[line_id], no_units())
+    if units_in(t, of) < quantities[line_id] then
+      return nil, t.expired > 0 and EXPIRED or NOT_ACTIVE, line_id
+    end
+    pairs_[i] = { by_id[line_id], quantities[line_id] }
+  end
+  return pairs_
+end
+
+local function remember_change(r, change)
+  local changes = r[R_CHANGES]
+  changes[#changes + 1] = change
+  if #changes > CHANGES_MAX then table.remove(changes, 1) end
+end
+
+local function confirm(b, c)
+  local r, outcome = find_to_change(b, c[2], c[3])
+  if outcome then return answer_found(b, c[2], r, outcome) end
+  local t = units_of(r)
+  if #c[5] == 0 and t.held == 0 then
+    if t.committed + t.fulfilled > 0 then return answer_found(b, c[2], r, REPLAYED) end
+    return ended(b, c[2], r, t)
+  end
+  local wanted, refusal, line_id = wanted_lines(r, c[5], 'held')
+  if refusal then return refusal, r[R_SEQ], packed(b, c[2]), nil, line_id end
+  local held = t.held
+  for _, want in ipairs(wanted) do
+    local line, quantity = want[1], want[2]
+    for _, a in ipairs(line[L_ALLOCATIONS]) do
+      local units = math.min(quantity, a[A_HELD])
+      if units > 0 then
+        quantity, held = quantity - units, held - units
+        a[A_HELD], a[A_COMMITTED] = a[A_HELD] - units, a[A_COMMITTED] + units
+        move_position(b, line[L_SKU], a[A_LOCATION], -units, units)
+      end
+    end
+  end
+  if c[4] ~= '' then r[R_ORDER] = c[4] end
+  remember_change(r, c[3])
+  local seq = next_seq(b)
+  local record, balances = keep(b, c[2], r, seq, held)
+  log_reservation(b, E_COMMITTED, seq, c[6], c[7], record, balances)
+  return APPLIED, seq, record
+end
+
+local function release(b, c)
+  local r, outcome = find_to_change(b, c[2], c[3])
+  if outcome then return answer_found(b, c[2], r, outcome) end
+  local t = units_of(r)
+  local of = c[4]
+  if of == '' then of = t.held > 0 and 'held' or 'committed' end
+  if #c[5] == 0 and units_in(t, of) == 0 then
+    if t.held + t.committed + t.fulfilled + t.expired == 0 then return answer_found(b, c[2], r, REPLAYED) end
+    return ended(b, c[2], r, t)
+  end
+  local wanted, refusal, line_id = wanted_lines(r, c[5], of)
+  if refusal then return refusal, r[R_SEQ], packed(b, c[2]), nil, line_id end
+  local left = t.held
+  for _, want in ipairs(wanted) do
+    local line, quantity = want[1], want[2]
+    for _, a in ipairs(line[L_ALLOCATIONS]) do
+      local held = of ~= 'committed' and math.min(quantity, a[A_HELD]) or 0
+      local committed = of ~= 'held' and math.min(quantity - held, a[A_COMMITTED]) or 0
+      if held + committed > 0 then
+        quantity, left = quantity - held - committed, left - held
+        a[A_HELD], a[A_COMMITTED] = a[A_HELD] - held, a[A_COMMITTED] - committed
+        a[A_ACKNOWLEDGED] = math.min(a[A_ACKNOWLEDGED], a[A_COMMITTED])
+        a[A_RELEASED] = a[A_RELEASED] + held + committed
+        move_position(b, line[L_SKU], a[A_LOCATION], -held, -committed)
+      end
+    end
+  end
+  remember_change(r, c[3])
+  local seq = next_seq(b)
+  local record, balances = keep(b, c[2], r, seq, left)
+  log_reservation(b, E_RELEASED, seq, c[7], c[8], record, balances, c[6])
+  return APPLIED, seq, record
+end
+
+local function extend(b, c)
+  local r, outcome = find_to_change(b, c[2], c[3])
+  if outcome then return answer_found(b, c[2], r, outcome) end
+  local t = units_of(r)
+  if t.held == 0 then return ended(b, c[2], r, t) end
+  local expires = math.max(r[R_EXPIRES], b.now + c[4])
+  if expires > r[R_CREATED] + MAX_HOLD_MS then return LIMIT_EXCEEDED, r[R_SEQ], packed(b, c[2]) end
+  r[R_EXPIRES] = expires
+  remember_change(r, c[3])
+  local seq = next_seq(b)
+  local record = keep(b, c[2], r, seq, t.held)
+  log_reservation(b, E_EXTENDED, seq, c[5], c[6], record)
+  return APPLIED, seq, record
+end

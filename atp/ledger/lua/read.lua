@@ -1,0 +1,118 @@
+-- read: questions that write nothing, answered as one atomic reading. Queries are {kind, argument}; kinds: 1 one
+-- reservation, 2 one sku, 3 all policies of a kind, 4 one policy, 5 a stream's cursor, 6 the head.
+
+local function read_sku(b, sku)
+  local s = find_sku(b, sku)
+  if not s then return { sku, 0, {} } end
+  local names, wanted = {}, {}
+  for i, location in ipairs(s[S_LOCATIONS]) do
+    names[i] = location
+    wanted[i] = position_key(sku, location)
+  end
+  fetch(b.prefix .. 'pos', wanted, b.positions, unpack_one)
+  table.sort(names, function(x, y)
+    local a, c = b.policies.locations[x], b.policies.locations[y]
+    if a and c then return a.rank < c.rank end
+    if a or c then return a ~= nil end
+    return bytes_less(x, y)
+  end)
+  local locations = {}
+  for i, location in ipairs(names) do
+    local policy, source = b.policies.locations[location], authority_of(b, location)
+    local n = find_number(find_position(b, sku, location), source)
+    local about = source ~= '' and lookup(b, b.sources, 'source', source)
+    locations[i] = { balance(b, sku, location), policy ~= nil and policy.active, n and source or '',
+      n and n[N_AS_OF] or 0, about and about[4] or 0 }
+  end
+  return { sku, s[S_SEQ], locations }
+end
+
+local function read_policies(b, kind)
+  local found, stored = {}, call('HGETALL', b.prefix .. 'policy')
+  for i = 1, #stored, 2 do
+    local k, id = string.match(stored[i], '^(%l+)/(.*)$')
+    if k == kind then
+      local value = unpack_one(stored[i + 1])
+      found[#found + 1] = { kind, id, value[1], value[2] }
+    end
+  end
+  return found
+end
+
+local function read_policy(b, kind, id)
+  if kind == 'item' then
+    local s = find_sku(b, id)
+    return s and s[S_VERSION] > 0 and { kind, id, s[S_VERSION], s[S_POLICY] }
+  end
+  local stored = call('HGET', b.prefix .. 'policy', kind .. '/' .. id)
+  if not stored then return false end
+  local value = unpack_one(stored)
+  return { kind, id, value[1], value[2] }
+end
+
+local function read_head(b, meta)
+  return { tonumber(meta.epoch), b.seq, b.seq - tonumber(meta.trimmed), b.now, tonumber(meta.law),
+    tonumber(call('HGET', b.prefix .. 'meta', 'partitions')), b.policy_version,
+    tonumber(call('ZRANGE', b.prefix .. 'due', 0, 0, 'WITHSCORES')[2] or 0) }
+end
+
+local function read(keys, args)
+  bind()
+  local prefix = string.sub(keys[1], 1, -5)
+  local meta = read_meta(prefix)
+  if not meta then return redis.error_reply('EMPTY no ledger here') end
+  local b = new_batch(prefix, meta, clock())
+  b.policies = load_policies(prefix, meta)
+  local answers = {}
+  for i, query in ipairs(unpack_one(args[1])) do
+    local kind, answer = query[1], nil
+    if kind == 1 then
+      answer = find_reservation(b, query[2]) and packed(b, query[2]) or '\192'
+    elseif kind == 2 then
+      answer = pack(read_sku(b, query[2]))
+    elseif kind == 3 then
+      answer = pack(read_policies(b, query[2]))
+    elseif kind == 4 then
+      local policy = read_policy(b, query[2], query[3])
+      answer = policy and pack(policy) or '\192'
+    elseif kind == 5 then
+      answer = pack(tonumber(call('HGET', prefix .. 'cursor', query[2]) or 0))
+    else
+      answer = pack(read_head(b, meta))
+    end
+    answers[i] = answer
+  end
+  return array_header(#answers) .. table.concat(answers)
+end
+
+local function create(keys, args)
+  bind()
+  local prefix = string.sub(keys[1], 1, -5)
+  if call('EXISTS', keys[1]) == 1 then return 0 end
+  local partition, partitions, law, epoch, seq = unpack(args)
+  local now, t = clock(), call('TIME')
+  seq = tonumber(seq) + 1
+  local entry = pack({ E_OPENED, seq, now, '', '', tonumber(epoch), tonumber(partitions), tonumber(law) })
+  call('XADD', prefix .. 'outbox', string.format('%.0f-0', seq), 'f', FORMAT, 'e', array_header(1) .. entry)
+  call('HSET', keys[1], 'law', law, 'partition', partition, 'partitions', partitions, 'epoch', epoch, 'seq', seq,
+    'last_now', now, 'policy_version', 0, 'refused_gen', 1, 'refused_since', now, 'trimmed', seq - 1,
+    'birth', t[1] .. '.' .. t[2])
+  return 1
+end
+
+local function trim(keys, args)
+  bind()
+  local prefix = string.sub(keys[1], 1, -5)
+  local through = tonumber(args[1])
+  local meta = read_meta(prefix)
+  if not meta then return redis.error_reply('EMPTY no ledger here') end
+  if through <= tonumber(meta.trimmed) then return 0 end
+  local gone = call('XTRIM', prefix .. 'outbox', 'MINID', string.format('%.0f-0', through + 1))
+  call('HSET', keys[1], 'trimmed', math.min(through, tonumber(meta.seq)))
+  return gone
+end
+
+redis.register_function({ function_name = '@LIBRARY@_apply', callback = apply })
+redis.register_function({ function_name = '@LIBRARY@_read', callback = read, flags = { 'no-writes' } })
+redis.register_function({ function_name = '@LIBRARY@_create', callback = create })
+redis.register_function({ function_name = '@LIBRARY@_trim', callback = trim, flags = { 'allow-oom' } })

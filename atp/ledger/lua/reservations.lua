@@ -1,0 +1,72 @@
+-- Reservation records: reading, packing, and what every change to one has in common.
+
+local function find_reservation(b, id)
+  local known = b.reservations[id]
+  if known == nil then
+    local stored = b.raw[id]
+    if stored == nil then
+      stored = call('HGET', b.prefix .. 'res', id)
+      b.raw[id] = stored
+    end
+    known = stored and unpack_one(stored) or false
+    b.reservations[id] = known
+  end
+  return known
+end
+
+-- A record as answers and entries show it: its id in slot 1, where the stored one has the format.
+local function packed(b, id) return '\158' .. pack(id) .. string.sub(b.raw[id], 3) end
+
+-- Units of a reservation or a line by state: held, committed, fulfilled, released, expired, acknowledged.
+local function add_units(line, t)
+  for _, a in ipairs(line[L_ALLOCATIONS]) do
+    t.held = t.held + a[A_HELD]
+    t.committed = t.committed + a[A_COMMITTED]
+    t.fulfilled = t.fulfilled + a[A_FULFILLED]
+    t.released = t.released + a[A_RELEASED]
+    t.expired = t.expired + a[A_EXPIRED]
+  end
+  return t
+end
+
+local function no_units() return { held = 0, committed = 0, fulfilled = 0, released = 0, expired = 0 } end
+
+local function units_of(r)
+  local t = no_units()
+  for _, line in ipairs(r[R_LINES]) do add_units(line, t) end
+  return t
+end
+
+local function move_position(b, sku, location, held, committed)
+  local p = position_record(b, sku, location)
+  p[P_HELD] = p[P_HELD] + held
+  p[P_COMMITTED] = p[P_COMMITTED] + committed
+end
+
+-- Give a changed reservation its seq, keep it and its deadline, and return the packed record and its balances.
+local function keep(b, id, r, seq, held)
+  r[R_SEQ] = seq
+  local rest = pack(unpack(r, 2, 14))
+  b.raw[id] = '\158' .. pack(FORMAT) .. rest
+  b.reservations[id] = r
+  b.dirty_reservations[id] = true
+  b.due[id] = held > 0 and r[R_EXPIRES] + GRACE_MS or false
+  local balances, done = {}, {}
+  for _, line in ipairs(r[R_LINES]) do
+    touch(b, line[L_SKU], seq)
+    for _, a in ipairs(line[L_ALLOCATIONS]) do
+      local place = position_key(line[L_SKU], a[A_LOCATION])
+      if not done[place] then
+        done[place] = true
+        balances[#balances + 1] = balance(b, line[L_SKU], a[A_LOCATION])
+      end
+    end
+  end
+  return '\158' .. pack(id) .. rest, balances
+end
+
+-- Log the entry of a changed reservation: common fields, the record, then what the kind adds.
+local function log_reservation(b, tag, seq, client, cause, record, ...)
+  log(b, array_header(6 + select('#', ...)) .. pack(tag, seq, b.now, client, cause) .. record
+    .. (select('#', ...) > 0 and pack(...) or ''))
+end

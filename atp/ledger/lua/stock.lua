@@ -1,0 +1,166 @@
+-- Stock events: domain/rules/stock.py gives the reasons. Level and delta share the slots up to as_of.
+
+local function refuse_stock(b, c, measure)
+  if c[9] > 0 and c[9] <= (b.cursors[c[8]] or 0) then return SETTLED end
+  if not b.policies.locations[c[3]] then return UNKNOWN_LOCATION, c[3] end
+  local policy = b.policies.sources[c[4]] or { measure = 'on_hand', version = '' }
+  if measure ~= '' and measure ~= policy.measure then return MEASURE_MISMATCH, policy.measure end
+  local seen = b.sources[c[4]]
+  local expected = policy.version
+  if expected == '' then expected = seen and seen[2] or c[6] end
+  if c[6] ~= expected then return VERSION_KIND_MISMATCH, expected end
+end
+
+local function source_record(b, c)
+  local source = b.sources[c[4]]
+  if not source then
+    source = { FORMAT, c[6], 1, 0 }
+    b.sources[c[4]] = source
+    b.dirty_sources[c[4]] = source
+    log(b, pack({ E_SOURCE, next_seq(b), b.now, '', c[12], c[4], c[6], 1 }))
+  end
+  return source
+end
+
+local function number_record(p, source)
+  local n = find_number(p, source)
+  if not n then
+    n = { source, 0, false, { 0, 0, 0 }, 0, { 0, 0, 0 }, 0 }
+    p[P_SOURCES][#p[P_SOURCES] + 1] = n
+  end
+  return n
+end
+
+local function seen(b, c, n, source)
+  if c[10] > 0 then
+    n[N_AS_OF] = math.max(n[N_AS_OF], c[10])
+    source[4] = math.max(0, b.now - c[10])
+    b.dirty_sources[c[4]] = source
+  end
+end
+
+-- The remembered deltas of a position and source, read once a batch: digest -> {version, quantity}.
+local function recent_of(b, c)
+  local key = b.prefix .. 'recent:' .. c[2] .. '\0' .. c[3] .. '\0' .. c[4]
+  local recent = b.recent[key]
+  if not recent then
+    recent = { items = {}, count = 0, added = {}, removed = {} }
+    local stored = call('HGETALL', key)
+    for i = 1, #stored, 2 do
+      local generation, high, low, quantity = struct.unpack('>HI4I4i4', stored[i + 1])
+      recent.items[stored[i]] = { { generation, high, low }, quantity }
+      recent.count = recent.count + 1
+    end
+    b.recent[key] = recent
+  end
+  return recent
+end
+
+local function remember(recent, event, version, quantity)
+  recent.items[event] = { version, quantity }
+  recent.added[event] = struct.pack('>HI4I4i4', version[1], version[2], version[3], quantity)
+  recent.removed[event] = nil
+  recent.count = recent.count + 1
+end
+
+local function forget(recent, event)
+  recent.items[event] = nil
+  recent.added[event] = nil
+  recent.removed[event] = true
+  recent.count = recent.count - 1
+end
+
+-- The memory is full: the oldest by version go, and their highest version becomes the floor.
+local function forget_oldest(recent, n)
+  local events = {}
+  for event, item in pairs(recent.items) do events[#events + 1] = { item[1], tonumber(event), event } end
+  table.sort(events, function(x, y)
+    if version_less(x[1], y[1]) then return true end
+    if version_less(y[1], x[1]) then return false end
+    return x[2] < y[2]
+  end)
+  for i = 1, RECENT_CUT do forget(recent, events[i][3]) end
+  local highest = events[RECENT_CUT][1]
+  if version_less(n[N_FLOOR], highest) then n[N_FLOOR] = highest end
+end
+
+-- Supply that is not promised; safety stock limits sales and never makes a shortage.
+local function unpromised(b, c)
+  local t = balance(b, c[2], c[3])
+  return free_of(t) + t[5]
+end
+
+local function report_shortage(b, c, before)
+  local after = unpromised(b, c)
+  if after < 0 and after < before then
+    log(b, pack({ E_SHORTAGE, next_seq(b), b.now, '', c[12], c[2], c[3], -after }))
+  end
+end
+
+local function level(b, c)
+  local refusal, detail = refuse_stock(b, c, c[11])
+  if refusal then return refusal, b.seq, nil, nil, detail end
+  local source = source_record(b, c)
+  local version = { source[3], c[7][1], c[7][2] }
+  local p = find_position(b, c[2], c[3])
+  local n = p and find_number(p, c[4])
+  if n and n[N_LEVEL] and (version_less(version, n[N_VERSION])
+      or (not version_less(n[N_VERSION], version) and c[9] <= n[N_TIE])) then
+    return STALE, b.seq
+  end
+  p = position_record(b, c[2], c[3])
+  n = number_record(p, c[4])
+  local before = unpromised(b, c)
+  local policy = b.policies.locations[c[3]]
+  if not policy.listed and not b.policies.authorities[c[3]] then take_authority(b, c[3], c[4], c[12]) end
+  local recent = recent_of(b, c)
+  local number = c[5]
+  for event, item in pairs(recent.items) do
+    if version_less(version, item[1]) then number = number + item[2] else forget(recent, event) end
+  end
+  if version_less(version, n[N_FLOOR]) then number = math.min(number, n[N_NUMBER]) end
+  n[N_NUMBER], n[N_LEVEL], n[N_VERSION], n[N_TIE] = number, true, version, c[9]
+  seen(b, c, n, source)
+  local seq = next_seq(b)
+  touch(b, c[2], seq)
+  log(b, pack({ E_LEVEL, seq, b.now, '', c[12], c[2], c[3], c[4], c[5], number, version, c[8], c[9], c[10],
+    { balance(b, c[2], c[3]) } }))
+  report_shortage(b, c, before)
+  return APPLIED, seq
+end
+
+local function delta(b, c)
+  local refusal, detail = refuse_stock(b, c, '')
+  if refusal then return refusal, b.seq, nil, nil, detail end
+  local source = source_record(b, c)
+  local version = { source[3], c[7][1], c[7][2] }
+  local p = find_position(b, c[2], c[3])
+  local n = p and find_number(p, c[4])
+  if n and n[N_LEVEL] and not version_less(n[N_VERSION], version) then return INCLUDED, b.seq end
+  local recent = recent_of(b, c)
+  local event = string.format('%.0f', c[11])
+  if recent.items[event] then return DUPLICATE, b.seq end
+  if n and not version_less(n[N_FLOOR], version) then return LATE_DELTA, b.seq end
+  p = position_record(b, c[2], c[3])
+  n = number_record(p, c[4])
+  local before = unpromised(b, c)
+  n[N_NUMBER] = n[N_NUMBER] + c[5]
+  remember(recent, event, version, c[5])
+  if recent.count > RECENT_MAX then forget_oldest(recent, n) end
+  seen(b, c, n, source)
+  local seq = next_seq(b)
+  touch(b, c[2], seq)
+  log(b, pack({ E_DELTA, seq, b.now, '', c[12], c[2], c[3], c[4], c[5], n[N_NUMBER], version, c[8], c[9], c[10],
+    c[11], { balance(b, c[2], c[3]) } }))
+  report_shortage(b, c, before)
+  return APPLIED, seq
+end
+
+local function move_cursor(b, c)
+  if c[3] <= (b.cursors[c[2]] or 0) then return SETTLED, b.seq end
+  b.cursors[c[2]] = c[3]
+  b.dirty_cursors[c[2]] = c[3]
+  local seq = next_seq(b)
+  log(b, pack({ E_CURSOR, seq, b.now, '', '', c[2], c[3] }))
+  return APPLIED, seq
+end

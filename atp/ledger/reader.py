@@ -1,0 +1,108 @@
+"""Reads of one partition: questions that arrive together are asked together, on a connection of their own."""
+
+import asyncio
+from collections.abc import Sequence
+
+from atp.ledger import keys, library
+from atp.ledger.batcher import load_library
+from atp.ledger.connection import Connection, ServerRefused, connect
+from atp.ledger.errors import LedgerRecovering, LedgerUnavailable
+from atp.ledger.wire import WireCorrupt, decode_answers, encode_queries
+
+#: Queries asked in one call.
+QUERIES_MAX = 512
+#: How long one call may take; a read may simply be asked again.
+READ_TIMEOUT_S = 1.0
+#: Queries waiting; beyond it the caller is told at once.
+WAITING_MAX = 8_192
+
+
+class Reader:
+    """Asks the library's read function; nothing it does can change the ledger."""
+
+    def __init__(self, url: str, namespace: str, partition: int) -> None:
+        self._url = url
+        self._prefix = keys.prefix(namespace, partition)
+        self._meta = keys.meta(namespace, partition)
+        self._connection: Connection | None = None
+        self._connecting = asyncio.Lock()
+        self._waiting: list[tuple[tuple, asyncio.Future]] = []
+        self._task: asyncio.Task | None = None
+
+    async def ask(self, *queries: tuple) -> list:
+        """One answer per query. Raises LedgerUnavailable or LedgerRecovering."""
+        if len(self._waiting) >= WAITING_MAX:
+            raise LedgerUnavailable("too many reads are waiting")
+        loop = asyncio.get_running_loop()
+        futures = [loop.create_future() for _ in queries]
+        self._waiting.extend(zip(queries, futures, strict=True))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+        answers = await asyncio.gather(*futures, return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return answers
+
+    async def command(self, *words: bytes | str | int, timeout_s: float = READ_TIMEOUT_S):
+        """One plain server command (outbox, leases). Raises LedgerUnavailable when there is no answer."""
+        try:
+            return await (await self._connected()).ask(*words, timeout_s=timeout_s)
+        except (TimeoutError, ConnectionError) as problem:
+            raise LedgerUnavailable(f"the ledger does not answer: {problem or 'timeout'}") from problem
+        except ServerRefused as refused:
+            if "Function not found" in str(refused):
+                await load_library(await self._connected())
+                return await self.command(*words, timeout_s=timeout_s)
+            if str(refused).startswith("EMPTY"):
+                raise LedgerRecovering(str(refused)) from refused
+            raise LedgerUnavailable(str(refused)) from refused
+
+    def key(self, name: str) -> str:
+        """The full name of one of this partition's keys."""
+        return self._prefix + name
+
+    async def call(self, function: str, *words: bytes | str | int):
+        """One function of the library on this partition."""
+        return await self.command("FCALL", library.function(function), 1, self._meta, *words)
+
+    async def close(self) -> None:
+        if self._task is not None:
+            await self._task
+        if self._connection is not None:
+            self._connection.close()
+
+    async def _run(self) -> None:
+        while self._waiting:
+            asked, self._waiting = self._waiting[:QUERIES_MAX], self._waiting[QUERIES_MAX:]
+            queries = [query for query, _ in asked]
+            try:
+                answers = await self._answers(queries)
+            except Exception as problem:
+                for _, future in asked:
+                    if not future.done():
+                        future.set_exception(_copy(problem))
+                continue
+            for (_, future), answer in zip(asked, answers, strict=True):
+                if not future.done():
+                    future.set_result(answer)
+
+    async def _answers(self, queries: Sequence[tuple]) -> list:
+        data = await self.call("read", encode_queries(queries))
+        try:
+            return decode_answers(queries, data)
+        except WireCorrupt as problem:
+            if self._connection is not None:
+                self._connection.close()
+            raise LedgerUnavailable(f"the ledger's answer cannot be read: {problem}") from problem
+
+    async def _connected(self) -> Connection:
+        async with self._connecting:
+            if self._connection is None or self._connection.closed:
+                self._connection = await connect(self._url)
+            return self._connection
+
+
+def _copy(problem: Exception) -> Exception:
+    """A fresh exception for each of several waiters, so that their tracebacks do not grow into each other."""
+    return type(problem)(*problem.args)

@@ -1,0 +1,137 @@
+"""Both sides of the Lua border: commands to arguments, replies to results, outbox items to entries.
+
+Everything travels as msgpack arrays; the structs of ``domain`` are ``array_like`` and so need no translation.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from atp.domain.commands import Command
+from atp.domain.entries import AnyEntry
+from atp.domain.records import Policy, Reservation, SkuStock
+from atp.domain.results import Result
+
+
+class Header(Struct, array_like=True):
+    """What every batch says of its sender (R2, R5)."""
+
+    batch: int  # echoed by the reply: a mismatch means the connection is off by one
+    process: str
+    session: int
+    epoch: int
+    seq: int  # highest seq this process has seen: a ledger behind it has lost something
+    sender_now: int
+    now: int = 0  # 0 takes the server's clock; tests bring their own
+    settle_max: int = 256
+
+
+class Reply(Struct, array_like=True):
+    """What every batch gets back."""
+
+    batch: int
+    epoch: int
+    seq: int
+    now: int
+    next_due: int  # ms of the nearest deadline with grace, 0 if there is none
+    policy_version: int
+    due_left: bool  # due holds remain to be settled
+    unjournaled: int  # entries in the outbox
+    results: list[Result]
+
+
+class Head(Struct, array_like=True):
+    """Where one partition stands."""
+
+    epoch: int
+    seq: int
+    outbox_length: int  # entries not yet trimmed
+    now: int
+    law: int
+    partitions: int
+    policy_version: int
+    next_due: int  # ms of the nearest deadline with grace, 0 if there is none
+
+
+class WireCorrupt(Exception):
+    """A reply or outbox item that is not what the library writes: the connection is closed, nothing is guessed."""
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_reply = msgspec.msgpack.Decoder(Reply)
+_entries = msgspec.msgpack.Decoder(list[AnyEntry])
+
+
+def encode_header(header: Header) -> bytes:
+    return _encode(header)
+
+
+def encode_commands(commands: Sequence[Command]) -> bytes:
+    return _encode(commands)
+
+
+def decode_reply(data: bytes) -> Reply:
+    """Raises WireCorrupt for anything that is not a reply."""
+    try:
+        return _reply.decode(data)
+    except (msgspec.DecodeError, TypeError, UnicodeDecodeError) as problem:
+        raise WireCorrupt(str(problem)) from problem
+
+
+def decode_entries(fields: Sequence[bytes]) -> list[AnyEntry]:
+    """The entries of one outbox item, given as field, value, field, value."""
+    named = dict(zip(fields[::2], fields[1::2], strict=True))
+    if named.get(b"f") != b"1":
+        raise WireCorrupt(f"outbox item of format {named.get(b'f')!r}; this release reads format 1")
+    return _entries.decode(named[b"e"])
+
+
+# Kinds of queries the library's read function answers.
+def ask_reservation(reservation: str) -> tuple:
+    return (1, reservation)
+
+
+def ask_sku(sku: str) -> tuple:
+    return (2, sku)
+
+
+def ask_policies(kind: str) -> tuple:
+    return (3, kind)
+
+
+def ask_policy(kind: str, name: str) -> tuple:
+    return (4, kind, name)
+
+
+def ask_cursor(stream: str) -> tuple:
+    return (5, stream)
+
+
+def ask_head() -> tuple:
+    return (6,)
+
+
+def encode_queries(queries: Sequence[tuple]) -> bytes:
+    return _encode(queries)
+
+
+_answers = msgspec.msgpack.Decoder(list[msgspec.Raw])
+_decoders = {
+    1: msgspec.msgpack.Decoder(Reservation | None),
+    2: msgspec.msgpack.Decoder(SkuStock),
+    3: msgspec.msgpack.Decoder(list[Policy]),
+    4: msgspec.msgpack.Decoder(Policy | None),
+    5: msgspec.msgpack.Decoder(int),
+    6: msgspec.msgpack.Decoder(Head),
+}
+
+
+def decode_answers(queries: Sequence[tuple], data: bytes) -> list:
+    """One answer per query, decoded by the query's kind."""
+    try:
+        return [
+            _decoders[query[0]].decode(answer) for query, answer in zip(queries, _answers.decode(data), strict=True)
+        ]
+    except (msgspec.DecodeError, ValueError, TypeError) as problem:
+        raise WireCorrupt(str(problem)) from problem
