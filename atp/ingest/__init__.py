@@ -1,0 +1,24 @@
+"""NATS JetStream → ledger: stock events become commands, in order, each with effect once (DESIGN §6).
+
+``Consumer`` is what a process runs. ``messages`` knows the contract's events, ``pull`` the stream, ``applying`` the
+ledger's failures, ``deadletters`` where messages go that fail by their own content. ``feed`` is for those who send.
+"""
+
+from atp.ingest.consumer import Consumer
+from atp.ingest.counters import Counters
+from atp.ingest.feed import Event, Feed, FeedRefused
+from atp.ingest.reasons import Reason
+from atp.ingest.settings import Settings
+from atp.ingest.streams import StreamUnfit, ensure_streams
+
+__all__ = [
+    "Consumer",
+    "Counters",
+    "Event",
+    "Feed",
+    "FeedRefused",
+    "Reason",
+    "Settings",
+    "StreamUnfit",
+    "ensure_streams",
+]

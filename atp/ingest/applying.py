@@ -1,0 +1,145 @@
+"""Getting a batch through the ledger, however long that takes, without ever blaming a message for an outage (R16)."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+from msgspec import Struct, field
+
+from atp.domain.commands import Command, Cursor, Delta, Level
+from atp.domain.results import Result
+from atp.ingest.counters import Counters
+from atp.ingest.messages import Message
+from atp.ingest.reasons import Reason, Rejected
+from atp.ingest.settings import Settings
+from atp.ingest.waiting import stopped_within
+from atp.ledger import Ledger, LedgerBusy, LedgerError
+
+#: A message that makes the ledger fail is given up after so many tries alone, with the ledger found well in between.
+_TRIES_ALONE = 5
+
+log = structlog.get_logger("atp.ingest")
+
+
+class Item(Struct):
+    """A message on its way: what it became, and what became of that."""
+
+    message: Message
+    commands: list[Level | Delta] = []
+    results: list[Result] = field(default_factory=list)
+    rejected: Rejected | None = None
+
+
+class LedgerMoved(Exception):
+    """The ledger no longer has the cursor this session counts on: it was rebuilt and wants earlier messages again."""
+
+
+class Stopping(Exception):
+    """Asked to stop while the ledger was away."""
+
+
+class Applier:
+    """Applies items in order and repeats until the ledger has decided on each."""
+
+    def __init__(self, ledger: Ledger, settings: Settings, counters: Counters, stop: asyncio.Event) -> None:
+        self._ledger = ledger
+        self._settings = settings
+        self._counters = counters
+        self._stop = stop
+        self.confirmed = 0  # the cursor that the ledger is known to have
+
+    async def apply(self, cursor: Cursor | None, items: Sequence[Item]) -> None:
+        """Move the cursor and decide the items' commands; ``results`` or ``rejected`` is then set on each.
+
+        Raises LedgerMoved, and Stopping only while the ledger is away.
+        """
+        await self._make_way()
+        try:
+            await self._together(cursor, items)
+        except (LedgerMoved, Stopping):
+            raise
+        except Exception as error:
+            log.warning("a batch failed, looking for the message", error=repr(error), messages=len(items))
+            if cursor:
+                await self._together(cursor, [])
+            await self._halves(items)
+
+    async def _together(self, cursor: Cursor | None, items: Sequence[Item]) -> None:
+        commands: list[Command] = [cursor] if cursor else []
+        for item in items:
+            commands += item.commands
+        if not commands:
+            return
+        results = await self._patiently(lambda: self._ledger.apply(commands))
+        at = 0
+        if cursor:
+            self.confirmed = max(self.confirmed, cursor.position)
+            at = 1
+        for item in items:
+            item.results = results[at : at + len(item.commands)]
+            at += len(item.commands)
+
+    async def _halves(self, items: Sequence[Item]) -> None:
+        """Halve a failing batch until a message stands alone. What is applied twice has its effect once."""
+        if len(items) == 1:
+            await self._alone(items[0])
+            return
+        middle = len(items) // 2
+        for half in (items[:middle], items[middle:]):
+            try:
+                await self._together(None, half)
+            except (LedgerMoved, Stopping):
+                raise
+            except Exception:
+                await self._halves(half)
+
+    async def _alone(self, item: Item) -> None:
+        failure: Exception | None = None
+        for _ in range(_TRIES_ALONE):
+            try:
+                await self._together(None, [item])
+                return
+            except (LedgerMoved, Stopping):
+                raise
+            except Exception as error:
+                failure = error
+            await self._patiently(self._ledger.heads)  # the ledger is well, so it is the message
+        log.error("the ledger cannot process a message", sequence=item.message.sequence, exc_info=failure)
+        item.rejected = Rejected(Reason.UNPROCESSABLE, repr(failure))
+
+    async def _patiently[T](self, call: Callable[[], Awaitable[T]]) -> T:
+        """The call's answer; while the ledger is away or busy, repeat with growing pauses."""
+        pause = self._settings.retry_min_s
+        while True:
+            try:
+                return await call()
+            except LedgerBusy:
+                pass  # nothing was sent; the cursor is where it was
+            except LedgerError as error:
+                log.warning("the ledger is away, its batch waits", error=repr(error), pause_s=pause)
+                await self._pause(pause)
+                await self._check_cursor()
+            self._counters.ledger_retries += 1
+            await self._pause(pause)
+            pause = min(2 * pause, self._settings.retry_max_s)
+
+    async def _check_cursor(self) -> None:
+        """A ledger that comes back may be a rebuilt one, which wants earlier messages first (R15)."""
+        try:
+            cursor = await self._ledger.cursor(self._settings.key)
+        except LedgerError:
+            return  # still away
+        if cursor < self.confirmed:
+            raise LedgerMoved(f"the ledger's cursor is at {cursor}, it was at {self.confirmed}")
+
+    async def _make_way(self) -> None:
+        """Above half a queue shoppers come first: the fuller it is, the longer the pause."""
+        s = self._settings
+        if (load := self._ledger.load) > s.load_high:
+            await self._pause(s.load_pause_s * (load - s.load_high) / (1 - s.load_high))
+
+    async def _pause(self, pause_s: float) -> None:
+        jittered = pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, no secret
+        if await stopped_within(self._stop, jittered):
+            raise Stopping

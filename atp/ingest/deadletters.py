@@ -1,0 +1,107 @@
+"""Messages that fail by their own content, set aside with the reason: visible, replayable, never in the way."""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+
+from atp.domain.identifiers import fault
+from atp.ingest.messages import Message
+from atp.ingest.reasons import Reason
+from atp.ingest.settings import Settings
+
+_DETAIL_MAX = 1_000
+_NAME = re.compile(r"[!-9;-~]+")  # what a client may send again as a header's name
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+_STATUS = ("Status", "Description")  # nats-py's names for a status line, not headers
+_ROOM = 256  # for the parts of the protocol around headers and payload
+_AT_ONCE = 256  # publishes in flight
+
+
+class DeadLetter(Struct):
+    """A message and why it is one."""
+
+    message: Message
+    reason: Reason
+    detail: str
+
+
+class DeadLetters:
+    """Writes dead letters; the caller moves its cursor only after ``publish`` returned."""
+
+    def __init__(self, nc: Client, js: JetStreamContext, settings: Settings) -> None:
+        self._nc = nc
+        self._js = js
+        self._settings = settings
+
+    async def publish(self, letters: Sequence[DeadLetter]) -> None:
+        """Write all and await the server's word for each; a repeat of one is dropped there by its id.
+
+        Raises nats errors; some may then be written already.
+        """
+        for start in range(0, len(letters), _AT_ONCE):
+            answers = await asyncio.gather(
+                *(self._publish(letter) for letter in letters[start : start + _AT_ONCE]), return_exceptions=True
+            )
+            for answer in answers:
+                if answer is not None:
+                    raise answer
+
+    async def _publish(self, letter: DeadLetter) -> None:
+        headers, payload = self._fit(letter)
+        await self._js.publish(
+            self._subject(letter.message.subject),
+            payload,
+            timeout=self._settings.nats_timeout_s,
+            stream=self._settings.dead_letters,
+            headers=headers,
+        )
+
+    def _subject(self, original: str) -> str:
+        tokens = original.split(".")
+        source = tokens[2] if len(tokens) > 2 else ""
+        usable = fault(source) is None and not re.search(r"[\s*>]", source)
+        return f"{self._settings.root}.dlq.{source if usable else '_'}"
+
+    def _fit(self, letter: DeadLetter) -> tuple[dict[str, str], bytes]:
+        """Headers and payload, without what would make the message larger than the server takes.
+
+        The original stays readable in its stream at ``atp-stream-sequence``.
+        """
+        message = letter.message
+        ours = {
+            "Nats-Msg-Id": f"{self._settings.stream}:{message.sequence}",
+            "atp-reason": letter.reason.value,
+            "atp-detail": _CONTROL.sub(" ", letter.detail[:_DETAIL_MAX]),
+            "atp-deliveries": str(message.deliveries),
+            "atp-stream-sequence": str(message.sequence),
+            "atp-subject": message.subject,
+        }
+        theirs = _kept(message.headers or {})
+        room = self._nc.max_payload - _ROOM - _size(ours)
+        omitted = []
+        if _size(theirs) > room:
+            theirs, omitted = {}, ["headers"]
+        payload = message.data
+        if _size(theirs) + len(payload) > room:
+            payload = b""
+            omitted.append("payload")
+        if omitted:
+            ours["atp-omitted"] = " ".join(omitted)
+        return theirs | ours, payload
+
+
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    """The original headers, except our own and those that would order the server about (batch, fence, expiry, id)."""
+    return {
+        name: value
+        for name, value in headers.items()
+        if _NAME.fullmatch(name) and not name.lower().startswith(("nats-", "atp-")) and name not in _STATUS
+    }
+
+
+def _size(headers: dict[str, str]) -> int:
+    return sum(len(name) + len(value.encode()) + 4 for name, value in headers.items())

@@ -1,0 +1,87 @@
+"""The two streams of this room: where stock events wait, and where those go that fail by their own content."""
+
+from nats.js import JetStreamContext
+from nats.js.api import RetentionPolicy, StorageType, StreamConfig, StreamInfo
+from nats.js.errors import BadRequestError, NotFoundError
+
+from atp.ingest.settings import Settings
+
+#: Server error for a name that is taken: another process was faster.
+_NAME_IN_USE = 10058
+
+
+class StreamUnfit(Exception):
+    """A stream that exists would break a promise; the text names it, the reason and the fix."""
+
+
+async def ensure_streams(js: JetStreamContext, settings: Settings, settled: int = 0) -> StreamInfo:
+    """Create both streams if absent and return what is known of the stock stream.
+
+    ``settled`` is the ledger's cursor: a new stream starts behind it, so that no sequence means two messages.
+    Raises StreamUnfit for one that keeps too little (R15) or ends before the cursor.
+    """
+    stock = await _ensure(
+        js,
+        StreamConfig(
+            name=settings.stream,
+            description="Stock events for atp; read in order, kept for a rebuild of the ledger",
+            subjects=[f"{settings.root}.v1.>"],
+            retention=RetentionPolicy.LIMITS,
+            storage=StorageType.FILE,
+            max_age=settings.retention_min_s,
+            duplicate_window=120,
+            allow_atomic=True,  # feeders send batches of 1,000 with one sync to disk
+            first_seq=settled + 1 if settled else None,
+        ),
+    )
+    await _ensure(
+        js,
+        StreamConfig(
+            name=settings.dead_letters,
+            description="Stock events that atp could not use, with the reason in their headers",
+            subjects=[f"{settings.root}.dlq.>"],
+            retention=RetentionPolicy.LIMITS,
+            storage=StorageType.FILE,
+            max_age=settings.dead_letter_retention_s,
+            duplicate_window=3_600,  # a repeat comes after a restart, which may take a while
+        ),
+    )
+    _check(stock, settings, settled)
+    return stock
+
+
+async def _ensure(js: JetStreamContext, config: StreamConfig) -> StreamInfo:
+    assert config.name
+    try:
+        return await js.stream_info(config.name)
+    except NotFoundError:
+        pass
+    try:
+        return await js.add_stream(config)
+    except BadRequestError as error:
+        if error.err_code != _NAME_IN_USE:
+            raise
+    return await js.stream_info(config.name)
+
+
+def _check(info: StreamInfo, settings: Settings, settled: int) -> None:
+    name, config = settings.stream, info.config
+    if config.retention != RetentionPolicy.LIMITS:
+        raise StreamUnfit(
+            f"Stream {name} has retention {config.retention}: it would drop messages that a rebuilt ledger must read "
+            f"again. Create it with retention limits."
+        )
+    if config.storage != StorageType.FILE:
+        raise StreamUnfit(f"Stream {name} is kept in memory. Create it with storage file.")
+    if config.max_age and config.max_age < settings.retention_min_s:
+        days, least = config.max_age / 86_400, settings.retention_min_s / 86_400
+        raise StreamUnfit(
+            f"Stream {name} keeps messages for {days:g} days; a rebuilt ledger may need those of {least:g}. "
+            f"Raise it: nats stream edit {name} --max-age={least:g}d"
+        )
+    if settled > info.state.last_seq:
+        raise StreamUnfit(
+            f"The ledger has settled stream {name} up to sequence {settled}, but the stream ends at "
+            f"{info.state.last_seq}: it was made anew, and its messages would pass for settled ones. Delete it and let "
+            f"atp create it, or create it with --first-sequence={settled + 1}."
+        )
