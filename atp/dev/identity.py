@@ -17,8 +17,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from atp.dev import files
+from atp.dev.errors import ServerFailed
 from atp.dev.process import Launch, namespaces_work
-from atp.dev.server import ServerFailed
 
 _COPIED_BINARIES = ("initdb", "postgres")
 
@@ -79,7 +79,7 @@ def choose_identity(directory: Path, wheel: Path) -> Identity:
 def reachable_copy(directory: Path) -> Path:
     """Where the copy for this state would be; the same for the same state, across restarts of the machine."""
     base = Path("/var/tmp") if Path("/var/tmp").is_dir() else Path(tempfile.gettempdir())  # noqa: S108 (owner is checked)
-    return base / f"atp-postgres-{sha256(str(directory).encode()).hexdigest()[:16]}"
+    return base.resolve() / f"atp-postgres-{sha256(str(directory).encode()).hexdigest()[:16]}"
 
 
 def _copied(target: Path, wheel: Path) -> Identity:

@@ -4,7 +4,7 @@ import http.client
 from pathlib import Path
 from typing import ClassVar
 
-from atp.dev import files, ports
+from atp.dev import files, leftovers, ports
 from atp.dev.process import Launch
 from atp.dev.server import Server, plain_env
 
@@ -20,20 +20,22 @@ max_payload: 1MB
 class Nats(Server):
     """The events' server."""
 
-    name: ClassVar[str] = "nats"
+    name: str = "nats"
     module: ClassVar[str] = "embedded_nats"
-    env_name: ClassVar[str] = "ATP_NATS_URL"
+    env_name: str = "ATP_NATS_URL"
 
-    def __init__(self, state_dir: Path, port: int = 0, monitor_port: int = 0) -> None:
+    def __init__(self, state_dir: Path, port: int = 0) -> None:
         super().__init__(state_dir, port)
-        self.monitor_port = monitor_port or ports.free_port()
+        self.monitor_port = 0
 
     @property
     def url(self) -> str:
         return f"nats://{self.secret}@{ports.HOST}:{self.port}"
 
     def launch(self) -> Launch:
+        leftovers.end_all(files.private_dir(self.directory))
         config = self.directory / "nats.conf"
+        self.monitor_port = ports.free_port()  # only we ask there, so each start may take another
         text = _CONFIG.format(
             host=ports.HOST,
             port=self.port,

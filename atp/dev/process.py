@@ -22,6 +22,9 @@ _CLONE_NEWUSER = 0x10000000
 _ON_LINUX = sys.platform == "linux"
 _LIBC = ctypes.CDLL(None, use_errno=True) if _ON_LINUX else None
 
+#: A log that is longer when its program starts becomes ``<name>.log.1``.
+_LOG_BYTES_MAX = 32 * 1024 * 1024
+
 #: Exit codes of a child that ended before its program ran.
 NO_NAMESPACE = 71
 ORPHANED = 72
@@ -112,6 +115,8 @@ def namespaces_work(inner: pwd.struct_passwd) -> bool:
 def open_log(path: Path) -> int:
     """A descriptor that appends to the log at ``path``, readable only by its owner."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and path.stat().st_size > _LOG_BYTES_MAX:
+        path.replace(path.with_name(f"{path.name}.1"))
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
 

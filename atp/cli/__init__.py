@@ -1,0 +1,1 @@
+"""The command line ``atp``: one file per command; each loads only the rooms it runs."""

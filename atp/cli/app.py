@@ -1,0 +1,57 @@
+"""The list of commands. Each imports the rooms it runs when it runs, so that ``atp --help`` is quick."""
+
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError, Parameter
+
+from atp import __version__
+from atp.cli import config, keys
+from atp.cli.dev import dev
+from atp.cli.drain import drain
+from atp.cli.errors import USAGE, explain
+from atp.cli.ingest import ingest
+from atp.cli.migrate import migrate
+from atp.cli.serve import serve
+from atp.cli.version import version
+
+
+def build() -> App:
+    """The whole command line."""
+    app = App(
+        name="atp",
+        help="Available-to-promise and reservations for retail.",
+        version=__version__,
+        help_epilogue="Start with: atp dev",
+        help_format="plaintext",
+        default_parameter=Parameter(negative=()),  # no --no-json
+    )
+    app.command(dev, name="dev")
+    app.command(serve, name="serve")
+    app.command(ingest, name="ingest")
+    app.command(drain, name="drain")
+    app.command(migrate, name="migrate")
+    app.command(version, name="version")
+    settings = App(name="config", help="The settings of this environment.")
+    settings.command(config.show, name="show")
+    app.command(settings)
+    clients = App(name="keys", help="API clients and their keys.")
+    clients.command(keys.create, name="create")
+    clients.command(keys.revoke, name="revoke")
+    clients.command(keys.list_keys, name="list")
+    app.command(clients)
+    return app
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; gives 0, 1 when it failed, 2 when it was asked for wrongly."""
+    try:
+        return build()(arguments, exit_on_error=False, print_error=True, result_action="return_value") or 0
+    except CycloptsError:
+        return USAGE
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # a message for what we know, a traceback for what we do not
+        code = explain(error)
+        if code is None:
+            raise
+        return code

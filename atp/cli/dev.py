@@ -1,0 +1,94 @@
+"""``atp dev``: everything on this machine."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from atp import config as settings
+from atp.cli.errors import explain
+from atp.cli.output import note
+
+if TYPE_CHECKING:
+    from atp.dev.stack import DevStack
+    from atp.dev.state import Endpoints
+
+
+def dev(*, state_dir: Path = Path(".atp"), port: int = 0, workers: int = 1, fresh: bool = False) -> int:
+    """Run the whole service here: API, ingestion, journal, and embedded Valkey, NATS and PostgreSQL.
+
+    Where ATP_REDIS_URL, ATP_NATS_URL or ATP_DATABASE_URL is set, that server is used instead of an embedded one.
+    Ctrl-C ends everything; the next run goes on from the same state.
+
+    Example: atp dev --port 8000 --workers 2
+
+    Parameters
+    ----------
+    state_dir
+        Where data, logs, keys and endpoints.json are kept.
+    port
+        Port of the API: by default the one it had before, or 8000. A free one is chosen when it is taken.
+    workers
+        API processes that share the port.
+    fresh
+        Begin anew: remove all data and keys of this state directory first.
+    """
+    from atp.dev.stack import DevStack
+
+    config = settings.load()
+    stack = DevStack(state_dir, port, workers, fresh=fresh, config=config, say=note)
+    # Plain asyncio: the supervisor needs options of subprocess that uvloop does not have.
+    return asyncio.run(_run(stack, state_dir))
+
+
+async def _run(stack: "DevStack", state_dir: Path) -> int:
+    running = asyncio.create_task(_until_cancelled(stack, state_dir))
+    signals = 0
+
+    def on_signal() -> None:
+        nonlocal signals
+        signals += 1
+        if signals == 1:
+            note("Stopping. Once more ends everything at once.")
+            running.cancel()
+        else:
+            stack.kill()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        await running
+    except asyncio.CancelledError:
+        return 0
+    except Exception as error:
+        code = explain(error)
+        if code is None:
+            raise
+        return code
+    return 0
+
+
+async def _until_cancelled(stack: "DevStack", state_dir: Path) -> None:
+    async with stack as endpoints:
+        print(_summary(endpoints, state_dir), flush=True)
+        await asyncio.Event().wait()
+
+
+def _summary(endpoints: "Endpoints", state_dir: Path) -> str:
+    file = os.path.relpath(state_dir / "endpoints.json")
+    return f"""
+  atp is ready.
+
+    API    {endpoints.api}
+    Docs   {endpoints.api}/docs
+    Logs   {os.path.relpath(state_dir / "log")}/
+    Keys and addresses of everything: {file}
+
+  Try it:
+
+    curl -s -H "Authorization: Bearer {endpoints.api_key}" {endpoints.api}/v1/availability/TSHIRT-M
+
+  Ctrl-C stops; the next run continues from the same state.
+"""

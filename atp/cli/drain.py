@@ -1,0 +1,33 @@
+"""``atp drain``: the ledger's outbox into PostgreSQL, and from there events on NATS."""
+
+import asyncio
+
+from atp import config as settings
+from atp.cli.running import run_service, together
+
+
+def drain() -> int:
+    """Copy the ledger's entries to PostgreSQL and publish events on NATS, until SIGTERM.
+
+    A second process may run beside it: one of them works, the other takes over.
+    Needs ATP_REDIS_URL, ATP_NATS_URL and ATP_DATABASE_URL.
+
+    Example: atp drain
+    """
+    config = settings.load()
+    config.require("redis_url", "nats_url", "database_url")
+    return run_service(config, lambda stop: _drain(config, stop))
+
+
+async def _drain(config: settings.Config, stop: asyncio.Event) -> None:
+    from atp.outbox import Drainer, Publisher, Settings
+    from atp.wiring import open_journal, open_ledger, open_nats
+
+    async with (
+        open_journal(config) as journal,
+        open_ledger(config, journal) as ledger,
+        open_nats(config, "drain", stop) as nats,
+    ):
+        drainer = Drainer(ledger, journal, Settings())
+        publisher = Publisher(nats, ledger, journal, Settings())
+        await together(stop, drainer.run(stop), publisher.run(stop))

@@ -1,0 +1,168 @@
+"""``atp keys``: clients of the API and their keys, kept in the ledger as policies of kind "client"."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from cyclopts import Parameter
+
+from atp import config as settings
+from atp.cli.errors import Refused
+from atp.cli.output import note, run_once
+
+if TYPE_CHECKING:
+    from atp.domain.keys import Client
+    from atp.domain.records import Policy
+    from atp.ledger import Ledger
+
+_KEYS_MAX = 2  # the old and the new one, while callers change over
+
+Name = Annotated[str, Parameter(help="The client's name, up to 64 characters.")]
+
+
+def create(
+    client: Name, *, scope: list[str] | None = None, channel: list[str] | None = None, json_: bool = False
+) -> int:
+    """Make a key for a client and print it; it is shown only now. An unknown client is made with the scopes.
+
+    A client may have two keys, so that its callers can change from one to the other.
+
+    Example: atp keys create shop --scope availability:read --scope reservations:write
+
+    Parameters
+    ----------
+    scope
+        What a new client may do (repeatable); for a known one, replaces what it may do.
+    channel
+        Bind the client to these channels (repeatable); a new one without any may use all.
+    json_
+        Print as JSON.
+    """
+    return run_once(_create(_load(), client, scope, channel, json_))
+
+
+def revoke(prefix: str, *, json_: bool = False) -> int:
+    """Revoke a key; the API processes refuse it within seconds.
+
+    Example: atp keys revoke x7k2m9q4w1zt
+
+    Parameters
+    ----------
+    prefix
+        The key's prefix: the part between the first two underscores, as ``atp keys list`` shows it.
+    json_
+        Print as JSON.
+    """
+    return run_once(_revoke(_load(), prefix, json_))
+
+
+def list_keys(*, json_: bool = False) -> int:
+    """List clients with their scopes, channels and the prefixes of their keys.
+
+    Example: atp keys list --json
+
+    Parameters
+    ----------
+    json_
+        Print as JSON.
+    """
+    return run_once(_list(_load(), json_))
+
+
+def _load() -> settings.Config:
+    config = settings.load()
+    config.require("redis_url")
+    return config
+
+
+@asynccontextmanager
+async def _ledger(config: settings.Config) -> AsyncIterator["Ledger"]:
+    """The ledger, with the journal as witness if one is configured: a ledger without history needs it."""
+    from atp.wiring import open_journal, open_ledger
+
+    if not config.database_url:
+        async with open_ledger(config, None) as ledger:
+            yield ledger
+        return
+    async with open_journal(config) as journal, open_ledger(config, journal) as ledger:
+        yield ledger
+
+
+async def _create(
+    config: settings.Config, name: str, scopes: list[str] | None, channels: list[str] | None, as_json: bool
+) -> None:
+    from atp.domain import identifiers, keys, times
+
+    if wrong := identifiers.fault(name):
+        raise Refused(f"the client's name {wrong}")
+    if unknown := set(scopes or ()) - set(keys.SCOPES):
+        raise Refused(f"unknown scope {', '.join(sorted(unknown))}; there are {', '.join(keys.SCOPES)}")
+    async with _ledger(config) as ledger:
+        policy = await ledger.policy("client", name)
+        if policy is None and not scopes:
+            raise Refused(f"there is no client {name} yet: give it at least one --scope")
+        before = _client(policy) if policy else keys.Client([])
+        if len(before.keys) >= _KEYS_MAX:
+            raise Refused(f"{name} has {_KEYS_MAX} keys: revoke one first ({', '.join(k.prefix for k in before.keys)})")
+        text, record = keys.new_key(times.rfc3339(time.time_ns() // 1_000_000))
+        changed = msgspec.structs.replace(
+            before,
+            scopes=scopes or before.scopes,
+            channels=before.channels if channels is None else channels,
+            keys=[*before.keys, record],
+        )
+        await _put(ledger, name, changed, policy.version if policy else 0)
+    if as_json:
+        print(msgspec.json.encode({"client": name, "prefix": record.prefix, "key": text}).decode())
+    else:
+        print(text)
+        note(f"Key of client {name}. It is not stored and cannot be shown again.")
+
+
+async def _revoke(config: settings.Config, prefix: str, as_json: bool) -> None:
+    async with _ledger(config) as ledger:
+        for policy in await ledger.policies("client"):
+            client = _client(policy)
+            kept = [key for key in client.keys if key.prefix != prefix]
+            if len(kept) < len(client.keys):
+                await _put(ledger, policy.id, msgspec.structs.replace(client, keys=kept), policy.version)
+                break
+        else:
+            raise Refused(f"no key has the prefix {prefix!r}; see: atp keys list")
+    print(msgspec.json.encode({"revoked": prefix, "client": policy.id}).decode() if as_json else f"revoked {prefix}")
+
+
+async def _list(config: settings.Config, as_json: bool) -> None:
+    async with _ledger(config) as ledger:
+        clients = [(policy.id, _client(policy)) for policy in await ledger.policies("client")]
+    if as_json:
+        print(msgspec.json.encode([{"client": name, **_shown(client)} for name, client in clients]).decode())
+        return
+    for name, client in clients:
+        prefixes = ", ".join(f"{key.prefix} ({key.created_at})" for key in client.keys) or "no key"
+        bound = f"  channels: {', '.join(client.channels)}" if client.channels else ""
+        print(f"{name}  scopes: {', '.join(client.scopes)}{bound}  keys: {prefixes}")
+
+
+def _shown(client: "Client") -> dict[str, object]:
+    """Without the hashes: nobody needs them here."""
+    keys = [{"prefix": key.prefix, "created_at": key.created_at} for key in client.keys]
+    return {"scopes": client.scopes, "channels": client.channels, "disabled": client.disabled, "keys": keys}
+
+
+async def _put(ledger: "Ledger", name: str, client: "Client", version: int) -> None:
+    from atp.domain.commands import PutPolicy
+    from atp.domain.outcomes import Outcome
+
+    body = msgspec.json.encode(client).decode()
+    result = await ledger.put_policy(PutPolicy("client", name, body, if_version=version, client="atp keys"))
+    if result.outcome is not Outcome.APPLIED:
+        raise Refused(f"client {name} was changed by somebody else meanwhile; try again")
+
+
+def _client(policy: "Policy") -> "Client":
+    from atp.domain.keys import Client
+
+    return msgspec.json.decode(policy.body, type=Client)

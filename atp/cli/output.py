@@ -1,0 +1,16 @@
+"""Output of commands that end by themselves."""
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+
+def run_once(main: Coroutine[Any, Any, int | None]) -> int:
+    """Run a command that ends by itself."""
+    return asyncio.run(main) or 0
+
+
+def note(text: str) -> None:
+    """One line for people on stderr, apart from a command's output."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,211 @@
+"""Settings from the environment, and the only reader of it (research/style.md §5.9).
+
+Every setting may also come from a file, named by the same variable with ``_FILE`` behind it, so that secrets can be
+mounted. ``load`` gives the values or says precisely what is wrong; ``describe`` tells where each came from, masked.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from msgspec import Struct
+
+PREFIX = "ATP_"
+_FILE = "_FILE"
+_MASK = "***"
+
+
+class ConfigError(Exception):
+    """One or more settings are wrong; each line of the text names its variable."""
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """The values. URLs are "" when not set: a command asks for those it needs with ``require``."""
+
+    redis_url: str = ""
+    nats_url: str = ""
+    database_url: str = ""
+    namespace: str = "atp"
+    partitions: int = 1
+    durability: Literal["fsync"] = "fsync"
+    on_loss: Literal["closed", "open"] = "closed"
+    http_host: str = "127.0.0.1"
+    http_port: int = 8000
+    log_level: str = "info"
+    log_format: Literal["auto", "json", "console"] = "auto"
+
+    def require(self, *fields: str) -> None:
+        """Raise ConfigError unless each of these URLs is set."""
+        missing = [name for name in fields if not getattr(self, name)]
+        if missing:
+            raise ConfigError("\n".join(f"{_variable(name)}: not set, and this command needs it" for name in missing))
+
+
+class Shown(Struct, frozen=True):
+    """One setting as people may see it."""
+
+    name: str
+    value: str
+    source: str  # "env", "file <path>" or "default"
+    help: str
+
+
+class _Setting(Struct, frozen=True):
+    """How one variable is read: ``parse`` raises ValueError with what it expected."""
+
+    name: str
+    help: str
+    parse: Callable[[str], Any]
+    url: bool = False  # carries a password: never shown, not even when it is wrong
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+            raise ValueError(f"expected a URL that starts with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        return text
+
+    return parse
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
+            raise ValueError(f"expected a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def _one_of(*choices: str, later: tuple[str, ...] = ()) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text in later:
+            raise ValueError(f"{text} is not available in this release; use {' or '.join(choices)}")
+        if text not in choices:
+            raise ValueError(f"expected {' or '.join(choices)}")
+        return text
+
+    return parse
+
+
+def _namespace(text: str) -> str:
+    # It becomes part of every key, between braces, and of a NATS subject.
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", text):
+        raise ValueError("expected 1 to 32 letters, digits, _ or -")
+    return text
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.:_-]{1,255}", text):
+        raise ValueError("expected a host name or an address")
+    return text
+
+
+def _no_cluster(text: str) -> None:
+    raise ValueError("a cluster is not supported in this release; use ATP_REDIS_URL with one primary")
+
+
+_LEVELS = ("debug", "info", "warning", "error")
+
+# The HTTP port is not ATP_PORT: Kubernetes sets that by itself for a service called "atp", to something else.
+_SETTINGS = (
+    _Setting("REDIS_URL", "the ledger: redis://[user:password@]host:port/db", _url("redis", "rediss"), url=True),
+    _Setting("REDIS_CLUSTER", "first nodes of a cluster, instead of ATP_REDIS_URL", _no_cluster, url=True),
+    _Setting("NATS_URL", "events: nats://[user:password@|token@]host:port", _url("nats", "tls", "ws", "wss"), url=True),
+    _Setting("DATABASE_URL", "the journal: postgres://…", _url("postgres", "postgresql"), url=True),
+    _Setting("NAMESPACE", "begins every key and names one deployment", _namespace),
+    _Setting("PARTITIONS", "fixed when the ledger is created", _whole(1, 4096)),
+    _Setting("DURABILITY", "what an acknowledged change survives", _one_of("fsync", later=("replica", "journal"))),
+    _Setting(
+        "ON_LOSS", "after a rebuild that misses changes: stay closed for reserve, or open", _one_of("closed", "open")
+    ),
+    _Setting("HTTP_HOST", "address of the API", _host),
+    _Setting("HTTP_PORT", "port of the API", _whole(1, 65535)),
+    _Setting("LOG_LEVEL", "least severe line that is written", _one_of(*_LEVELS)),
+    _Setting("LOG_FORMAT", "auto is console on a terminal, else json", _one_of("auto", "json", "console")),
+)
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Config:
+    """Read all settings. Raises ConfigError that names every wrong variable."""
+    values: dict[str, Any] = {}
+    wrong: list[str] = []
+    for setting in _SETTINGS:
+        text = ""
+        try:
+            text, source = _read(setting, environ)
+            if source != "default":
+                values[setting.name.lower()] = setting.parse(text)
+        except ValueError as error:
+            got = f", got {text!r}" if text and not setting.url else ""
+            wrong.append(f"{PREFIX}{setting.name}: {error}{got}")
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+    return Config(**values)
+
+
+def describe(environ: Mapping[str, str] = os.environ) -> list[Shown]:
+    """All settings with value and source, secrets masked. Raises ConfigError as ``load`` does."""
+    config = load(environ)
+    shown = []
+    for setting in _SETTINGS:
+        _, source = _read(setting, environ)
+        value = str(getattr(config, setting.name.lower(), ""))
+        shown.append(Shown(PREFIX + setting.name, mask(value) if setting.url else value, source, setting.help))
+    return shown
+
+
+def unknown(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Variables that look like settings and are none: likely misspelt."""
+    names = {PREFIX + setting.name for setting in _SETTINGS}
+    return sorted(name for name in environ if name.startswith(PREFIX) and name.removesuffix(_FILE) not in names)
+
+
+def as_environment(config: Config) -> dict[str, str]:
+    """The variables that make ``load`` give ``config`` again."""
+    values = {setting.name: getattr(config, setting.name.lower(), "") for setting in _SETTINGS}
+    return {PREFIX + name: str(value) for name, value in values.items()}
+
+
+def child_environment(changes: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Our environment for a child process, with other settings: a ``_FILE`` must not contradict a changed value."""
+    kept = {name: value for name, value in environ.items() if name.removesuffix(_FILE) not in changes}
+    return {**kept, **changes}
+
+
+def mask(text: str) -> str:
+    """A URL, or several between commas, that may be shown: no password, no token."""
+    return ",".join(_mask_one(url) for url in re.split(r",(?=[a-z]+://)", text))
+
+
+def _mask_one(url: str) -> str:
+    scheme, sep, rest = url.partition("://")
+    userinfo, at, host = rest.rpartition("@")
+    if at:
+        user, colon, _ = userinfo.partition(":")
+        # Without a colon it is a user's name, except for NATS, where it is a token.
+        shown = f"{user}:{_MASK}" if colon else user if scheme.startswith(("postgres", "redis")) else _MASK
+        rest = f"{shown}@{host}"
+    return scheme + sep + re.sub(r"(?i)([?&][^=&]*(?:password|token|secret)[^=&]*=)[^&]*", rf"\1{_MASK}", rest)
+
+
+def _read(setting: _Setting, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The text of a setting and where it came from; an empty variable counts as not set."""
+    name = PREFIX + setting.name
+    direct, path = environ.get(name, ""), environ.get(name + _FILE, "")
+    if direct and path:
+        raise ValueError(f"set both directly and by {name}{_FILE}; keep one")
+    if direct:
+        return direct, "env"
+    if path:
+        try:
+            return Path(path).read_text().strip(), f"file {path}"
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"cannot read {path} named by {name}{_FILE} ({error.__class__.__name__})") from None
+    return "", "default"
+
+
+def _variable(field: str) -> str:
+    return PREFIX + field.upper()

@@ -1,0 +1,122 @@
+"""The composition root: opens what the rooms need, from the configuration, and closes it again.
+
+Everything here is an async context manager, so that a command reads as the list of what it uses. Tests compose their
+rooms by the same functions.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from nats.aio.client import Client as Nats
+
+from atp.config import Config
+from atp.journal import Journal, JournalSettings, JournalUnavailable
+from atp.ledger import Ledger, LedgerSettings
+
+_NATS_CONNECT_S = 2
+_NATS_RETRY_S = 1
+_NATS_PING_S = 10  # two unanswered pings and the connection is taken for dead
+
+log = structlog.get_logger("atp.wiring")
+
+
+class Stopped(Exception):
+    """Told to end before everything was open."""
+
+
+@asynccontextmanager
+async def open_journal(config: Config) -> AsyncIterator[Journal]:
+    """The journal; opens also while PostgreSQL is away. Raises JournalUnmigrated, JournalForeign."""
+    journal = Journal(JournalSettings(url=config.database_url, namespace=config.namespace))
+    await journal.open()
+    try:
+        yield journal
+    finally:
+        await journal.close()
+
+
+@asynccontextmanager
+async def open_ledger(config: Config, journal: Journal | None) -> AsyncIterator[Ledger]:
+    """The ledger, compared with what the journal knows of it.
+
+    While the journal cannot be asked, only a ledger that already has a history opens: an empty one might have lost its
+    own (R2). Raises LedgerUnavailable, LedgerUnfit, LedgerRecovering.
+    """
+    ledger = Ledger(LedgerSettings(url=config.redis_url, namespace=config.namespace, partitions=config.partitions))
+    await ledger.open(await _witness(journal))
+    try:
+        yield ledger
+    finally:
+        await ledger.close()
+
+
+async def _witness(journal: Journal | None) -> dict[int, int] | None:
+    if journal is None:
+        return None
+    try:
+        return await journal.heads()
+    except JournalUnavailable:
+        return None
+
+
+@asynccontextmanager
+async def open_nats(config: Config, name: str, stop: asyncio.Event) -> AsyncIterator[Nats]:
+    """A NATS connection that waits for its server for ever, at the start (until ``stop``, then Stopped) and later.
+
+    Should the client give up for good, ``stop`` is set: the process had better end and be started anew. While the
+    server is away publishing raises at once instead of filling a buffer that nobody sees (research/reliability.md §6).
+    """
+    closing = False
+
+    async def on_closed() -> None:
+        if not closing:
+            log.error("nats connection closed for good")
+            stop.set()
+
+    async def on_error(error: Exception) -> None:
+        log.warning("nats", error=str(error) or type(error).__name__)
+
+    async def on_disconnected() -> None:
+        if not closing:
+            log.warning("nats disconnected")
+
+    async def on_reconnected() -> None:
+        log.info("nats reconnected")
+
+    client = Nats()
+    connecting = client.connect(
+        config.nats_url.split(","),
+        name=f"{config.namespace} {name}",
+        max_reconnect_attempts=-1,
+        connect_timeout=_NATS_CONNECT_S,
+        reconnect_time_wait=_NATS_RETRY_S,
+        ping_interval=_NATS_PING_S,
+        pending_size=0,
+        closed_cb=on_closed,
+        error_cb=on_error,
+        disconnected_cb=on_disconnected,
+        reconnected_cb=on_reconnected,
+    )
+    try:
+        await _unless(stop, connecting)
+        yield client
+    finally:
+        closing = True
+        await client.close()
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Wait for ``work``; give it up and raise Stopped when ``stop`` comes first."""
+    working, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait([working, stopped], return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise Stopped
+        await working
+    finally:
+        working.cancel()
+        stopped.cancel()
+        await asyncio.gather(working, stopped, return_exceptions=True)
