@@ -1,0 +1,190 @@
+"""Two laws behind one face: the rules in Python and the Lua library in Valkey, for tests that run on both."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from atp.domain.commands import Command
+from atp.domain.entries import AnyEntry
+from atp.domain.records import Reservation, Shortfall
+from atp.domain.results import Result
+from atp.domain.rules import apply
+from atp.domain.state import State
+from atp.ledger import keys, library, wire
+from atp.ledger.batcher import load_library
+from atp.ledger.connection import Connection, ServerRefused, connect
+
+#: When the tests' clock starts; any instant after a real server's would do.
+START_MS = 4_000_000_000_000
+
+
+class RulesLaw:
+    """The reference."""
+
+    def __init__(self, partitions: int = 1) -> None:
+        self.state = State(seq=1, last_now=START_MS, refused_since=START_MS)
+
+    def apply(
+        self, commands: Sequence[Command], now: int, settle_max: int = 256
+    ) -> tuple[list[Result], list[AnyEntry]]:
+        return apply(self.state, commands, now, settle_max)
+
+    def dump(self) -> dict[str, Any]:
+        """The whole state in plain values, to be compared with the other law's."""
+        s = self.state
+        return {
+            "seq": s.seq,
+            "skus": {
+                name: (k.seq, k.policy_version, k.policy, k.safety_stock, dict(k.safety_stock_by_location),
+                       set(k.positions))
+                for name, k in s.skus.items()
+            },
+            "positions": {
+                (name, at): (
+                    p.held, p.committed,
+                    {
+                        source: (n.number, n.has_level, tuple(n.version), n.tie, tuple(n.floor), n.as_of)
+                        for source, n in p.sources.items()
+                    },
+                )
+                for name, k in s.skus.items() for at, p in k.positions.items()
+            },
+            "recent": {
+                (name, at, source, event): (tuple(version), quantity)
+                for name, k in s.skus.items() for at, p in k.positions.items()
+                for source, n in p.sources.items() for event, (version, quantity) in n.recent.items()
+            },
+            "reservations": {name: msgspec.structs.asdict(r) for name, r in s.reservations.items()},
+            "due": dict(s.due),
+            "policies": dict(s.policies),
+            "authorities": dict(s.authorities),
+            "sources": {name: (v.version_kind, v.generation, v.lag_ms) for name, v in s.sources.items()},
+            "cursors": dict(s.cursors),
+            "refused": {
+                name: (r.fingerprint, int(r.outcome), r.shortfalls)
+                for generation in (s.refused_before, s.refused) for name, r in generation.items()
+            },
+        }  # fmt: skip
+
+
+class LuaLaw:
+    """The library in a real server, driven through one connection without batcher or clock of its own."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, connection: Connection, namespace: str, partition: int) -> None:
+        self._loop, self._connection = loop, connection
+        self._prefix = keys.prefix(namespace, partition)
+        self._meta = keys.meta(namespace, partition)
+        self._batch, self._seq = 0, 0
+
+    @classmethod
+    def open(
+        cls, loop: asyncio.AbstractEventLoop, url: str, namespace: str, partition: int = 0, partitions: int = 1
+    ) -> "LuaLaw":
+        async def prepare() -> Connection:
+            connection = await connect(url)
+            await load_library(connection)
+            meta = keys.meta(namespace, partition)
+            await connection.ask("FCALL", library.function("create"), 1, meta, partition, partitions, 1, 1, 0)
+            # The tests' clock is not the server's: the refusals' generation must start with it.
+            await connection.ask("HSET", meta, "refused_since", START_MS, "last_now", START_MS)
+            return connection
+
+        return cls(loop, loop.run_until_complete(prepare()), namespace, partition)
+
+    def apply(
+        self, commands: Sequence[Command], now: int, settle_max: int = 256
+    ) -> tuple[list[Result], list[AnyEntry]]:
+        self._batch += 1
+        header = wire.Header(self._batch, "test", 1, 1, self._seq, now, now, settle_max)
+        data = self._ask(
+            "FCALL", library.function("apply"), 1, self._meta,
+            wire.encode_header(header), wire.encode_commands(commands),
+        )  # fmt: skip
+        reply = wire.decode_reply(data)
+        entries: list[AnyEntry] = []
+        for _, fields in self._ask("XRANGE", self._prefix + "outbox", f"({self._seq}-0", "+"):
+            entries += [entry for entry in wire.decode_entries(fields) if entry.seq > max(self._seq, 1)]
+        self._seq = reply.seq
+        return reply.results, entries
+
+    def dump(self) -> dict[str, Any]:
+        skus = {k.decode(): _unpack(v) for k, v in self._hash("sku").items()}
+        positions = {tuple(k.decode().split("\0")): _unpack(v) for k, v in self._hash("pos").items()}
+        recent = {}
+        for (sku, at), record in positions.items():
+            for number in record[4]:
+                for event, packed in self._hash(f"recent:{sku}\0{at}\0{number[0]}").items():
+                    version = (int.from_bytes(packed[:2]), int.from_bytes(packed[2:6]), int.from_bytes(packed[6:10]))
+                    quantity = int.from_bytes(packed[10:14], signed=True)
+                    recent[sku, at, number[0], int(event)] = (version, quantity)
+        meta = self._hash("meta")
+        generation = int(meta[b"refused_gen"])
+        refused = {**self._hash(f"refused:{generation - 1}"), **self._hash(f"refused:{generation}")}
+        return {
+            "seq": int(meta[b"seq"]),
+            "skus": {
+                name: (r[1], r[2], r[3], r[4], dict(zip(r[5][::2], r[5][1::2], strict=True)), set(r[6]))
+                for name, r in skus.items()
+            },
+            "positions": {
+                place: (
+                    r[1], r[2],
+                    {n[0]: (n[1], n[2], tuple(n[3]), n[4], tuple(n[5]), n[6]) for n in r[4]},
+                )
+                for place, r in positions.items()
+            },
+            "recent": recent,
+            "reservations": {
+                k.decode(): msgspec.structs.asdict(_reservation(k.decode(), v)) for k, v in self._hash("res").items()
+            },
+            "due": dict(self._due()),
+            "policies": {tuple(k.decode().split("/", 1)): tuple(_unpack(v)) for k, v in self._hash("policy").items()},
+            "authorities": {k.decode(): v.decode() for k, v in self._hash("authority").items()},
+            "sources": {k.decode(): tuple(_unpack(v)[1:]) for k, v in self._hash("source").items()},
+            "cursors": {k.decode(): int(v) for k, v in self._hash("cursor").items()},
+            "refused": {
+                k.decode(): (r[0], r[1], msgspec.convert(r[2], list[Shortfall]))
+                for k, v in refused.items() if (r := _unpack(v))
+            },
+        }  # fmt: skip
+
+    def refuses(self, header: wire.Header, commands: Sequence[Command]) -> str:
+        """The code of a batch that is refused whole."""
+        try:
+            self._ask(
+                "FCALL", library.function("apply"), 1, self._meta,
+                wire.encode_header(header), wire.encode_commands(commands),
+            )  # fmt: skip
+        except ServerRefused as refused:
+            return str(refused)
+        return ""
+
+    def close(self) -> None:
+        async def end() -> None:
+            for key in await self._connection.ask("KEYS", self._prefix.replace("{", "[{]") + "*"):
+                await self._connection.ask("UNLINK", key)
+            self._connection.close()
+
+        self._loop.run_until_complete(end())
+
+    def _ask(self, *words: bytes | str | int) -> Any:
+        return self._loop.run_until_complete(self._connection.ask(*words))
+
+    def _hash(self, key: str) -> dict[bytes, bytes]:
+        flat = self._ask("HGETALL", self._prefix + key)
+        return dict(zip(flat[::2], flat[1::2], strict=True))
+
+    def _due(self) -> list[tuple[str, int]]:
+        flat = self._ask("ZRANGE", self._prefix + "due", 0, -1, "WITHSCORES")
+        return [(name.decode(), int(score)) for name, score in zip(flat[::2], flat[1::2], strict=True)]
+
+
+_unpack = msgspec.msgpack.decode
+
+
+def _reservation(name: str, stored: bytes) -> Reservation:
+    fields = _unpack(stored)
+    assert fields[0] == 1, "stored records start with their format"
+    return msgspec.convert([name, *fields[1:]], Reservation)
