@@ -50,17 +50,17 @@ class Consumer:
         """
         s, pause = self._settings, self._settings.retry_min_s
         while not stop.is_set():
+            before = self.counters.position
             try:
                 if await self._lease(s.lease_ttl_ms):
                     await self._session(stop)
-                    pause = s.retry_min_s
                 else:
                     await stopped_within(stop, s.lease_ttl_ms / 3_000)
             except (LedgerError, LedgerMoved, Interrupted, NatsError, TimeoutError, OSError) as error:
                 self.counters.restarts += 1
                 log.warning("reading starts again at the ledger's cursor", reason=repr(error), pause_s=pause)
                 await stopped_within(stop, pause)
-                pause = min(2 * pause, s.retry_max_s)
+                pause = s.retry_min_s if self.counters.position > before else min(2 * pause, s.retry_max_s)
 
     async def _session(self, stop: asyncio.Event) -> None:
         """Read from the ledger's cursor on, as long as lease, connection and order hold."""

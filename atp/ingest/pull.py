@@ -23,6 +23,9 @@ from atp.ingest.settings import Settings
 from atp.ingest.waiting import Signal
 
 _SILENT_HEARTBEATS = 3
+
+#: A request ended because it had its messages or its bytes; any other 409 ends the consumer or our place in it.
+_REQUEST_ENDED = ("Batch Completed", "Message Size Exceeds")
 _NANOS = 1_000_000_000
 
 
@@ -154,10 +157,8 @@ class Pull:
         status, text = headers.get("Status", ""), headers.get("Description", "")
         if status == "100":  # idle heartbeat
             return
-        pending = headers.get("Nats-Pending-Messages", "")
-        # A request ended before it was filled: by its time, or by its bytes. All else ends the consumer.
-        if pending.isdigit() and (status in ("404", "408") or text.startswith("Message Size Exceeds")):
-            self._wanted -= int(pending)
+        if status in ("404", "408") or text.startswith(_REQUEST_ENDED):
+            self._wanted -= int(headers.get("Nats-Pending-Messages", "0"))
             self._signal.set()
         else:
             self.interrupt(f"the server ended the pull request: {status} {text}")
