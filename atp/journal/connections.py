@@ -7,7 +7,7 @@ instead of returned. The server has limits of its own, so that a stopped process
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -88,7 +88,7 @@ class Connections:
         try:
             yield connection
         except (TimeoutError, asyncio.CancelledError) as error:
-            connection.terminate()  # its query may still be running
+            _cut(connection)  # its query may still be running
             if isinstance(error, TimeoutError):
                 raise _as_journal_error(error) from error
             raise
@@ -102,7 +102,12 @@ class Connections:
         try:
             await self._pool.release(connection, timeout=self._settings.query_s)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-            connection.terminate()
+            _cut(connection)
+
+
+def _cut(connection: Connection) -> None:
+    with suppress(asyncpg.InterfaceError):  # the server was quicker: the pool has taken it back already
+        connection.terminate()
 
 
 def _as_journal_error(error: Exception) -> Exception:

@@ -1,0 +1,44 @@
+"""A wire to PostgreSQL that is cut at the COMMIT: before the server hears it, or before the client hears back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+
+@asynccontextmanager
+async def cut_at_commit(url: str, *, forward: bool) -> AsyncIterator[str]:
+    """URL of a proxy; ``forward`` says whether the server still gets the COMMIT whose answer is lost."""
+    target = urlsplit(url)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_connection(target.hostname, target.port)
+        answers = asyncio.create_task(_copy(server_reader, writer))
+        while data := await reader.read(1 << 16):
+            if b"COMMIT" in data:
+                await _end(answers)
+                if forward:
+                    server_writer.write(data)
+                    await server_reader.read(1)  # the server answers only once it is committed
+                break
+            server_writer.write(data)
+        await _end(answers)
+        for end in (server_writer, writer):
+            end.close()
+            await asyncio.gather(end.wait_closed(), return_exceptions=True)
+
+    proxy = await asyncio.start_server(serve, "127.0.0.1")
+    port = proxy.sockets[0].getsockname()[1]
+    yield target._replace(netloc=f"{target.username}:{target.password}@127.0.0.1:{port}").geturl()
+    proxy.close()
+    await proxy.wait_closed()
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(1 << 16):
+        writer.write(data)

@@ -1,0 +1,61 @@
+"""Entries made by hand, for tests of the journal alone."""
+
+from atp.domain.entries import (
+    AnyEntry,
+    CursorMoved,
+    DeltaApplied,
+    Held,
+    LedgerOpened,
+    LevelSet,
+    PolicyPut,
+    Released,
+)
+from atp.domain.records import Allocation, Balance, Line, Reservation
+
+AT = 1_795_255_200_000  # 2026-11-21T10:00:00Z
+
+
+def opened(seq: int = 1, epoch: int = 1) -> LedgerOpened:
+    return LedgerOpened(seq, AT, "", "", epoch, 1, 1)
+
+
+def record(id: str, seq: int, first_seq: int, held: int = 2, released: int = 0, order_ref: str = "") -> Reservation:
+    lines = [Line("1", "TSHIRT", held + released, [Allocation("DC1", "", held, 0, released=released)])]
+    return Reservation(
+        id, AT, AT + 600_000, seq, first_seq, 7, "shop", "web", "", order_ref, "", "", lines, [(1 << 52, 2)]
+    )
+
+
+def balance(held: int) -> Balance:
+    return Balance("TSHIRT", "DC1", 10, 0, 0, held, 0)
+
+
+def held(seq: int, id: str = "", at: int = AT) -> Held:
+    return Held(seq, at, "shop", "", record(id or f"r{seq}", seq, seq), [balance(2)])
+
+
+def released(seq: int, id: str, first_seq: int) -> Released:
+    return Released(seq, AT, "shop", "", record(id, seq, first_seq, held=0, released=2), [balance(0)], "")
+
+
+def level(seq: int, quantity: int, sku: str = "TSHIRT") -> LevelSet:
+    return LevelSet(seq, AT, "", "", sku, "DC1", "wms", quantity, quantity, (1, 0, seq), "STOCK", seq, AT, [])
+
+
+def delta(seq: int, quantity: int, number: int, sku: str = "TSHIRT") -> DeltaApplied:
+    return DeltaApplied(
+        seq, AT, "", "", sku, "DC1", "wms", quantity, number, (1, 0, seq), "STOCK", seq, AT, 99, [balance(0)]
+    )
+
+
+def cursor(seq: int, position: int) -> CursorMoved:
+    return CursorMoved(seq, AT, "", "", "STOCK", position)
+
+
+def policy(seq: int, body: str, version: int) -> PolicyPut:
+    return PolicyPut(seq, AT, "admin", "", "location", "DC1", body, version, [])
+
+
+def run_of(first: int, count: int) -> list[AnyEntry]:
+    """``count`` holds from ``first`` on; opens the ledger when it starts at 1."""
+    return [opened() if seq == 1 else held(seq) for seq in range(first, first + count)]
