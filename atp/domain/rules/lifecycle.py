@@ -5,6 +5,7 @@ Every change is applied once per key (R4); whole forms are idempotent by state a
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from typing import Literal
 
 from atp.domain.commands import Change, Confirm, Extend, Release
 from atp.domain.entries import Committed, Expired, Extended, Released
@@ -76,17 +77,10 @@ def release(batch: Batch, c: Release) -> Result:
     if isinstance(wanted, Result):
         return wanted
     for line, quantity in wanted:
-        for a in line.allocations:
-            position = batch.sku(line.sku).positions[a.location]
-            held = min(quantity, a.held) if of != "committed" else 0
-            committed = min(quantity - held, a.committed) if of != "held" else 0
-            quantity -= held + committed
-            a.held -= held
-            a.committed -= committed
-            a.acknowledged = min(a.acknowledged, a.committed)
-            a.released += held + committed
-            position.held -= held
-            position.committed -= committed
+        if of != "committed":  # of both, what nobody paid for goes first
+            quantity = _give_back(batch, line, quantity, "held")
+        if of != "held":
+            _give_back(batch, line, quantity, "committed")
     _changed(batch, found, c.change)
     copy, balances = batch.after(found)
     batch.entries.append(Released(found.seq, batch.now, c.client, c.cause, copy, balances, c.reason))
@@ -108,6 +102,19 @@ def extend(batch: Batch, c: Extend) -> Result:
     copy, _ = batch.after(found)
     batch.entries.append(Extended(found.seq, batch.now, c.client, c.cause, copy))
     return Result(Outcome.APPLIED, found.seq, copy)
+
+
+def _give_back(batch: Batch, line: Line, quantity: int, state: Literal["held", "committed"]) -> int:
+    """Release units of one state over the line's locations; returns what is left to release."""
+    for a in line.allocations:
+        units = min(quantity, getattr(a, state))
+        quantity -= units
+        setattr(a, state, getattr(a, state) - units)
+        a.acknowledged = min(a.acknowledged, a.committed)
+        a.released += units
+        position = batch.sku(line.sku).positions[a.location]
+        setattr(position, state, getattr(position, state) - units)
+    return quantity
 
 
 def _held(a: Allocation) -> int:

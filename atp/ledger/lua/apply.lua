@@ -103,7 +103,7 @@ end
 local function write_hash(key, fields, encode)
   local arguments, n = {}, 0
   for field, value in pairs(fields) do
-    arguments[n + 1], arguments[n + 2] = field, encode and encode(value, field) or value
+    arguments[n + 1], arguments[n + 2] = field, encode and encode(field, value) or value
     n = n + 2
     if n >= CHUNK then
       call('HSET', key, unpack(arguments, 1, n))
@@ -112,6 +112,8 @@ local function write_hash(key, fields, encode)
   end
   if n > 0 then call('HSET', key, unpack(arguments, 1, n)) end
 end
+
+local function pack_value(_, value) return pack(value) end
 
 local function write_due(b)
   for id, deadline in pairs(b.due) do
@@ -140,7 +142,7 @@ local function write_refused(b, gen_before)
     by_gen[refusal[1]][id] = refusal[2]
   end
   for gen, refused in pairs(by_gen) do
-    if gen >= b.refused_gen - 1 then write_hash(b.prefix .. 'refused:' .. gen, refused, pack) end
+    if gen >= b.refused_gen - 1 then write_hash(b.prefix .. 'refused:' .. gen, refused, pack_value) end
   end
 end
 
@@ -152,12 +154,12 @@ local function scatter(b, header, gen_before)
   call('HSET', b.prefix .. 'meta', 'seq', b.seq, 'last_now', b.now, 'policy_version', b.policy_version,
     'refused_gen', b.refused_gen, 'refused_since', b.refused_since)
   call('HSET', b.prefix .. 'sessions', header[2], header[3])
-  write_hash(b.prefix .. 'res', b.dirty_reservations, function(_, id) return b.raw[id] end)
-  write_hash(b.prefix .. 'pos', b.dirty_positions, pack)
-  write_hash(b.prefix .. 'sku', b.dirty_skus, function(_, sku) return pack(b.skus[sku]) end)
+  write_hash(b.prefix .. 'res', b.dirty_reservations, function(id) return b.raw[id] end)
+  write_hash(b.prefix .. 'pos', b.dirty_positions, pack_value)
+  write_hash(b.prefix .. 'sku', b.dirty_skus, function(sku) return pack(b.skus[sku]) end)
   write_due(b)
   write_recent(b)
-  write_hash(b.prefix .. 'source', b.dirty_sources, pack)
+  write_hash(b.prefix .. 'source', b.dirty_sources, pack_value)
   write_hash(b.prefix .. 'cursor', b.dirty_cursors)
   write_hash(b.prefix .. 'policy', b.dirty_policies)
   write_hash(b.prefix .. 'authority', b.dirty_authorities)

@@ -111,6 +111,21 @@ local function confirm(b, c)
   return APPLIED, seq, record
 end
 
+-- Release units of one state over the line's locations; returns what is left to release.
+local function give_back(b, line, quantity, state)
+  for _, a in ipairs(line[L_ALLOCATIONS]) do
+    local units = math.min(quantity, a[state])
+    if units > 0 then
+      quantity = quantity - units
+      a[state] = a[state] - units
+      a[A_ACKNOWLEDGED] = math.min(a[A_ACKNOWLEDGED], a[A_COMMITTED])
+      a[A_RELEASED] = a[A_RELEASED] + units
+      move_position(b, line[L_SKU], a[A_LOCATION], state == A_HELD and -units or 0, state == A_COMMITTED and -units or 0)
+    end
+  end
+  return quantity
+end
+
 local function release(b, c)
   local r, outcome = find_to_change(b, c[2], c[3])
   if outcome then return answer_found(b, c[2], r, outcome) end
@@ -125,18 +140,12 @@ local function release(b, c)
   if refusal then return refusal, r[R_SEQ], packed(b, c[2]), nil, line_id end
   local left = t.held
   for _, want in ipairs(wanted) do
-    local line, quantity = want[1], want[2]
-    for _, a in ipairs(line[L_ALLOCATIONS]) do
-      local held = of ~= 'committed' and math.min(quantity, a[A_HELD]) or 0
-      local committed = of ~= 'held' and math.min(quantity - held, a[A_COMMITTED]) or 0
-      if held + committed > 0 then
-        quantity, left = quantity - held - committed, left - held
-        a[A_HELD], a[A_COMMITTED] = a[A_HELD] - held, a[A_COMMITTED] - committed
-        a[A_ACKNOWLEDGED] = math.min(a[A_ACKNOWLEDGED], a[A_COMMITTED])
-        a[A_RELEASED] = a[A_RELEASED] + held + committed
-        move_position(b, line[L_SKU], a[A_LOCATION], -held, -committed)
-      end
+    local quantity = want[2]
+    if of ~= 'committed' then -- of both, what nobody paid for goes first
+      quantity = give_back(b, want[1], quantity, A_HELD)
+      left = left - (want[2] - quantity)
     end
+    if of ~= 'held' then give_back(b, want[1], quantity, A_COMMITTED) end
   end
   remember_change(r, c[3])
   local seq = next_seq(b)

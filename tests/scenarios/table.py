@@ -1,0 +1,146 @@
+"""Scenario tables: a command, its outcome, and the balances after it, one per line, run on either law.
+
+    location DC1 {"kind":"warehouse"}            put a policy: location, item or source
+    level A@DC1 10 v1 [by erp] [pos 7] [time]    delta A@DC1 -2 v3 e9 [by erp] [pos 7]      cursor 7
+    reserve r1 A:4@DC1 B:1 [ttl 5] [as 2]        lines are numbered 1, 2, …; `as` is the request's fingerprint
+    confirm r1 [1:2] [key 5] [body 1] [order X]  release r1 [1:2] [of all] [key 5]          extend r1 60 [key 5]
+    wait 5                                       seconds; also: settle 1 (due holds settled by each batch from here)
+
+``-> OUTCOME text`` ends a command; the text must be its detail, or "replayed". ``= A@DC1 6 4 0`` asks for
+free, held and committed; ``= r1 committed 1:0/4`` for the state and held/committed of each line.
+"""
+
+import json
+import shlex
+from zlib import crc32
+
+from atp.domain import commands as c
+from atp.domain.outcomes import Outcome
+from atp.domain.records import Reservation
+from atp.domain.results import Result
+from tests.scenarios.laws import START_MS, LuaLaw, RulesLaw
+
+
+class Table:
+    """Runs one table on one law; ``entries`` collects everything that was logged."""
+
+    def __init__(self, law: RulesLaw | LuaLaw) -> None:
+        self.law = law
+        self.now = START_MS
+        self.settle_max = 256
+        self.changes = 0
+        self.entries: list = []
+        self.last = Result(Outcome.APPLIED)
+
+    def run(self, text: str) -> "Table":
+        for line in filter(None, map(str.strip, text.splitlines())):
+            try:
+                self.line(line)
+            except AssertionError as problem:
+                raise AssertionError(f"{line}\n{problem}") from None
+        return self
+
+    def line(self, line: str) -> None:
+        told, _, expected = line.partition("->")
+        word, *rest = shlex.split(told, posix=False)
+        if word == "=":
+            self.check(rest)
+        elif word == "wait":
+            self.now += round(float(rest[0]) * 1000)
+            self.entries += self.law.apply([], self.now, self.settle_max)[1]
+        elif word == "pass":
+            self.now += round(float(rest[0]) * 1000)
+        elif word == "settle":
+            self.settle_max = int(rest[0])
+        else:
+            self.do(self.command(word, rest), expected.split())
+
+    def do(self, command: c.Command, expected: list[str]) -> None:
+        (self.last,), entries = self.law.apply([command], self.now, self.settle_max)
+        self.entries += entries
+        shown = [self.last.outcome.name]
+        if self.last.replayed:
+            shown.append("replayed")
+        elif len(expected) > 1:
+            shown.append(self.last.detail)
+        assert shown == (expected or ["APPLIED"]), f"got {' '.join(shown)}"
+
+    def command(self, word: str, rest: list[str]) -> c.Command:
+        if word in ("location", "item", "source"):
+            return c.PutPolicy(word, rest[0], " ".join(rest[1:]) or "{}")
+        if word == "cursor":
+            return c.Cursor("S", int(rest[0]))
+        plain, named = self.split(rest)
+        match word:
+            case "level" | "delta":
+                return self.stock(word, plain, named)
+            case "reserve":
+                lines = [self.reserve_line(i, text) for i, text in enumerate(plain[1:], 1)]
+                ttl, fingerprint = round(float(named.get("ttl", 600)) * 1000), int(named.get("as", 1))
+                return c.Reserve(plain[0], fingerprint, "shop", "web", "", "", "", "", ttl, lines, "cause")
+        self.changes += 1
+        change = c.Change(int(named.get("key", 1_000 + self.changes)), int(named.get("body", 1)))
+        if word == "extend":
+            return c.Extend(plain[0], change, int(plain[1]) * 1000, "shop")
+        lines = [(line, int(quantity)) for line, quantity in (text.split(":") for text in plain[1:])]
+        if word == "confirm":
+            return c.Confirm(plain[0], change, named.get("order", ""), lines, "shop")
+        assert word == "release", word
+        return c.Release(plain[0], change, named.get("of", ""), lines, "reason", "shop")
+
+    @staticmethod
+    def split(rest: list[str]) -> tuple[list[str], dict[str, str]]:
+        plain: list[str] = []
+        named: dict[str, str] = {}
+        words = iter(rest)
+        for word in words:
+            if word in ("by", "pos", "ttl", "as", "key", "body", "order", "of", "measure"):
+                named[word] = next(words)
+            elif word == "time":
+                named[word] = word
+            else:
+                plain.append(word)
+        return plain, named
+
+    @staticmethod
+    def reserve_line(index: int, text: str) -> c.ReserveLine:
+        wanted, _, location = text.partition("@")
+        sku, quantity = wanted.split(":")
+        return c.ReserveLine(str(index), sku, int(quantity), location)
+
+    @staticmethod
+    def stock(word: str, plain: list[str], named: dict[str, str]) -> c.Command:
+        sku, location = plain[0].split("@")
+        kind = "time" if "time" in named else "sequence"
+        common = (sku, location, named.get("by", "wms"), int(plain[1]), kind, (0, int(plain[2][1:])), "S")
+        position = int(named.get("pos", 0))
+        if word == "level":
+            return c.Level(*common, position, 0, named.get("measure", ""))
+        return c.Delta(*common, position, 0, crc32(plain[3].encode()))
+
+    def check(self, rest: list[str]) -> None:
+        name, *expected = rest
+        state = self.law.dump()
+        if "@" in name:
+            sku, location = name.split("@")
+            held, committed, sources = state["positions"].get((sku, location), (0, 0, {}))
+            body = state["policies"].get(("location", location), (0, "{}"))[1]
+            listed = [s["source"] for s in json.loads(body).get("sources", []) if s["role"] == "authority"]
+            source = listed[0] if listed else state["authorities"].get(location, "")
+            number = sources[source][0] if source in sources else 0
+            item = state["skus"].get(sku, (0, 0, "", 0, {}, set()))
+            free = number - item[4].get(location, item[3]) - held - committed
+            found = [str(free), str(held), str(committed)]
+        else:
+            record = state["reservations"][name]
+            found = []
+            for line in record["lines"]:
+                held = sum(a.held for a in line.allocations)
+                found.append(f"{line.line_id}:{held}/{sum(a.committed for a in line.allocations)}")
+            if not expected[0][0].isdigit():
+                found.insert(0, self.state_of(record))
+        assert found == expected, f"found {' '.join(found)}"
+
+    @staticmethod
+    def state_of(record: dict) -> str:
+        return Reservation(**record).state

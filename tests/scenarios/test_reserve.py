@@ -1,0 +1,171 @@
+"""Reserve: all lines or none, where units are drawn, what a repeat gets, and what a refusal says."""
+
+import pytest
+
+from atp.domain.records import Shortfall
+from tests.scenarios.table import Table
+
+TABLES = {
+    "units are held and a second buyer gets what is left": """
+        level A@DC1 10 v1
+        reserve r1 A:4
+        = A@DC1 6 4 0
+        = r1 held 1:4/0
+        reserve r2 A:7 -> INSUFFICIENT
+        reserve r3 A:6
+        = A@DC1 0 10 0
+    """,
+    "a line that names a location draws only there": """
+        level A@DC1 3 v1
+        level A@DC2 9 v1
+        reserve r1 A:4@DC1 -> INSUFFICIENT
+        reserve r2 A:3@DC1
+        = A@DC1 0 3 0
+        = A@DC2 9 0 0
+    """,
+    "all lines or none": """
+        level A@DC1 10 v1
+        level B@DC1 1 v1
+        reserve r1 A:4 B:2 -> INSUFFICIENT
+        = A@DC1 10 0 0
+        = B@DC1 1 0 0
+        reserve r2 A:4 B:1
+        = r2 held 1:4/0 2:1/0
+    """,
+    "the same sku on two lines is summed": """
+        level A@DC1 10 v1
+        reserve r1 A:6 A:5 -> INSUFFICIENT
+        reserve r2 A:6@DC1 A:5@DC1 -> INSUFFICIENT
+        reserve r3 A:6 A:4
+        = A@DC1 0 10 0
+    """,
+    "a located line draws before one that may go elsewhere": """
+        level A@DC1 5 v1
+        level A@DC2 5 v1
+        reserve r1 A:5 A:5@DC1
+        = A@DC1 0 5 0
+        = A@DC2 0 5 0
+    """,
+    "the first location by rank that covers all lines": """
+        level A@DC1 5 v1
+        level A@DC2 5 v1
+        level B@DC2 5 v1
+        reserve r1 A:2 B:2
+        = A@DC1 5 0 0
+        = A@DC2 3 2 0
+        = B@DC2 3 2 0
+    """,
+    "else per line the first that covers it whole": """
+        level A@DC1 1 v1
+        level A@DC2 5 v1
+        level B@S1 5 v1
+        reserve r1 A:2 B:2
+        = A@DC1 1 0 0
+        = A@DC2 3 2 0
+        = B@S1 3 2 0
+    """,
+    "else filled by rank, ties by id": """
+        level A@S1 5 v1
+        level A@DC2 2 v1
+        level A@DC1 2 v1
+        reserve r1 A:6
+        = A@DC1 0 2 0
+        = A@DC2 0 2 0
+        = A@S1 3 2 0
+    """,
+    "a shortage at one location neither hides nor borrows another's stock": """
+        level A@DC1 -4 v1
+        level A@DC2 3 v1
+        reserve r1 A:4 -> INSUFFICIENT
+        reserve r2 A:3
+        = A@DC1 -4 0 0
+        = A@DC2 0 3 0
+    """,
+    "safety stock is withheld, per location where one is named": """
+        level A@DC1 5 v1
+        level A@DC2 5 v1
+        item A {"safety_stock":4,"safety_stock_by_location":{"DC2":2}}
+        = A@DC1 1 0 0
+        = A@DC2 3 0 0
+        reserve r1 A:4@DC2 -> INSUFFICIENT
+        reserve r2 A:4
+        = A@DC1 0 1 0
+        = A@DC2 0 3 0
+    """,
+    "an inactive location sells nothing": """
+        level A@DC1 5 v1
+        location DC1 {"kind":"warehouse","active":false}
+        reserve r1 A:1 -> INSUFFICIENT
+        reserve r2 A:1@DC1 -> INSUFFICIENT
+        location DC1 {"kind":"warehouse"}
+        reserve r3 A:1
+    """,
+    "an unknown location comes before too little stock": """
+        level A@DC1 5 v1
+        reserve r1 A:9 A:1@nowhere -> UNKNOWN_LOCATION 1
+        = A@DC1 5 0 0
+    """,
+    "the same id again is the same decision, with the state now": """
+        level A@DC1 5 v1
+        reserve r1 A:2
+        reserve r1 A:2 -> REPLAYED replayed
+        confirm r1
+        reserve r1 A:2 -> REPLAYED replayed
+        = A@DC1 3 0 2
+        reserve r1 A:3 as 2 -> KEY_REUSED
+    """,
+    "a refusal is remembered: a repeat never turns from no to yes": """
+        level A@DC1 1 v1
+        reserve r1 A:2 -> INSUFFICIENT
+        level A@DC1 9 v2
+        reserve r1 A:2 -> INSUFFICIENT replayed
+        reserve r1 A:1 as 2 -> KEY_REUSED
+        reserve r2 A:2
+        wait 130
+        reserve r1 A:2
+    """,
+    "a refusal outlives the change of generations once": """
+        level A@DC1 1 v1
+        reserve r1 A:2 -> INSUFFICIENT
+        pass 61
+        reserve r2 A:2 -> INSUFFICIENT
+        reserve r1 A:2 -> INSUFFICIENT replayed
+        pass 61
+        reserve r1 A:1
+    """,
+    "an unknown sku has nothing": """
+        reserve r1 NEW:1 -> INSUFFICIENT
+        level A@DC1 1 v1
+        reserve r2 A:1 NEW:1 -> INSUFFICIENT
+        = A@DC1 1 0 0
+    """,
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_reserve(table: Table, name: str) -> None:
+    table.run(TABLES[name])
+
+
+def test_a_refusal_is_one_reading_of_every_refused_line(table: Table) -> None:
+    table.run(
+        """
+        level A@DC1 4 v1
+        level A@DC2 3 v1
+        level A@S1 2 v1
+        level B@DC1 1 v1
+        reserve r1 A:2@DC1
+        reserve r2 A:3@DC1 B:1 A:9 -> INSUFFICIENT
+        """
+    )
+    assert table.last.shortfalls == [
+        Shortfall(0, "A", 3, 2, 2, [("DC2", 3), ("S1", 2)]),
+        Shortfall(2, "A", 9, 7, 2, []),
+    ]
+
+
+def test_exact_drain_sells_every_unit_and_not_one_more(table: Table) -> None:
+    table.run("level A@DC1 5 v1\nlevel A@DC2 4 v1\nlevel A@S1 3 v1")
+    for n in range(4):
+        table.run(f"reserve r{n} A:3")
+    table.run("= A@DC1 0 5 0\n= A@DC2 0 4 0\n= A@S1 0 3 0\nreserve last A:1 -> INSUFFICIENT")
