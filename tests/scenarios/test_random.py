@@ -159,16 +159,25 @@ class LawsAgree(RuleBasedStateMachine):
             self.lua.close()
 
 
-@pytest.mark.parametrize("partitions", [1, 8])
-def test_both_laws_give_the_same_answers(
-    valkey: str, loop: asyncio.AbstractEventLoop, partitions: int, request: pytest.FixtureRequest
-) -> None:
-    machine = type(f"LawsAgree{partitions}", (LawsAgree,), {"url": valkey, "loop": loop, "partitions": partitions})
-    examples = 2_000 if request.config.getoption("-m") == "soak" else 60
+def run(url: str, loop: asyncio.AbstractEventLoop, partitions: int, examples: int) -> None:
+    machine = type(f"LawsAgree{partitions}", (LawsAgree,), {"url": url, "loop": loop, "partitions": partitions})
     machine.TestCase.settings = settings(
         max_examples=examples,
         stateful_step_count=25,
         deadline=None,
-        suppress_health_check=list(HealthCheck.__members__.values()),
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
     )
     machine.TestCase().runTest()
+
+
+@pytest.mark.parametrize("partitions", [1, 8])
+def test_both_laws_give_the_same_answers(valkey: str, loop: asyncio.AbstractEventLoop, partitions: int) -> None:
+    run(valkey, loop, partitions, examples=60)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("partitions", [1, 8])
+def test_both_laws_give_the_same_answers_for_long(
+    valkey: str, loop: asyncio.AbstractEventLoop, partitions: int
+) -> None:
+    run(valkey, loop, partitions, examples=2_000)
