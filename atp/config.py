@@ -33,6 +33,7 @@ class Config(Struct, frozen=True, kw_only=True):
     on_loss: Literal["closed", "open"] = "closed"
     http_host: str = "127.0.0.1"
     http_port: int = 8000
+    docs: Literal["on", "off"] = "on"
     log_level: str = "info"
     log_format: Literal["auto", "json", "console"] = "auto"
 
@@ -123,6 +124,7 @@ _SETTINGS = (
     ),
     _Setting("HTTP_HOST", "address of the API", _host),
     _Setting("HTTP_PORT", "port of the API", _whole(1, 65535)),
+    _Setting("DOCS", "whether /docs and /schema are served; off where the API is public", _one_of("on", "off")),
     _Setting("LOG_LEVEL", "least severe line that is written", _one_of(*_LEVELS)),
     _Setting("LOG_FORMAT", "auto is console on a terminal, else json", _one_of("auto", "json", "console")),
 )

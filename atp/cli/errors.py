@@ -20,6 +20,7 @@ def _code(error: BaseException) -> int | None:
         ("atp.config", "ConfigError", USAGE),
         ("atp.cli.errors", "Refused", FAILED),
         ("atp.dev.errors", "DevError", FAILED),
+        ("atp.api", "PortTaken", FAILED),
         ("atp.ledger.errors", "LedgerError", FAILED),
         ("atp.journal.errors", "JournalError", FAILED),
         ("atp.ingest", "StreamUnfit", FAILED),

@@ -8,10 +8,10 @@ from atp import config as settings
 from atp.cli.running import run_service, together
 
 
-def serve(*, host: str | None = None, port: int | None = None) -> int:
+def serve(*, host: str | None = None, port: int | None = None, shared: bool = False) -> int:
     """Run one API process until SIGTERM; what it accepted is answered first.
 
-    Start several on one port to use more cores. Needs ATP_REDIS_URL and ATP_DATABASE_URL.
+    Needs ATP_REDIS_URL and ATP_DATABASE_URL.
 
     Example: atp serve --port 8000
 
@@ -21,21 +21,23 @@ def serve(*, host: str | None = None, port: int | None = None) -> int:
         Address to listen on; ATP_HTTP_HOST otherwise.
     port
         Port to listen on; ATP_HTTP_PORT otherwise.
+    shared
+        Share the port with other processes of this kind, to use more cores.
     """
     config = settings.load()
     config.require("redis_url", "database_url")
     config = msgspec.structs.replace(config, http_host=host or config.http_host, http_port=port or config.http_port)
-    return run_service(config, lambda stop: _serve(config, stop))
+    return run_service(config, lambda stop: _serve(config, stop, shared))
 
 
-async def _serve(config: settings.Config, stop: asyncio.Event) -> None:
+async def _serve(config: settings.Config, stop: asyncio.Event, shared: bool) -> None:
     from atp import api
     from atp.wiring import open_journal, open_ledger
 
     async with open_journal(config) as journal, open_ledger(config, journal) as ledger:
-        app = api.create_app(ledger, journal, api.ApiSettings())
+        app = api.create_app(ledger, journal, api.ApiSettings(docs=config.docs == "on"))
         sweeper = asyncio.create_task(ledger.sweep())
         try:
-            await together(stop, api.serve(app, config.http_host, config.http_port, stop))
+            await together(stop, api.serve(app, config.http_host, config.http_port, stop, shared=shared))
         finally:
             sweeper.cancel()

@@ -41,7 +41,7 @@ class Api(Own):
     """An API process; several share the port."""
 
     def __init__(self, state_dir: Path, number: int, port: int, settings: Mapping[str, str]) -> None:
-        super().__init__(state_dir, f"api-{number}", ["serve", "--port", str(port)], settings)
+        super().__init__(state_dir, f"api-{number}", ["serve", "--shared"], settings)
         self._port = port
 
     def answers(self, pid: int) -> bool:

@@ -120,12 +120,12 @@ def open_log(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
 
-def log_tail(path: Path, lines: int = 12) -> str:
-    """The last lines of a log, for an error message."""
+def log_tail(path: Path, since: int = 0, lines: int = 12) -> str:
+    """The last lines of a log from byte ``since`` on, for an error message."""
     if not path.exists():
         return ""
     with path.open("rb") as handle:
-        handle.seek(max(0, path.stat().st_size - 8192))
+        handle.seek(max(since, path.stat().st_size - 8192))
         return "\n".join(handle.read().decode(errors="replace").splitlines()[-lines:])
 
 

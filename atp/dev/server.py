@@ -85,15 +85,20 @@ class Server(ABC):
 
     def _start(self) -> None:
         log = process.open_log(self.log)
+        log_start = os.fstat(log).st_size
         try:
             child = process.spawn(self.launch(), log)
         finally:
             os.close(log)
         if not process.poll_until(lambda: child.poll() is not None or self.answers(child.pid), START_S):
             process.end(child, signal.SIGKILL, STOP_S)
-            raise ServerFailed(f"{self.name} did not answer within {START_S:.0f} s:\n{process.log_tail(self.log)}")
+            raise ServerFailed(
+                f"{self.name} did not answer within {START_S:.0f} s:\n{process.log_tail(self.log, log_start)}"
+            )
         if child.poll() is not None:
-            raise ServerFailed(f"{self.name} ended with code {child.returncode}:\n{process.log_tail(self.log)}")
+            raise ServerFailed(
+                f"{self.name} ended with code {child.returncode}:\n{process.log_tail(self.log, log_start)}"
+            )
         self._child = child
 
     def stop(self) -> None:

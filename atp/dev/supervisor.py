@@ -48,6 +48,7 @@ class _Child:
         self.program = program
         self.popen: subprocess.Popen[bytes] | None = None
         self.started = 0.0
+        self.log_start = 0  # size of its log when it was started
         self.failures = 0
         self.next_start: float | None = None
 
@@ -86,15 +87,10 @@ class Supervisor:
             if program.answers(child.popen.pid):
                 return
             if time.monotonic() > deadline:
-                raise ServerFailed(
-                    f"{program.name} did not answer within {timeout_s:.0f} s; the end of {program.log}:\n"
-                    f"{process.log_tail(program.log)}"
-                )
+                raise _failure(child, f"did not answer within {timeout_s:.0f} s")
             await asyncio.sleep(_LOOK_S)
         code = child.popen.returncode if child.popen else None
-        raise ServerFailed(
-            f"{program.name} ended with code {code}; the end of {program.log}:\n{process.log_tail(program.log)}"
-        )
+        raise _failure(child, f"ended with code {code}")
 
     async def run_to_end(self, program: Program, timeout_s: float = START_S) -> None:
         """Run something that ends by itself, such as ``atp migrate``. Raises ServerFailed unless it ends with 0."""
@@ -104,8 +100,7 @@ class Supervisor:
         code = child.popen.poll() if child.popen else None
         await self.stop([program.name], 0)
         if code != 0:
-            ending = "did not end" if code is None else f"ended with code {code}"
-            raise ServerFailed(f"{program.name} {ending}; the end of {program.log}:\n{process.log_tail(program.log)}")
+            raise _failure(child, "did not end" if code is None else f"ended with code {code}")
 
     async def run(self) -> None:
         """Watch for ever; cancel it before ``stop``."""
@@ -149,6 +144,7 @@ class Supervisor:
         program = child.program
         launch = program.launch()
         log = process.open_log(program.log)
+        child.log_start = os.fstat(log).st_size
         try:
             child.popen = process.spawn(launch, log)
         finally:
@@ -188,6 +184,11 @@ async def _ended(children: list[_Child], timeout_s: float) -> bool:
             return False
         await asyncio.sleep(_LOOK_S)
     return True
+
+
+def _failure(child: _Child, what: str) -> ServerFailed:
+    log = child.program.log
+    return ServerFailed(f"{child.program.name} {what}; the end of {log}:\n{process.log_tail(log, child.log_start)}")
 
 
 def _reason(code: int | None) -> str:
