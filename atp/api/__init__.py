@@ -1,0 +1,11 @@
+"""The HTTP API: a request becomes a command, the ledger's result becomes an answer.
+
+What a route does is a plain function of a Call (``reservations``, ``availability``, ``policies``, ``operations``);
+``routes`` lists them all; Litestar routes and documents them.
+"""
+
+from atp.api.app import create_app
+from atp.api.server import PortTaken, serve
+from atp.api.settings import ApiSettings
+
+__all__ = ["ApiSettings", "PortTaken", "create_app", "serve"]

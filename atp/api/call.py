@@ -1,0 +1,181 @@
+"""Call and Answer: one HTTP request as the rooms' plain functions see it, apart from any framework.
+
+Litestar routes and documents; what a route does takes a Call and returns an Answer, so that hot routes can be put in
+front of the framework and stay the same code (research/spikes.md §7).
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote
+
+from msgspec import Struct
+
+from atp.api.problems import (
+    BODY_TIMEOUT,
+    DEADLINE_TOO_SHORT,
+    KEY_MISSING,
+    TOO_LARGE,
+    UNSUPPORTED_MEDIA_TYPE,
+    Fault,
+    Problem,
+    invalid,
+)
+from atp.api.settings import ApiSettings
+from atp.domain.identifiers import fault
+
+if TYPE_CHECKING:
+    from atp.api.identity import Principal
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+
+_KEY = re.compile(rb"[\x20-\x7e]{1,255}")
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class ClientGone(Exception):
+    """The client closed the connection before its request was complete; nobody waits for an answer."""
+
+
+class Answer(Struct, frozen=True):
+    """What goes back. ``headers`` are lower case; length, request id and security headers are added outside."""
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = {}
+    media_type: str = "application/json"
+
+
+class Call:
+    """One request. Headers are looked up by lower-case bytes; path parameters are decoded once, here (R39)."""
+
+    __slots__ = ("_limits", "_params", "_query", "_receive", "headers", "principal", "request_id")
+
+    def __init__(self, scope: Mapping[str, Any], receive: Receive, params: dict[str, str], limits: ApiSettings) -> None:
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.request_id: str = scope["state"]["request_id"]
+        self.principal: Principal  # set once the caller is known
+        self._query: bytes = scope["query_string"]
+        self._params = params
+        self._receive = receive
+        self._limits = limits
+
+    def param(self, name: str) -> str:
+        """A path parameter that is an identifier. Raises Problem (400)."""
+        try:
+            text = unquote(self._params[name], errors="strict")
+        except UnicodeDecodeError:
+            raise invalid(f"{name} is not UTF-8.", parameter=name) from None
+        if wrong := fault(text):
+            raise invalid(f"{name} {wrong}.", parameter=name)
+        return text
+
+    def query(self, *known: str) -> dict[str, str]:
+        """The query's parameters. Unknown or repeated ones are refused: a typo must not change what is answered."""
+        if not self._query:
+            return {}
+        try:
+            pairs = parse_qsl(self._query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=32)
+        except ValueError:
+            raise invalid("The query string cannot be read.") from None
+        found: dict[str, str] = {}
+        for name, value in pairs:
+            if name not in known:
+                raise invalid(f"The parameter {name!r} is not known or not supported yet.", parameter=name)
+            if name in found:
+                raise invalid(f"The parameter {name!r} is given twice.", parameter=name)
+            if wrong := fault(value):
+                raise invalid(f"{name} {wrong}.", parameter=name)
+            found[name] = value
+        return found
+
+    def idempotency_key(self) -> str:
+        """The required Idempotency-Key. Raises Problem (400)."""
+        key = self.headers.get(b"idempotency-key")
+        if not key:
+            raise Problem(KEY_MISSING, "Send a key of your own, at most 255 printable ASCII characters, and repeat it "
+                          "with every retry of this request.")  # fmt: skip
+        if not _KEY.fullmatch(key):
+            detail = "Idempotency-Key must be 1 to 255 printable ASCII characters."
+            raise Problem(KEY_MISSING, detail, [Fault(detail, header="Idempotency-Key")])
+        return key.decode("ascii")
+
+    @property
+    def cause(self) -> str:
+        """What this call belongs to in the caller's world: its trace, else the request id it brought, else nothing."""
+        if (trace := self.headers.get(b"traceparent")) and _TRACEPARENT.fullmatch(text := trace.decode("latin-1")):
+            return text
+        return given_request_id(self.headers) or ""
+
+    def deadline(self) -> float | None:
+        """Seconds the caller still waits, by X-Request-Timeout-Ms; None if it did not say.
+
+        Refuses a call that could not be answered in time before it has any effect (research/reliability.md §4).
+        """
+        given = self.headers.get(b"x-request-timeout-ms")
+        if given is None:
+            return None
+        if not given.isdigit() or len(given) > 9:
+            raise invalid("X-Request-Timeout-Ms must be a number of milliseconds.", header="X-Request-Timeout-Ms")
+        ms = int(given)
+        if ms < self._limits.deadline_min_ms:
+            raise Problem(DEADLINE_TOO_SHORT, "Nothing was applied: the answer could not have come in time.")
+        return min(ms / 1000, self._limits.deadline_max_s)
+
+    async def body(self, *, required: bool = True) -> bytes:
+        """The JSON body, of bounded size and time. Empty only if it is not ``required``. Raises Problem, ClientGone."""
+        raw = await self._read()
+        if not raw:
+            if required:
+                raise invalid("The body is empty.", pointer="")
+            return raw
+        media_type = self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if media_type != b"application/json":
+            raise Problem(UNSUPPORTED_MEDIA_TYPE, "Send JSON with the header Content-Type: application/json.")
+        return raw
+
+    async def _read(self) -> bytes:
+        limit = self._limits.body_max_bytes
+        length = self.headers.get(b"content-length", b"0")
+        try:
+            async with asyncio.timeout(self._limits.body_timeout_s):
+                if not length.isdigit() or int(length) > limit:
+                    return await self._refuse_body(0)
+                parts, size, more = [], 0, True
+                while more:
+                    message = await self._next()
+                    part = message.get("body", b"")
+                    size += len(part)
+                    if size > limit:
+                        return await self._refuse_body(size)
+                    parts.append(part)
+                    more = message.get("more_body", False)
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+        except TimeoutError:
+            raise Problem(BODY_TIMEOUT, "Nothing was applied.", headers={"connection": "close"}) from None
+
+    async def _refuse_body(self, size: int) -> bytes:
+        """Throw a bounded amount away before answering, so that the client reads a 413 instead of a reset."""
+        more = True
+        while more and size < self._limits.drain_max_bytes:
+            message = await self._next()
+            size += len(message.get("body", b""))
+            more = message.get("more_body", False)
+        detail = f"The body may have at most {self._limits.body_max_bytes} bytes."
+        raise Problem(TOO_LARGE, detail, headers={"connection": "close"} if more else None)
+
+    async def _next(self) -> Mapping[str, Any]:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        return message
+
+
+def given_request_id(headers: dict[bytes, bytes]) -> str | None:
+    """The caller's X-Request-Id if it can be kept and echoed safely."""
+    given = headers.get(b"x-request-id")
+    if given and _REQUEST_ID.fullmatch(text := given.decode("latin-1")):
+        return text
+    return None

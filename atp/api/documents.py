@@ -1,0 +1,111 @@
+"""OpenAPI: Litestar documents routes and answers; what it cannot see is added from the route table.
+
+Bodies are read by ourselves, so that their size is capped while they arrive, and Litestar therefore does not know
+their types; the same holds for headers and the query.
+"""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from litestar.openapi import OpenAPIConfig, ResponseSpec
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import (
+    Components,
+    OpenAPIMediaType,
+    OpenAPIType,
+    Operation,
+    Parameter,
+    Reference,
+    RequestBody,
+    Schema,
+    SecurityScheme,
+)
+from litestar.router import Router
+from msgspec import json
+
+from atp import __version__
+from atp.api.identity import PUBLIC
+from atp.api.problems import MEDIA_TYPE, ProblemView
+from atp.api.routes import ROUTES, Route
+
+_REF = "#/components/schemas/{name}"
+
+_HEADERS = {
+    "Idempotency-Key": "A key of your own for this request; repeat it with every retry. A repeat has no second effect.",
+    "If-Match": "The version the object must have, as its ETag says; else 412.",
+    "If-None-Match": "An ETag you have; `*` on PUT creates only.",
+}
+
+_PROBLEMS = {
+    400: "The request is not valid.",
+    401: "No valid credentials.",
+    403: "The credentials lack a scope, or the channel is not allowed.",
+    404: "Not found.",
+    409: "Refused by the state of stock or of the reservation.",
+    412: "The object has another version.",
+    413: "The body is too large.",
+    415: "The body is not application/json.",
+    422: "The Idempotency-Key was used with another request.",
+    503: "Our capacity or state; see `type`, and Retry-After.",
+}
+
+
+def openapi_config(router: Router) -> OpenAPIConfig:
+    """The document, served under ``router``."""
+    bodies = {route.body for route in ROUTES if route.body}
+    _, schemas = json.schema_components(bodies, ref_template=_REF)
+    return OpenAPIConfig(
+        title="atp",
+        version=__version__,
+        description="Available-to-promise and reservations. Errors are RFC 9457 problems.",
+        components=Components(
+            schemas=cast(dict[str, Schema], schemas),
+            security_schemes={
+                "key": SecurityScheme(type="http", scheme="bearer", description="An API key.", bearer_format="atp key")
+            },
+        ),
+        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        openapi_router=router,
+    )
+
+
+def responses(route: Route) -> dict[int, ResponseSpec]:
+    """Success and problems of a route."""
+    statuses = set(route.problems)
+    if route.scopes is not PUBLIC:
+        statuses |= {400, 401, 403, 503}
+    if route.body:
+        statuses |= {413, 415}
+    problems = {
+        status: ResponseSpec(ProblemView, generate_examples=False, description=_PROBLEMS[status], media_type=MEDIA_TYPE)
+        for status in sorted(statuses)
+    }
+    success = ResponseSpec(route.answer, generate_examples=False, description=route.summary)
+    return {route.status: success} | problems
+
+
+def operation_class(route: Route) -> type[Operation]:
+    """Litestar's Operation with the body, headers, query and scopes of ``route``."""
+
+    @dataclass
+    class Documented(Operation):
+        def __post_init__(self) -> None:
+            self.parameters = [*(self.parameters or []), *_parameters(route)]
+            if route.scopes is not PUBLIC:
+                self.security = [{"key": list(route.scopes)}]
+            if route.body:
+                self.request_body = RequestBody(
+                    content={"application/json": OpenAPIMediaType(Reference(_REF.format(name=route.body.__name__)))},
+                    required=route.body_required,
+                )
+
+    return Documented
+
+
+def _parameters(route: Route) -> list[Any]:
+    text = Schema(type=OpenAPIType.STRING)
+    headers = ("Idempotency-Key", *route.headers) if route.keyed else route.headers
+    return [
+        Parameter(name, "header", schema=text, required=name == "Idempotency-Key", description=_HEADERS[name])
+        for name in headers
+    ] + [Parameter(name, "query", schema=text, required=False) for name in route.query]

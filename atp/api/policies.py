@@ -1,0 +1,191 @@
+"""Policies over HTTP: locations, items and sources (CONTRACT "Policy bodies"). They are ledger state (R31)."""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, json
+
+from atp.api.call import Answer, Call
+from atp.api.decoding import Body, escape
+from atp.api.problems import NOT_FOUND, VERSION_MISMATCH, Problem, invalid, refusal
+from atp.api.requests import QUANTITY_MAX, check_identifier
+from atp.api.service import Service
+from atp.domain.commands import PutPolicy
+from atp.domain.identifiers import LocationId, SourceId
+from atp.domain.records import Policy
+
+_encode = json.Encoder().encode
+_decode_raw = json.Decoder(dict[str, Raw]).decode
+_VERSION = re.compile(r'(?:W/)?"?(\d{1,16})"?')
+
+_SAFETY = Meta(ge=0, le=QUANTITY_MAX, description="Units withheld from sale at each location.")
+
+
+class ListedSource(Struct, forbid_unknown_fields=True):
+    """A source of a location's numbers."""
+
+    source: SourceId
+    role: Literal["authority", "adjuster", "fallback", "shadow"]
+
+
+class LocationBody(Struct, forbid_unknown_fields=True):
+    """A place with stock."""
+
+    kind: Literal["warehouse", "store", "vendor"]
+    priority: Annotated[int, Meta(ge=0, le=1_000_000, description="A rank: 0 is drawn on first, ties by id.")] = 0
+    groups: Annotated[list[LocationId], Meta(max_length=100)] = []
+    active: Annotated[bool, Meta(description="Nothing is sold from a location that is not active.")] = True
+    timezone: Annotated[str, Meta(min_length=1, max_length=64, description="IANA name.")] = "UTC"
+    sources: Annotated[
+        list[ListedSource],
+        Meta(max_length=16, description="None listed: the first source to send a level becomes authority."),
+    ] = []
+
+
+class ItemBody(Struct, forbid_unknown_fields=True):
+    """A sku's rules."""
+
+    safety_stock: Annotated[int, _SAFETY] = 0
+    safety_stock_by_location: Annotated[
+        dict[str, Annotated[int, _SAFETY]], Meta(max_length=1_000, description="Overrules safety_stock where named.")
+    ] = {}
+
+
+class SourceBody(Struct, forbid_unknown_fields=True):
+    """A system that sends stock events."""
+
+    kind: Literal["erp", "wms", "store"]
+    measure: Annotated[
+        Literal["on_hand", "sellable", "available"], Meta(description="What its numbers count. Default on_hand.")
+    ] = "on_hand"
+    version: Annotated[
+        Literal["sequence", "time"] | UnsetType,
+        Meta(description="How it orders its events; by default as its first event does."),
+    ] = UNSET  # not None: the law reads this text, and takes an absent field as its default
+    stale_after_seconds: Annotated[int, Meta(ge=1, le=31_536_000)] = 900
+
+
+Version = Annotated[int, Meta(description="For If-Match; the seq of the entry that put this object.")]
+
+
+class LocationView(LocationBody, kw_only=True):
+    """A location policy as it is kept."""
+
+    id: str
+    version: Version
+
+
+class ItemView(ItemBody, kw_only=True):
+    """An item policy as it is kept."""
+
+    id: str
+    version: Version
+
+
+class SourceView(SourceBody, kw_only=True):
+    """A source policy as it is kept; its ``version`` is the policy's own field, so the object's has another name."""
+
+    id: str
+    policy_version: Version
+
+
+class LocationList(Struct):
+    """All locations, by id."""
+
+    locations: list[LocationView]
+
+
+class SourceList(Struct):
+    """All sources, by id."""
+
+    sources: list[SourceView]
+
+
+class Policies[T: Struct]:
+    """The routes of one kind of policy. ``name`` is the path parameter that carries the object's id."""
+
+    def __init__(self, kind: str, name: str, body: type[T], check: Callable[[T], None]) -> None:
+        self.kind = kind
+        self.name = name
+        self._body = Body(body)
+        self._check = check
+
+    async def put(self, service: Service, call: Call) -> Answer:
+        """Replace the object. `If-Match` with its version guards against another writer; `If-None-Match: *` creates."""
+        id = call.param(self.name)
+        body = self._body.decode(await call.body())
+        self._check(body)
+        text = _encode(body).decode()
+        if_version = await self._if_version(service, call, id)
+        command = PutPolicy(self.kind, id, text, if_version, client=call.principal.client, cause=call.cause)
+        result = await service.ledger.put_policy(command)
+        if not result.outcome.accepted:
+            raise refusal(result)
+        return _answer(Policy(self.kind, id, result.seq, text))
+
+    async def get(self, service: Service, call: Call) -> Answer:
+        """The object, with its version."""
+        found = await service.ledger.policy(self.kind, call.param(self.name))
+        if found is None:
+            raise Problem(NOT_FOUND, f"There is no such {self.kind}.")
+        return _answer(found)
+
+    async def list(self, service: Service, call: Call) -> Answer:
+        """All objects of this kind."""
+        found = await service.ledger.policies(self.kind)
+        return Answer(200, _encode({f"{self.kind}s": [_view(policy) for policy in found]}))
+
+    async def _if_version(self, service: Service, call: Call, id: str) -> int:
+        """The version the caller expects, as the command has it: −1 for any, 0 for none."""
+        if call.headers.get(b"if-none-match") == b"*":
+            return 0
+        given = call.headers.get(b"if-match", b"").decode("latin-1").strip()
+        if not given:
+            return -1
+        if given == "*":  # whatever it is, but there must be one
+            found = await service.ledger.policy(self.kind, id)
+            if found is None:
+                raise Problem(VERSION_MISMATCH, f"There is no such {self.kind}.")
+            return found.version
+        if not (match := _VERSION.fullmatch(given)) or match[1] == "0":
+            raise invalid("If-Match must be one version, as the ETag has it.", header="If-Match")
+        return int(match[1])
+
+
+def _view(policy: Policy) -> dict[str, Any]:
+    """The body as it was put, so that a release never hides a field it does not know, with id and version."""
+    version = "policy_version" if policy.kind == "source" else "version"
+    return {"id": policy.id, **_decode_raw(policy.body), version: policy.version}
+
+
+def _answer(policy: Policy) -> Answer:
+    return Answer(200, _encode(_view(policy)), {"etag": f'"{policy.version}"'})
+
+
+def _check_location(body: LocationBody) -> None:
+    check_identifier(body.timezone, "/timezone")
+    for index, group in enumerate(body.groups):
+        check_identifier(group, f"/groups/{index}")
+    seen: set[str] = set()
+    for index, listed in enumerate(body.sources):
+        check_identifier(listed.source, f"/sources/{index}/source")
+        if listed.source in seen:
+            raise invalid(f"The source {listed.source!r} is listed twice.", pointer=f"/sources/{index}/source")
+        seen.add(listed.source)
+    if sum(listed.role == "authority" for listed in body.sources) > 1:
+        raise invalid("A location has one authority.", pointer="/sources")
+
+
+def _check_item(body: ItemBody) -> None:
+    for location in body.safety_stock_by_location:
+        check_identifier(location, f"/safety_stock_by_location/{escape(location)}")
+
+
+def _check_source(body: SourceBody) -> None:
+    """The schema says everything."""
+
+
+LOCATIONS = Policies("location", "id", LocationBody, _check_location)
+ITEMS = Policies("item", "sku", ItemBody, _check_item)
+SOURCES = Policies("source", "id", SourceBody, _check_source)

@@ -1,0 +1,188 @@
+"""Problems: every refusal a caller can meet, as RFC 9457 answers (CONTRACT "Problem codes").
+
+One table of kinds, one table from outcomes of the law to kinds, one from errors of the ledger to kinds. 429 would mean
+the caller's quota and 503 means our capacity or state; both say when to come back (research/reliability.md §4).
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, Struct, UnsetType, json
+
+from atp.domain.outcomes import Outcome
+from atp.domain.records import Shortfall
+from atp.domain.results import Result
+from atp.ledger.errors import (
+    CrossPartition,
+    LedgerBusy,
+    LedgerError,
+    LedgerRecovering,
+    LedgerUnavailable,
+    OutcomeUnknown,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+#: Stable and resolvable nowhere on purpose: an identifier must not depend on where the service runs.
+TYPE_PREFIX = "urn:atp:problem:"
+
+
+class Kind(Struct, frozen=True):
+    """One kind of problem. ``retry_after`` in seconds; 0 says that coming back changes nothing."""
+
+    code: str
+    status: int
+    title: str
+    retry_after: int = 0
+
+
+INVALID = Kind("invalid-request", 400, "The request is not valid")
+KEY_MISSING = Kind("idempotency-key-missing", 400, "The Idempotency-Key header is required")
+UNAUTHENTICATED = Kind("unauthenticated", 401, "No valid credentials")
+FORBIDDEN = Kind("forbidden", 403, "The credentials lack a scope")
+CHANNEL_NOT_ALLOWED = Kind("channel-not-allowed", 403, "The client may not use this channel")
+NOT_FOUND = Kind("not-found", 404, "Not found")
+METHOD_NOT_ALLOWED = Kind("method-not-allowed", 405, "The route does not know this method")
+BODY_TIMEOUT = Kind("request-timeout", 408, "The body did not arrive in time")
+INSUFFICIENT = Kind("insufficient-availability", 409, "Not enough units are available")
+EXPIRED = Kind("reservation-expired", 409, "The hold has expired")
+NOT_ACTIVE = Kind("reservation-not-active", 409, "The reservation has no units for this")
+LIMIT_EXCEEDED = Kind("limit-exceeded", 409, "A limit would be exceeded")
+VERSION_MISMATCH = Kind("version-mismatch", 412, "The object has another version")
+TOO_LARGE = Kind("too-large", 413, "The body is too large")
+UNSUPPORTED_MEDIA_TYPE = Kind("unsupported-media-type", 415, "The body must be application/json")
+KEY_REUSED = Kind("idempotency-key-reused", 422, "The Idempotency-Key was used with another request")
+INTERNAL = Kind("internal-error", 500, "Something went wrong on our side")
+JOURNAL_UNAVAILABLE = Kind("journal-unavailable", 503, "The journal cannot be asked now", 5)
+OVERLOADED = Kind("overloaded", 503, "We are at capacity", 1)
+DEADLINE_TOO_SHORT = Kind("deadline-too-short", 503, "The deadline is too short to begin", 1)
+OUTCOME_UNKNOWN = Kind("outcome-unknown", 503, "The outcome is not known", 1)
+LEDGER_UNAVAILABLE = Kind("ledger-unavailable", 503, "The ledger cannot be reached", 1)
+RECOVERING = Kind("recovering", 503, "The ledger is recovering", 5)
+
+_OF_OUTCOME = {
+    Outcome.KEY_REUSED: (KEY_REUSED, "This Idempotency-Key belongs to a request with another content."),
+    Outcome.NOT_FOUND: (NOT_FOUND, "There is no such reservation."),
+    Outcome.UNKNOWN_LOCATION: (INVALID, "A line names a location that does not exist."),
+    Outcome.UNKNOWN_LINE: (INVALID, "The reservation has no such line."),
+    Outcome.VERSION_MISMATCH: (VERSION_MISMATCH, "If-Match names another version than the object has."),
+    Outcome.EXPIRED: (EXPIRED, "The deadline passed before this call; the units are free again."),
+    Outcome.NOT_ACTIVE: (NOT_ACTIVE, "The reservation does not have the units that this call would change."),
+    Outcome.LIMIT_EXCEEDED: (LIMIT_EXCEEDED, "The hold would live longer than the longest hold allowed."),
+    Outcome.INSUFFICIENT: (INSUFFICIENT, "Nothing was reserved: not every line can be met."),
+}
+
+_OF_LEDGER_ERROR = (
+    (LedgerBusy, OVERLOADED, "Nothing was applied. Repeat with the same Idempotency-Key."),
+    (LedgerUnavailable, LEDGER_UNAVAILABLE, "Nothing was applied. Repeat with the same Idempotency-Key."),
+    (LedgerRecovering, RECOVERING, "Nothing was applied. Repeat with the same Idempotency-Key."),
+    (OutcomeUnknown, OUTCOME_UNKNOWN, "It may have been applied: retry with the same Idempotency-Key to find out."),
+    (CrossPartition, INVALID, "The lines of one reservation must live in one partition of the ledger."),
+)
+
+
+class Fault(Struct, omit_defaults=True):
+    """One thing that is wrong: where (JSON Pointer into the body, or a parameter or header), and the figures."""
+
+    detail: Annotated[str, Meta(description="What is wrong here.")]
+    pointer: Annotated[str | UnsetType, Meta(description="JSON Pointer into the request's body.")] = UNSET
+    parameter: Annotated[str | UnsetType, Meta(description="Parameter of the path or the query.")] = UNSET
+    header: Annotated[str | UnsetType, Meta(description="Request header.")] = UNSET
+    sku: Annotated[str | UnsetType, Meta(description="What could not be reserved.")] = UNSET
+    requested: Annotated[int | UnsetType, Meta(description="Units the line asked for.")] = UNSET
+    available: Annotated[int | UnsetType, Meta(description="Units this line could have been granted.")] = UNSET
+    largest_quantity: Annotated[int | UnsetType, Meta(description="Largest quantity that would be granted.")] = UNSET
+    held_by_others: Annotated[int | UnsetType, Meta(description="Units held where the line could draw.")] = UNSET
+    other_locations: Annotated[
+        list["OtherLocation"] | UnsetType, Meta(description="Stock beyond what the line asked for.")
+    ] = UNSET
+
+
+class OtherLocation(Struct):
+    """A location that has units, though the line did not ask for it."""
+
+    location: str
+    available: int
+
+
+class ProblemView(Struct, omit_defaults=True):
+    """An RFC 9457 problem."""
+
+    type: Annotated[str, Meta(description="Stable URI that ends in the problem's code.")]
+    title: Annotated[str, Meta(description="The kind of problem, for people.")]
+    status: Annotated[int, Meta(description="The HTTP status.")]
+    detail: Annotated[str, Meta(description="This occurrence, for people.")]
+    request_id: Annotated[str, Meta(description="The same as the header X-Request-Id; name it when asking for help.")]
+    errors: Annotated[list[Fault] | UnsetType, Meta(description="What is wrong, each with its place.")] = UNSET
+
+
+class Problem(Exception):
+    """Ends a request with a problem answer. ``headers`` are added to those of the kind."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        detail: str = "",
+        errors: Sequence[Fault] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail or kind.title)
+        self.kind = kind
+        self.detail = detail or f"{kind.title}."
+        self.errors = list(errors)
+        self.headers = headers or {}
+
+    def body(self, request_id: str) -> bytes:
+        """The JSON text of the answer."""
+        kind = self.kind
+        return _encode(
+            ProblemView(TYPE_PREFIX + kind.code, kind.title, kind.status, self.detail, request_id, self.errors or UNSET)
+        )
+
+    def all_headers(self) -> dict[str, str]:
+        """Headers of the answer, Retry-After among them where coming back makes sense."""
+        if self.kind.retry_after:
+            return {"retry-after": str(self.kind.retry_after), **self.headers}
+        return self.headers
+
+
+def invalid(detail: str, *, pointer: str | UnsetType = UNSET, **where: Any) -> Problem:
+    """A 400 with one fault: ``pointer`` into the body, or ``parameter=`` or ``header=``."""
+    return Problem(INVALID, detail, [Fault(detail, pointer, **where)])
+
+
+def refusal(result: Result, pointer: str = "") -> Problem:
+    """What a caller is told of a refused command. ``pointer`` is where the body names what ``detail`` speaks of."""
+    kind, detail = _OF_OUTCOME[result.outcome]
+    errors = [_shortfall(s) for s in result.shortfalls]
+    if result.outcome is Outcome.UNKNOWN_LOCATION:
+        errors = [Fault("There is no such location.", f"/lines/{result.detail}/location")]
+    elif result.outcome is Outcome.UNKNOWN_LINE:
+        errors = [Fault(f"The reservation has no line {result.detail!r}.", pointer or UNSET)]
+    elif result.outcome is Outcome.VERSION_MISMATCH and result.detail:
+        detail = f"If-Match does not name the object's version, which is {result.detail}."
+    return Problem(kind, detail, errors, {"idempotency-replayed": "true"} if result.replayed else None)
+
+
+def ledger_problem(error: LedgerError) -> Problem:
+    """What a caller is told when the ledger could not do its part; the error's own words stay in the log."""
+    for cls, kind, detail in _OF_LEDGER_ERROR:
+        if isinstance(error, cls):
+            return Problem(kind, detail)
+    return Problem(LEDGER_UNAVAILABLE, "The ledger is not usable now.")
+
+
+def _shortfall(s: Shortfall) -> Fault:
+    return Fault(
+        f"{s.requested} requested, {s.available} available.",
+        pointer=f"/lines/{s.line}",
+        sku=s.sku,
+        requested=s.requested,
+        available=s.available,
+        largest_quantity=min(s.available, s.requested),
+        held_by_others=s.held_by_others,
+        other_locations=[OtherLocation(at, free) for at, free in s.other_locations],
+    )
+
+
+_encode = json.Encoder().encode

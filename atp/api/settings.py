@@ -1,0 +1,17 @@
+"""Settings of the HTTP room: limits with their unit last. Only atp/config.py reads the environment."""
+
+from msgspec import Struct
+
+
+class ApiSettings(Struct, frozen=True):
+    """Bounds of what one caller can make the process do, and how fresh its knowledge of clients is."""
+
+    body_max_bytes: int = 65_536  # 100 lines with the longest identifiers fit
+    drain_max_bytes: int = 16_777_216  # thrown away of a body that is too large, so that the 413 can be read
+    body_timeout_s: float = 10.0  # a slow sender may hold a request no longer
+    deadline_min_ms: int = 5  # less than this cannot be met, so it is not begun
+    deadline_max_s: float = 10.0
+    health_timeout_s: float = 1.0
+    clients_check_s: float = 1.0  # revocation has to work within 5 s (research/reliability.md §5)
+    tokens_max: int = 4_096  # verified tokens remembered
+    docs: bool = True  # /docs and /schema; off where the API is public

@@ -1,0 +1,59 @@
+"""Telemetry: every metric of the service in one table.
+
+Labels come from closed sets (routes, outcomes, kinds), never from ids or skus, so the number of series is bounded
+(DESIGN §8). Looking a labelled series up takes a lock and a tuple of strings; hot paths therefore ask ``series`` once
+per combination and keep what it returns.
+"""
+
+from functools import cache
+from typing import Literal, overload
+
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
+
+#: Seconds. From a batch that waited for nothing to a request that met its deadline.
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+#: Commands or entries in one batch.
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+# HTTP
+REQUEST_SECONDS = Histogram(
+    "atp_request_seconds", "Time from the request's head to the end of its answer.", ["method", "route", "status"],
+    buckets=SECONDS,
+)  # fmt: skip
+REQUESTS_ACTIVE = Gauge("atp_requests_active", "Requests being answered now.")
+PROBLEMS = Counter("atp_problems", "Problem answers, by their code.", ["code"])
+RESERVATIONS = Counter("atp_reservation_commands", "Decided reservation commands.", ["action", "outcome"])
+
+# Ledger
+BATCH_COMMANDS = Histogram("atp_batch_commands", "Commands applied together by one call of the ledger.", buckets=SIZES)
+BATCH_SECONDS = Histogram("atp_batch_seconds", "One call of the ledger, from sending to its answer.", buckets=SECONDS)
+LEDGER_ERRORS = Counter("atp_ledger_errors", "Broken promises of the ledger's server, by kind of error.", ["error"])
+QUEUE_FILL = Gauge("atp_queue_fill", "Fill of the fullest queue in front of the ledger, 0 to 1.")
+
+# Ingestion
+STOCK_EVENTS = Counter("atp_stock_events", "Stock event lines by kind and outcome.", ["kind", "outcome"])
+DEAD_LETTERS = Counter("atp_dead_letters", "Stock events set aside, by reason.", ["reason"])
+STOCK_LAG_SECONDS = Histogram("atp_stock_lag_seconds", "From a source's event to its effect.", buckets=SECONDS)
+
+# Outbox
+OUTBOX_ENTRIES = Gauge("atp_outbox_entries", "Entries waiting in the outbox.", ["partition"])
+JOURNALED = Counter("atp_journaled_entries", "Entries copied to the journal.", ["partition"])
+PUBLISHED = Counter("atp_published_events", "Events published on NATS.", ["type"])
+
+
+@overload
+def series(metric: Counter, *labels: str) -> Counter: ...
+@overload
+def series(metric: Gauge, *labels: str) -> Gauge: ...
+@overload
+def series(metric: Histogram, *labels: str) -> Histogram: ...
+@cache
+def series(metric: Counter | Gauge | Histogram, *labels: str) -> Counter | Gauge | Histogram:
+    """The series of these label values, kept: a later call is one look-up in a dict. Values must be a closed set."""
+    return metric.labels(*labels)
+
+
+def exposition() -> tuple[bytes, Literal["text/plain; version=0.0.4; charset=utf-8"]]:
+    """All metrics of this process in the Prometheus text format, and its media type."""
+    return generate_latest(REGISTRY), "text/plain; version=0.0.4; charset=utf-8"
