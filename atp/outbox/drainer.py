@@ -1,0 +1,167 @@
+"""Drainer: copies one partition's entries from the ledger's outbox to the journal, then trims the outbox.
+
+May be killed at any line. What is journaled is decided by the journal's watermark alone: after any doubt it is read
+again, and the work goes on from there (DESIGN §5, R19). The lease only keeps a standby from working in vain; safety
+comes from the fence.
+"""
+
+import asyncio
+import time
+
+import structlog
+
+from atp.domain.entries import AnyEntry
+from atp.journal import Claim, Fenced, Journal, JournalError
+from atp.ledger import Ledger, LedgerError, LedgerRecovering
+from atp.outbox.handover import Handover
+from atp.outbox.settings import Counters, Settings
+from atp.outbox.waiting import Attempts, stopped_within
+
+log = structlog.get_logger("atp.outbox")
+
+
+class Drainer:
+    """One partition's way from outbox to journal."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        journal: Journal,
+        partition: int,
+        owner: str,
+        handover: Handover,
+        settings: Settings,
+        counters: Counters,
+    ) -> None:
+        self._ledger = ledger
+        self._journal = journal
+        self._partition = partition
+        self._owner = owner
+        self._handover = handover
+        self._settings = settings
+        self._counters = counters
+        self._lease = f"outbox-{partition}"
+        self._renew_at = 0.0
+        self._seq: int | None = None  # the watermark; None: must be asked
+        self._days_at = 0.0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Drain until ``stop``; whatever is away is waited for."""
+        attempts = Attempts("journaling", self._partition, self._settings.retry_s, self._settings.retry_max_s)
+        while not stop.is_set():
+            try:
+                count = await self.run_once()
+            except (JournalError, LedgerError) as error:
+                self._doubt(error)
+                await stopped_within(stop, attempts.failed(error))
+                continue
+            attempts.succeeded()
+            self._counters.journal_reachable = True
+            if count == 0:
+                await stopped_within(stop, self._settings.idle_s if self._counters.active else self._settings.standby_s)
+        await self._leave()
+
+    async def run_once(self) -> int:
+        """Journal one batch and trim it; the number of entries, 0 also while another process is the drainer.
+
+        Raises what ledger and journal raise; nothing is lost by it, and the next call finds out what happened.
+        """
+        if self._handover.claim is None:
+            self._renew_at = 0.0  # before taking over, be sure that nobody else has
+        if not await self._holds_lease():
+            self._resign("another process drains this partition")
+            return 0
+        if self._handover.claim is None:
+            await self._claim()
+        elif self._seq is None:
+            await self._look(self._handover.claim)
+        claim, seq = self._handover.claim, self._seq
+        assert claim is not None
+        assert seq is not None
+        entries = await self._read(seq)
+        if not entries:
+            self._counters.journal_lag_seconds = 0.0
+            return 0
+        self._counters.journal_lag_seconds = max(0.0, time.time() - entries[0].at / 1000)
+        await self._journal.append(self._partition, seq, entries, claim.fence)
+        self._seq = entries[-1].seq
+        self._counters.journaled += len(entries)
+        self._handover.offer(entries)
+        await self._ledger.trim(self._partition, self._seq)
+        return len(entries)
+
+    async def _holds_lease(self) -> bool:
+        now = time.monotonic()
+        if now < self._renew_at:
+            return True
+        held = await self._ledger.lease(self._lease, self._owner, self._settings.lease_ms)
+        self._renew_at = now + self._settings.lease_ms / 3000
+        return held
+
+    async def _claim(self) -> None:
+        """Take the partition over: fence the drainer before, and begin where it stopped."""
+        await self._ensure_days()
+        claim = await self._journal.claim(self._partition, self._owner)
+        await self._settle(claim)
+        self._handover.begin(claim)
+        self._counters.active = True
+        log.info("draining", partition=self._partition, after=claim.seq, fence=claim.fence)
+
+    async def _look(self, claim: Claim) -> None:
+        """After a doubt: is the partition still ours, and was the last batch committed?"""
+        mark = await self._journal.watermark(self._partition)
+        if mark is None or mark.fence != claim.fence:
+            raise Fenced(f"partition {self._partition} was claimed by another drainer")
+        await self._settle(mark)
+        self._handover.arrive_at(mark.seq)
+
+    async def _settle(self, mark: Claim) -> None:
+        """Begin behind the watermark; trim what the drainer before may have left untrimmed."""
+        head = (await self._ledger.heads())[self._partition]
+        if head.seq < mark.seq:
+            raise LedgerRecovering(f"the ledger ends at {head.seq}, the journal knows {mark.seq}: it lost its tail")
+        await self._ledger.trim(self._partition, mark.seq)
+        self._seq = mark.seq
+
+    async def _read(self, after: int) -> list[AnyEntry]:
+        """A full batch if there is one: small ledger batches come in small pieces."""
+        if time.monotonic() > self._days_at:
+            await self._ensure_days()
+        entries: list[AnyEntry] = []
+        while len(entries) < self._settings.batch_max:
+            missing = self._settings.batch_max - len(entries)
+            more = await self._ledger.read_entries(self._partition, entries[-1].seq if entries else after, missing)
+            if not more:
+                break
+            entries += more
+        return entries
+
+    async def _ensure_days(self) -> None:
+        await self._journal.ensure_days()
+        self._days_at = time.monotonic() + self._settings.days_every_s
+
+    def _doubt(self, error: JournalError | LedgerError) -> None:
+        """Nothing is believed after a failure: the next attempt asks the watermark."""
+        self._seq = None
+        if isinstance(error, Fenced):
+            self._counters.fenced += 1
+            self._resign(str(error))
+        elif isinstance(error, JournalError):
+            self._counters.journal_reachable = False
+
+    def _resign(self, why: str) -> None:
+        if self._counters.active:
+            log.warning("standing by", partition=self._partition, reason=why)
+        self._counters.active = False
+        self._renew_at = 0.0
+        self._seq = None
+        self._handover.end()
+
+    async def _leave(self) -> None:
+        """Let a standby begin at once instead of when the lease runs out."""
+        if self._counters.active:
+            try:
+                await self._ledger.lease(self._lease, self._owner, 1)
+            except LedgerError as error:
+                log.info("lease left to run out", partition=self._partition, detail=str(error))
+        self._resign("told to end")

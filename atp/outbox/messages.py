@@ -1,0 +1,127 @@
+"""Messages: entries and availability as CloudEvents 1.0 in binary mode (CONTRACT "NATS", out).
+
+A message depends on nothing but its entry, so a repeat under the same id is the same message.
+"""
+
+import re
+from functools import lru_cache
+from urllib.parse import quote
+
+from msgspec import Struct, json
+
+from atp.domain.entries import AnyEntry, Committed, Expired, Extended, Held, Released, ShortageFound
+from atp.domain.ids import digest53
+from atp.domain.records import SkuStock
+from atp.domain.times import rfc3339
+from atp.domain.views import reservation_view
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+#: Header values keep printable ASCII but the quote and the percent sign (CloudEvents HTTP and NATS bindings).
+_PLAIN = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
+
+_encode = json.Encoder().encode
+
+
+class Message(Struct, frozen=True):
+    """One event, ready to be sent."""
+
+    subject: str
+    headers: dict[str, str]
+    data: bytes
+
+    @property
+    def id(self) -> str:
+        return self.headers["Nats-Msg-Id"]
+
+
+class ShortageData(Struct, frozen=True):
+    """A source lowered stock below what is held and committed."""
+
+    sku: str
+    location: str
+    short_by: int
+    position: str
+
+
+class AvailabilityData(Struct, frozen=True):
+    """The newest availability of a sku; states between two events are left out (R33)."""
+
+    sku: str
+    channel: str
+    ats: int
+    position: str
+    as_of: str  # when the ledger was read
+
+
+class Messages:
+    """Makes the messages of one partition."""
+
+    def __init__(self, root: str, namespace: str, partition: int) -> None:
+        self._root = root
+        self._source = f"/atp/{header_text(namespace)}/{partition}"
+        self._partition = partition
+
+    def of_entry(self, entry: AnyEntry) -> Message | None:
+        """The event that tells of this entry; None for those that only concern atp itself."""
+        match entry:
+            case Held():
+                return self._reservation(entry, "held")
+            case Committed():
+                return self._reservation(entry, "committed")
+            case Released():
+                message = self._reservation(entry, "released")
+                if entry.reason:
+                    message.headers["ce-reason"] = header_text(entry.reason)
+                return message
+            case Extended():
+                return self._reservation(entry, "extended")
+            case Expired():
+                return self._reservation(entry, "expired")
+            case ShortageFound():
+                position = f"{self._partition}:{entry.seq}"
+                data = ShortageData(entry.sku, entry.location, entry.short_by, position)
+                return self._message("shortage", position, entry.at, entry.sku, _encode(data), entry.cause)
+            case _:
+                return None
+
+    def of_availability(self, stock: SkuStock, now_ms: int) -> Message:
+        """The state event of one sku. Its id is the sku's last change, made unlike that of the entry itself."""
+        position = f"{self._partition}:{stock.seq}"
+        data = AvailabilityData(stock.sku, "default", stock.ats, position, rfc3339(now_ms))
+        return self._message(
+            "availability", f"{position}:{digest53(stock.sku)}", now_ms, stock.sku, _encode(data), cause=""
+        )
+
+    def _reservation(self, entry: Held | Committed | Released | Extended | Expired, what: str) -> Message:
+        record = entry.reservation
+        view = reservation_view(record, self._partition, entry.at)
+        id = f"{self._partition}:{entry.seq}"
+        return self._message(f"reservation.{what}", id, entry.at, record.id, _encode(view), entry.cause)
+
+    def _message(self, what: str, id: str, at: int, about: str, data: bytes, cause: str) -> Message:
+        subject = f"{self._root}.{what}"
+        headers = {
+            "Nats-Msg-Id": id,
+            "ce-specversion": "1.0",
+            "ce-id": id,
+            "ce-source": self._source,
+            "ce-type": subject,
+            "ce-time": rfc3339(at),
+            "ce-subject": header_text(about),
+            "content-type": "application/json",
+        }
+        if cause and _TRACEPARENT.fullmatch(cause):
+            headers["traceparent"] = cause
+        return Message(subject, headers, data)
+
+
+@lru_cache(maxsize=16_384)  # skus repeat
+def header_text(value: str) -> str:
+    """A CloudEvents attribute as a header value: percent-encoded UTF-8 outside of plain ASCII."""
+    return quote(value, safe=_PLAIN)
+
+
+def skus_of(entry: AnyEntry) -> set[str]:
+    """The skus whose availability this entry may have changed."""
+    return {balance.sku for balance in getattr(entry, "balances", ())}

@@ -1,0 +1,52 @@
+"""Outbox: a drainer and a publisher for every partition, as one loop."""
+
+import asyncio
+import os
+import secrets
+import socket
+
+from msgspec import Struct
+from nats.aio.client import Client as Nats
+
+from atp.journal import Journal
+from atp.ledger import Ledger
+from atp.outbox.drainer import Drainer
+from atp.outbox.handover import Handover
+from atp.outbox.publisher import Publisher
+from atp.outbox.settings import Counters, Settings
+
+
+class Partition(Struct, frozen=True):
+    """The two workers of one partition, and what they count."""
+
+    drainer: Drainer
+    publisher: Publisher
+    counters: Counters
+
+
+class Outbox:
+    """Any number of processes may run one; each partition is worked on by one of them, the others stand by.
+
+    ``nats`` need not be connected, now or later: journaling does not wait for it.
+    """
+
+    def __init__(self, nats: Nats, ledger: Ledger, journal: Journal, settings: Settings | None = None) -> None:
+        settings = settings or Settings()
+        owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.partitions: list[Partition] = []
+        for number in range(ledger.partitions):
+            handover, counters = Handover(settings.handover_max), Counters()
+            self.partitions.append(
+                Partition(
+                    Drainer(ledger, journal, number, owner, handover, settings, counters),
+                    Publisher(nats, ledger, journal, number, handover, settings, counters),
+                    counters,
+                )
+            )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop``; a failure that is not somebody else's absence ends all and is raised."""
+        async with asyncio.TaskGroup() as tasks:
+            for partition in self.partitions:
+                tasks.create_task(partition.drainer.run(stop))
+                tasks.create_task(partition.publisher.run(stop))

@@ -1,0 +1,162 @@
+"""Publisher: tells the world, on NATS, what the journal has: in order, without a gap, repeats only under the same id.
+
+The second of the outbox's two cursors (R19). It reads behind the journal, so NATS may be away for as long as the
+journal keeps its days, and ``published`` moves only after NATS has acknowledged.
+"""
+
+import asyncio
+import time
+
+import nats.errors
+from nats.aio.client import Client as Nats
+
+from atp.domain.entries import AnyEntry
+from atp.domain.records import SkuStock
+from atp.journal import Claim, Fenced, Journal, JournalError
+from atp.ledger import Ledger, LedgerError
+from atp.outbox.announcer import Announcer
+from atp.outbox.handover import Handover
+from atp.outbox.messages import Messages, skus_of
+from atp.outbox.sender import NatsAway, PublishRefused, Sender
+from atp.outbox.settings import Counters, Settings
+from atp.outbox.stream import StreamUnfit
+from atp.outbox.waiting import Attempts, stopped_within
+
+#: Longest wait for news; the end of the process waits for it.
+WAIT_S = 0.25
+
+_NATS_AWAY = (NatsAway, PublishRefused, StreamUnfit, nats.errors.Error, OSError, TimeoutError)
+_AWAY = (JournalError, LedgerError, *_NATS_AWAY)
+
+
+class Publisher:
+    """One partition's way from journal to NATS; works while its drainer holds the partition."""
+
+    def __init__(
+        self,
+        nats: Nats,
+        ledger: Ledger,
+        journal: Journal,
+        partition: int,
+        handover: Handover,
+        settings: Settings,
+        counters: Counters,
+    ) -> None:
+        self._ledger = ledger
+        self._journal = journal
+        self._partition = partition
+        self._handover = handover
+        self._settings = settings
+        self._counters = counters
+        self._messages = Messages(settings.root, ledger.settings.namespace, partition)
+        self._announcer = Announcer(settings)
+        self._announce_at = 0.0
+        self._sender = Sender(nats, settings, self._check_claim)
+        self._claim: Claim | None = None
+        self._published = 0
+        self._moved = (0, 0)  # the cursors as the journal has them
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Publish until ``stop``; whatever is away is waited for."""
+        attempts = Attempts("publishing", self._partition, self._settings.retry_s, self._settings.retry_max_s)
+        while not stop.is_set():
+            try:
+                count = await self.run_once()
+            except _AWAY as error:
+                self._doubt(error)
+                await stopped_within(stop, attempts.failed(error))
+                continue
+            attempts.succeeded()
+            self._counters.nats_reachable = True
+            if count == 0:
+                wait_s = self._settings.announce_every_s / 4 if self._announcer.owes else WAIT_S
+                await self._handover.news(wait_s)
+
+    async def run_once(self) -> int:
+        """Publish the events of one batch of entries and the availability that is due; how many of both."""
+        claim = self._handover.claim
+        if claim is None:
+            return 0
+        if claim is not self._claim:
+            await self._resume(claim)
+        count = await self._publish() + await self._announce()
+        await self._move(claim)
+        return count
+
+    async def _resume(self, claim: Claim) -> None:
+        """Begin where the publisher before stopped; what it published may still owe availability events."""
+        self._claim = None
+        self._sender.forget()
+        self._announcer.clear()
+        seq = claim.announced
+        while seq < claim.published:
+            entries = await self._journal.entries_after(self._partition, seq, self._settings.batch_max)
+            if not entries:
+                break
+            self._touch([entry for entry in entries if entry.seq <= claim.published])
+            seq = entries[-1].seq
+        self._published = claim.published
+        self._moved = (claim.published, claim.announced)
+        self._claim = claim
+
+    async def _publish(self) -> int:
+        entries = self._handover.take(self._published, self._settings.batch_max)
+        if entries is None:
+            entries = await self._journal.entries_after(self._partition, self._published, self._settings.batch_max)
+        if entries:
+            messages = [message for entry in entries if (message := self._messages.of_entry(entry))]
+            await self._sender.send(messages)
+            self._touch(entries)
+            self._published = entries[-1].seq
+            self._counters.published += len(messages)
+            self._counters.repeats = self._sender.repeats
+            if self._claim:
+                await self._move(self._claim)
+        self._counters.publish_lag = max(0, self._handover.journaled - self._published)
+        return len(entries)
+
+    async def _announce(self) -> int:
+        if time.monotonic() < self._announce_at:
+            return 0
+        skus = self._announcer.ready()
+        if not skus:
+            return 0
+        self._announce_at = time.monotonic() + self._settings.announce_every_s / 4  # gather some for one reading
+        stocks = await self._ledger.availability(skus)
+        now_ms = time.time_ns() // 1_000_000
+        news: list[SkuStock] = []
+        for stock in stocks:
+            if stock.seq > self._announcer.shown(stock.sku):
+                news.append(stock)
+            else:
+                self._announcer.drop(stock.sku)
+        await self._sender.send([self._messages.of_availability(stock, now_ms) for stock in news])
+        for stock in news:
+            self._announcer.sent(stock.sku, stock.seq)
+        self._counters.announced += len(news)
+        return len(news)
+
+    async def _move(self, claim: Claim) -> None:
+        """Remember in the journal what NATS has acknowledged. Raises Fenced."""
+        cursors = (self._published, self._announcer.settled_through(self._published))
+        if cursors != self._moved:
+            await self._journal.move_published(claim, *cursors)
+            self._moved = cursors
+
+    async def _check_claim(self) -> None:
+        claim = self._handover.claim
+        mark = await self._journal.watermark(self._partition)
+        if claim is None or mark is None or mark.fence != claim.fence:
+            raise Fenced(f"partition {self._partition} was claimed by another publisher")
+
+    def _touch(self, entries: list[AnyEntry]) -> None:
+        for entry in entries:
+            for sku in skus_of(entry):
+                self._announcer.touch(sku, entry.seq)
+
+    def _doubt(self, error: BaseException) -> None:
+        self._sender.forget()
+        if isinstance(error, Fenced):
+            self._handover.end()
+        elif isinstance(error, _NATS_AWAY):
+            self._counters.nats_reachable = False

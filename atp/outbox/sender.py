@@ -1,0 +1,126 @@
+"""Sender: puts messages on the stream in order, all of them, and not behind the back of a newer publisher.
+
+The fence: each publish names the stream's last sequence. That number is read before the journal is asked whether our
+claim still stands, so a publisher that slept through its successor's first message is refused by NATS (R19). Should
+several partitions share the stream, they refuse one another as well; then the number is read, and the claim asked,
+again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import batched
+from typing import Any
+from uuid import uuid4
+
+from msgspec import json
+from nats.aio.client import Client as Nats
+
+from atp.outbox.messages import Message
+from atp.outbox.settings import Settings
+from atp.outbox.stream import ensure_stream
+
+_STALE_SEQUENCE = 10071
+_ID_STORED = 10201  # an atomic batch is refused whole for one message that is there already
+_BATCHES_NOT_ALLOWED = 10174
+
+#: Attempts against other partitions' publishers before the caller's pause.
+ATTEMPTS = 20
+
+
+class NatsAway(Exception):
+    """Not connected: nothing was sent. Without this the client would keep the message and send it at any later time."""
+
+
+class PublishRefused(Exception):
+    """NATS refused; ``code`` is its own number."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"{text} ({code})")
+        self.code = code
+
+
+class Sender:
+    """``check_claim`` raises when the partition is not ours any more."""
+
+    def __init__(self, nats: Nats, settings: Settings, check_claim: Callable[[], Awaitable[None]]) -> None:
+        self._nats = nats
+        self._settings = settings
+        self._check_claim = check_claim
+        self._last: int | None = None  # the stream's last sequence; None: must be read
+        self._atomic = True
+        self.repeats = 0
+
+    async def send(self, messages: Sequence[Message]) -> None:
+        """Store all messages, in order; returns when NATS has acknowledged every one.
+
+        Messages of a call that failed may be stored; the same call again stores the rest. Raises PublishRefused and
+        what nats-py raises.
+        """
+        for chunk in batched(messages, self._settings.batch_max):
+            await self._send_chunk(chunk)
+
+    async def _send_chunk(self, messages: Sequence[Message]) -> None:
+        one_by_one = len(messages) == 1 or not self._atomic
+        for _ in range(ATTEMPTS):
+            last = await self._position()
+            self._last = None  # unknown until NATS has answered
+            try:
+                self._last = await (self._singly(messages, last) if one_by_one else self._at_once(messages, last))
+            except PublishRefused as refused:
+                if refused.code == _BATCHES_NOT_ALLOWED:
+                    self._atomic = False
+                if refused.code in (_ID_STORED, _BATCHES_NOT_ALLOWED):
+                    one_by_one = True
+                elif refused.code != _STALE_SEQUENCE:
+                    raise
+            else:
+                return
+        raise PublishRefused(_STALE_SEQUENCE, "others kept writing to the stream")
+
+    def forget(self) -> None:
+        """Ask stream and claim again before the next message."""
+        self._last = None
+
+    async def _position(self) -> int:
+        if not self._nats.is_connected:
+            raise NatsAway("not connected to NATS")
+        if self._last is not None:
+            return self._last
+        info = await ensure_stream(self._nats.jetstream(timeout=self._settings.publish_s), self._settings)
+        await self._check_claim()
+        return info.state.last_seq
+
+    async def _at_once(self, messages: Sequence[Message], last: int) -> int:
+        """One atomic batch; by hand, for nats-py has no call for it (research/spikes.md §8)."""
+        batch = uuid4().hex
+        for index, message in enumerate(messages[:-1], start=1):
+            headers = {**message.headers, "Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(index)}
+            if index == 1:
+                headers["Nats-Expected-Last-Sequence"] = str(last)
+            await self._nats.publish(message.subject, message.data, headers=headers)
+        final = messages[-1]
+        headers = {
+            **final.headers,
+            "Nats-Batch-Id": batch,
+            "Nats-Batch-Sequence": str(len(messages)),
+            "Nats-Batch-Commit": "1",
+        }
+        return (await self._request(final, headers))["seq"]
+
+    async def _singly(self, messages: Sequence[Message], last: int) -> int:
+        for message in messages:
+            answer = await self._request(message, {**message.headers, "Nats-Expected-Last-Sequence": str(last)})
+            if answer.get("duplicate"):
+                self.repeats += 1
+            last = max(last, answer["seq"])  # of a duplicate it is the sequence of the first
+        return last
+
+    async def _request(self, message: Message, headers: dict[str, str]) -> dict[str, Any]:
+        async with asyncio.timeout(self._settings.publish_s):
+            reply = await self._nats.request(
+                message.subject, message.data, timeout=self._settings.publish_s, headers=headers
+            )
+        answer: dict[str, Any] = json.decode(reply.data)
+        if error := answer.get("error"):
+            raise PublishRefused(error.get("err_code", 0), error.get("description", ""))
+        return answer

@@ -1,0 +1,41 @@
+"""The room's limits, with their units, and what it counts."""
+
+from msgspec import Struct
+
+
+class Settings(Struct, frozen=True):
+    """How the outbox is emptied."""
+
+    batch_max: int = 1_000  # entries per transaction, messages per publish: what NATS takes in one atomic batch
+    handover_max: int = 20_000  # journaled entries kept in memory for the publisher; behind that it reads the journal
+    idle_s: float = 0.02  # between two looks into an empty outbox
+    standby_s: float = 1.0  # between two looks at another process's lease
+    retry_s: float = 0.1  # first pause after a failure; it doubles
+    retry_max_s: float = 2.0  # below a third of the lease, so that waiting loses no lease
+    lease_ms: int = 10_000  # a standby takes over this long after the owner's last sign
+    days_every_s: float = 3_600.0  # between two looks whether the journal's next days are made
+
+    stream: str = "ATP"
+    root: str = "atp.v1"  # first words of every subject
+    retention_s: float = 7 * 86_400.0  # cursors of the feed live at least a day (R33)
+    duplicate_window_s: float = 120.0  # NATS keeps all ids of this time in memory
+    publish_s: float = 5.0  # for one acknowledgement
+
+    announce_every_s: float = 0.1  # between two availability events of one sku (R33)
+    announce_max: int = 500  # skus per reading of the ledger
+    announced_max: int = 100_000  # skus whose last event is remembered
+
+
+class Counters(Struct):
+    """Of one partition, since the process started; telemetry reads them when it is asked."""
+
+    active: bool = False  # False: another process holds the lease
+    journal_reachable: bool = True
+    nats_reachable: bool = True
+    journaled: int = 0  # entries
+    journal_lag_seconds: float = 0.0  # age of the oldest entry that waits for the journal, as of the last look
+    published: int = 0  # events of entries
+    publish_lag: int = 0  # journaled entries whose events are not acknowledged
+    announced: int = 0  # availability events
+    repeats: int = 0  # messages NATS had already
+    fenced: int = 0  # times another process took the partition over

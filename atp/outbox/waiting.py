@@ -1,0 +1,51 @@
+"""Waiting with a limit, and saying once, not at every attempt, that something is away."""
+
+import asyncio
+
+import structlog
+
+log = structlog.get_logger("atp.outbox")
+
+
+async def stopped_within(stop: asyncio.Event, timeout_s: float) -> bool:
+    """Sleep, but no longer than until ``stop`` is set; whether it is."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await stop.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+class Attempts:
+    """Pauses that double while something keeps failing, and one log line per change of state."""
+
+    def __init__(self, what: str, partition: int, first_s: float, max_s: float) -> None:
+        self._what = what
+        self._partition = partition
+        self._first_s = first_s
+        self._max_s = max_s
+        self._pause_s = first_s
+        self._failing: type[BaseException] | None = None
+
+    def failed(self, error: BaseException) -> float:
+        """Seconds until the next attempt."""
+        if self._failing is not type(error):
+            self._failing = type(error)
+            log.warning(
+                "waiting",
+                loop=self._what,
+                partition=self._partition,
+                error=type(error).__name__,
+                detail=str(error),
+            )
+        pause = self._pause_s
+        self._pause_s = min(2 * pause, self._max_s)
+        return pause
+
+    def succeeded(self) -> None:
+        """Note that it works (again)."""
+        if self._failing is not None:
+            log.info("going on", loop=self._what, partition=self._partition)
+        self._failing = None
+        self._pause_s = self._first_s
