@@ -1,6 +1,6 @@
 """Logs on stderr: JSON for machines, colours on a terminal; the libraries' own lines in the same form.
 
-Passwords and keys never reach a log: every text passes ``_conceal``, whoever wrote the line.
+Passwords and keys never reach a log: every text passes ``_hide``, whoever wrote the line.
 """
 
 import logging
@@ -34,7 +34,8 @@ def configure(config: Config) -> None:
     if as_json:
         shown += [structlog.processors.format_exc_info, conceal, _render_json]
     else:
-        shown += [conceal, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        plain = structlog.dev.plain_traceback  # the other one prints local variables
+        shown += [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain), _conceal_text]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=shown))
     root = logging.getLogger()
@@ -59,8 +60,17 @@ def conceal(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Hide passwords in URLs and the secret part of API keys."""
     for name, value in event.items():
         if isinstance(value, str):
-            event[name] = _KEY.sub(r"\1_***", _URL.sub(lambda found: mask(found[0]), value))
+            event[name] = _hide(value)
     return event
+
+
+def _conceal_text(_: WrappedLogger, __: str, text: str) -> str:
+    """``conceal`` for a line that is rendered already, traceback and all."""
+    return _hide(text)
+
+
+def _hide(text: str) -> str:
+    return _KEY.sub(r"\1_***", _URL.sub(lambda found: mask(found[0]), text))
 
 
 def _render_json(_: WrappedLogger, __: str, event: EventDict) -> str:

@@ -1,0 +1,130 @@
+"""The command line itself: help, exit codes, and the commands that need no running service."""
+
+import asyncio
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import structlog
+
+from atp.cli import logs
+from atp.cli.app import run
+from atp.config import Config
+from atp.domain.keys import key_prefix
+from atp.journal import migrate
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = [
+    ["dev"], ["serve"], ["ingest"], ["drain"], ["migrate"], ["config", "show"],
+    ["keys", "create"], ["keys", "revoke"], ["keys", "list"], ["version"],
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests set what they need."""
+    for name in list(os.environ):
+        if name.startswith("ATP_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def ledger_settings(monkeypatch: pytest.MonkeyPatch, valkey: str, database: str, namespace: str) -> None:
+    """A ledger and a journal of this test's own."""
+    asyncio.run(migrate(database))
+    monkeypatch.setenv("ATP_REDIS_URL", valkey)
+    monkeypatch.setenv("ATP_DATABASE_URL", database)
+    monkeypatch.setenv("ATP_NAMESPACE", namespace)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*command, "--help"]) == 0
+    assert f"Example: atp {' '.join(command)}" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("command", [["nonsense"], ["dev", "--nonsense"], ["keys", "create"], ["serve"]])
+def test_wrong_use_gives_2(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(command) == 2
+    assert capsys.readouterr().err
+
+
+def test_a_failure_gives_1_and_a_message_without_a_traceback() -> None:
+    environ = {"PATH": os.environ["PATH"], "ATP_DATABASE_URL": "postgres://u:hunter2@127.0.0.1:1/x?sslmode=disable"}
+    done = subprocess.run(
+        [sys.executable, "-m", "atp", "migrate"], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("atp: ")
+    assert "Traceback" not in done.stderr
+    assert "hunter2" not in done.stderr
+
+
+def test_help_loads_no_server_library() -> None:
+    script = "import sys; from atp.cli.app import run; run(['--help']); print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    for module in ("litestar", "asyncpg", "nats", "granian", "redis", "structlog"):
+        assert f"'{module}'" not in done.stdout
+
+
+def test_config_show_masks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("ATP_NATS_URL", "nats://hunter2@host:4222")
+    monkeypatch.setenv("ATP_NAMESAPCE", "x")
+    assert run(["config", "show", "--json"]) == 0
+    captured = capsys.readouterr()
+    shown = {setting["name"]: setting for setting in json.loads(captured.out)}
+    assert shown["ATP_NATS_URL"] == {**shown["ATP_NATS_URL"], "value": "nats://***@host:4222", "source": "env"}
+    assert "ATP_NAMESAPCE" in captured.err
+    assert run(["config", "show"]) == 0
+    assert "hunter2" not in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("ledger_settings")
+def test_keys_are_made_listed_and_revoked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["keys", "create", "shop"]) == 1  # a new client needs a scope
+    assert run(["keys", "create", "shop", "--scope", "everything"]) == 1
+    capsys.readouterr()
+    prefixes = []
+    for _ in range(2):
+        assert run(["keys", "create", "shop", "--scope", "availability:read", "--channel", "web", "--json"]) == 0
+        made = json.loads(capsys.readouterr().out)
+        assert key_prefix(made["key"]) == made["prefix"]
+        prefixes.append(made["prefix"])
+    assert run(["keys", "create", "shop"]) == 1  # two at most
+    capsys.readouterr()
+    assert run(["keys", "list", "--json"]) == 0
+    output = capsys.readouterr().out
+    assert "sha256" not in output
+    (client,) = json.loads(output)
+    assert (client["client"], client["scopes"], client["channels"]) == ("shop", ["availability:read"], ["web"])
+    assert [key["prefix"] for key in client["keys"]] == prefixes
+    assert run(["keys", "revoke", prefixes[0]]) == 0
+    assert run(["keys", "revoke", prefixes[0]]) == 1
+    capsys.readouterr()
+    run(["keys", "list", "--json"])
+    assert [key["prefix"] for key in json.loads(capsys.readouterr().out)[0]["keys"]] == prefixes[1:]
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_logs_conceal_passwords_and_keys(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    key = "atp_abcdefghij12_" + "s" * 43
+    try:
+        logs.configure(Config(log_format=form))  # type: ignore[arg-type]
+        try:
+            raise ValueError("cannot reach redis://:hunter2@host:1/0")
+        except ValueError:
+            logging.getLogger("some.library").exception("with %s and nats://hunter2@host", key)
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
+        structlog.reset_defaults()
+    written = capsys.readouterr().err
+    assert "atp_abcdefghij12_***" in written
+    assert "hunter2" not in written
+    assert "ssss" not in written
