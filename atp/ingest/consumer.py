@@ -18,6 +18,7 @@ from atp.domain.outcomes import Outcome
 from atp.ingest.applying import Applier, Item, LedgerMoved, Stopping
 from atp.ingest.counters import Counters
 from atp.ingest.deadletters import DeadLetter, DeadLetters
+from atp.ingest.hardening import harden
 from atp.ingest.messages import Decoder, Message
 from atp.ingest.pull import Interrupted, Pull
 from atp.ingest.reasons import Reason, Rejected
@@ -35,6 +36,7 @@ class Consumer:
 
     def __init__(self, nc: Client, ledger: Ledger, settings: Settings | None = None) -> None:
         self._settings = settings or Settings()
+        harden(nc)
         self._nc = nc
         self._js = nc.jetstream(timeout=self._settings.nats_timeout_s)
         self._ledger = ledger

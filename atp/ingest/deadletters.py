@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 from nats.aio.client import Client
+from nats.errors import BadHeaderError, BadSubjectError, MaxPayloadError
 from nats.js import JetStreamContext
 
 from atp.domain.identifiers import fault
@@ -14,9 +15,10 @@ from atp.ingest.reasons import Reason
 from atp.ingest.settings import Settings
 
 _DETAIL_MAX = 1_000
-_NAME = re.compile(r"[!-9;-~]+")  # what a client may send again as a header's name
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")  # of a header that any client sends again
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _STATUS = ("Status", "Description")  # nats-py's names for a status line, not headers
+_HEADERS_MAX = 65_000  # the server stores up to 65,535
 _ROOM = 256  # for the parts of the protocol around headers and payload
 _AT_ONCE = 256  # publishes in flight
 
@@ -51,14 +53,17 @@ class DeadLetters:
                     raise answer
 
     async def _publish(self, letter: DeadLetter) -> None:
-        headers, payload = self._fit(letter)
-        await self._js.publish(
-            self._subject(letter.message.subject),
-            payload,
-            timeout=self._settings.nats_timeout_s,
-            stream=self._settings.dead_letters,
-            headers=headers,
-        )
+        ours = self._headers(letter)
+        headers, payload = self._fit(letter.message, ours)
+        try:
+            await self._send(self._subject(letter.message.subject), headers, payload)
+        except (BadHeaderError, BadSubjectError, MaxPayloadError):
+            # The client refuses to repeat what it delivered; the message must not stop the ones behind it.
+            await self._send(f"{self._settings.root}.dlq._", ours | {"atp-omitted": "headers payload"}, b"")
+
+    async def _send(self, subject: str, headers: dict[str, str], payload: bytes) -> None:
+        s = self._settings
+        await self._js.publish(subject, payload, timeout=s.nats_timeout_s, stream=s.dead_letters, headers=headers)
 
     def _subject(self, original: str) -> str:
         tokens = original.split(".")
@@ -66,13 +71,9 @@ class DeadLetters:
         usable = fault(source) is None and not re.search(r"[\s*>]", source)
         return f"{self._settings.root}.dlq.{source if usable else '_'}"
 
-    def _fit(self, letter: DeadLetter) -> tuple[dict[str, str], bytes]:
-        """Headers and payload, without what would make the message larger than the server takes.
-
-        The original stays readable in its stream at ``atp-stream-sequence``.
-        """
+    def _headers(self, letter: DeadLetter) -> dict[str, str]:
         message = letter.message
-        ours = {
+        return {
             "Nats-Msg-Id": f"{self._settings.stream}:{message.sequence}",
             "atp-reason": letter.reason.value,
             "atp-detail": _CONTROL.sub(" ", letter.detail[:_DETAIL_MAX]),
@@ -80,18 +81,20 @@ class DeadLetters:
             "atp-stream-sequence": str(message.sequence),
             "atp-subject": message.subject,
         }
-        theirs = _kept(message.headers or {})
+
+    def _fit(self, message: Message, ours: dict[str, str]) -> tuple[dict[str, str], bytes]:
+        """Headers and payload, without what would make the message larger than the server takes.
+
+        The original stays readable in its stream at ``atp-stream-sequence``.
+        """
         room = self._nc.max_payload - _ROOM - _size(ours)
-        omitted = []
-        if _size(theirs) > room:
+        theirs, payload, omitted = _kept(message.headers or {}), message.data, []
+        if _size(theirs) > min(room, _HEADERS_MAX - _size(ours)):
             theirs, omitted = {}, ["headers"]
-        payload = message.data
         if _size(theirs) + len(payload) > room:
             payload = b""
             omitted.append("payload")
-        if omitted:
-            ours["atp-omitted"] = " ".join(omitted)
-        return theirs | ours, payload
+        return theirs | ours | ({"atp-omitted": " ".join(omitted)} if omitted else {}), payload
 
 
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:

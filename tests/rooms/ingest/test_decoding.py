@@ -29,9 +29,8 @@ def binary(type="atp.stock.level.v1", data=None, subject="stock.v1.wms-east", se
 def structured(content_type="application/cloudevents+json", **attributes):
     """A message in structured mode."""
     event = {"specversion": "1.0", "id": "e-1", "source": "//liar", "type": "atp.stock.level.v1", "sequence": "42"}
-    event |= attributes
-    event.setdefault("data", {"lines": [LINE]})
-    body = json.dumps({k: v for k, v in event.items() if v is not None}).encode()
+    whole = {"data": {"lines": [LINE]}} | event | attributes
+    body = json.dumps({k: v for k, v in whole.items() if v is not None}).encode()
     return Message("stock.v1.wms-east", {"Content-Type": content_type}, body, 7)
 
 
@@ -88,7 +87,9 @@ def test_a_trace_is_the_cause_before_the_id():
 
 
 def test_measure_is_handed_on():
-    assert decode(binary(data={"lines": [LINE | {"measure": "available"}]}))[0].measure == "available"
+    (command,) = decode(binary(data={"lines": [LINE | {"measure": "available"}]}))
+    assert isinstance(command, Level)
+    assert command.measure == "available"
 
 
 def test_the_largest_sequence_crosses_in_two_halves():
