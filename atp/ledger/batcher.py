@@ -113,7 +113,7 @@ class Batcher:
         if self._task is not None:
             await self._task
         if self._connection is not None:
-            self._connection.close()
+            await self._connection.end()
 
     def _shed(self, command: Command) -> None:
         """The outbox is the gauge of a journal that is away: its last fifth is for what ends holds (R19)."""
@@ -163,6 +163,8 @@ class Batcher:
                 self._drop_connection()
                 batch = _expire(batch, OutcomeUnknown(str(problem)))
                 self._go_away(LedgerUnavailable("the ledger does not answer"))
+            except _Resend:
+                continue
             except _NotApplied as problem:
                 again = OutcomeUnknown if sent else LedgerUnavailable
                 batch = _expire(batch, again(str(problem)))
@@ -219,10 +221,10 @@ class Batcher:
         code = message.split(" ", 1)[0]
         if "Function not found" in message:
             await load_library(connection)
-            return _NotApplied("the function library was loaded again")
+            return _Resend()
         if code == "FENCED":
             self._session = int(message.split()[1]) + 1
-            return _NotApplied("session raised")
+            return _Resend()
         if code in _NOT_YET:
             return _NotApplied(message)
         if code in ("EMPTY", "EPOCH", "BEHIND"):
@@ -282,6 +284,10 @@ class Batcher:
 
 class _Uncertain(Exception):
     """The batch was sent and may have been applied."""
+
+
+class _Resend(Exception):
+    """Nothing ran, and what was in the way is gone."""
 
 
 class _NotApplied(Exception):

@@ -8,12 +8,14 @@ cannot leave a reply unread.
 import asyncio
 from collections import deque
 from collections.abc import Iterable
+from typing import cast
 from urllib.parse import unquote, urlsplit
 
 import hiredis
 
 from atp.ledger.errors import LedgerUnavailable
 
+#: A server that is there answers the greeting at once; one that is stopped still accepts connections.
 CONNECT_TIMEOUT_S = 0.25
 REPLY_TIMEOUT_S = 5.0
 
@@ -29,11 +31,11 @@ class Connection(asyncio.Protocol):
         self._reader = hiredis.Reader(replyError=ServerRefused)
         self._waiting: deque[asyncio.Future] = deque()
         self._transport: asyncio.Transport | None = None
+        self._lost = asyncio.Event()
         self.closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without being derived from it
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
@@ -51,6 +53,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
+        self._lost.set()
         while self._waiting:
             future = self._waiting.popleft()
             if not future.done():
@@ -85,6 +88,11 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    async def end(self) -> None:
+        """``close``, and wait until the socket is gone."""
+        self.close()
+        await self._lost.wait()
+
 
 def _consume(future: asyncio.Future) -> None:
     """Look at an exception nobody waits for any more, so that it is not reported as forgotten."""
@@ -92,19 +100,21 @@ def _consume(future: asyncio.Future) -> None:
         future.exception()
 
 
-async def connect(url: str) -> Connection:
+async def connect(url: str, timeout_s: float = CONNECT_TIMEOUT_S) -> Connection:
     """Open, authenticate and select; raises LedgerUnavailable with the address (never the password)."""
     parts = urlsplit(url)
     host, port = parts.hostname or "127.0.0.1", parts.port or 6379
     loop = asyncio.get_running_loop()
+    connection: Connection | None = None
     try:
-        async with asyncio.timeout(CONNECT_TIMEOUT_S * 4):
-            _, connection = await loop.create_connection(
-                Connection, host, port, ssl=True if parts.scheme == "rediss" else None
-            )
+        async with asyncio.timeout(timeout_s):
+            ssl = True if parts.scheme == "rediss" else None
+            _, connection = await loop.create_connection(Connection, host, port, ssl=ssl)
             for words in _greeting(parts.username, parts.password, parts.path):
                 await connection.call(*words)
     except (OSError, TimeoutError, ServerRefused) as problem:
+        if connection is not None:
+            connection.close()
         raise LedgerUnavailable(f"cannot use the ledger at {host}:{port}: {problem or 'no answer'}") from problem
     return connection
 

@@ -23,6 +23,9 @@ from atp.ledger.wire import Head
 #: The law this release writes; a ledger under another law is refused (R35).
 LAW = FORMAT
 
+#: How long opening waits for a server that may be starting.
+OPEN_TIMEOUT_S = 2.0
+
 #: How long the sweeper lets a due hold wait when nothing else sends batches.
 SWEEP_INTERVAL_S = 0.1
 
@@ -55,16 +58,20 @@ class Ledger:
         ``witness`` is the journal's highest seq per partition, None when the journal cannot be asked. An empty ledger
         is created only beside an empty journal (R2). Raises LedgerUnavailable, LedgerUnfit, LedgerRecovering.
         """
-        connection = await connect(self.settings.url)
+        connection = await connect(self.settings.url, OPEN_TIMEOUT_S)
         try:
             await fitness.check(connection)
             await load_library(connection)
         finally:
-            connection.close()
-        for partition, batcher in enumerate(self._batchers):
-            head = await self._open_partition(partition, witness)
-            batcher.policy_version = head.policy_version
-            batcher.start(head.epoch, head.seq)
+            await connection.end()
+        try:
+            for partition, batcher in enumerate(self._batchers):
+                head = await self._open_partition(partition, witness)
+                batcher.policy_version = head.policy_version
+                batcher.start(head.epoch, head.seq)
+        except LedgerError:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """Finish what is queued, then close every connection."""

@@ -70,7 +70,7 @@ class Reader:
         if self._task is not None:
             await self._task
         if self._connection is not None:
-            self._connection.close()
+            await self._connection.end()
 
     async def _run(self) -> None:
         while self._waiting:
@@ -99,7 +99,7 @@ class Reader:
     async def _connected(self) -> Connection:
         async with self._connecting:
             if self._connection is None or self._connection.closed:
-                self._connection = await connect(self._url)
+                self._connection = await connect(self._url, READ_TIMEOUT_S)
             return self._connection
 
 

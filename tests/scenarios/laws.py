@@ -165,7 +165,7 @@ class LuaLaw:
         async def end() -> None:
             for key in await self._connection.ask("KEYS", self._prefix.replace("{", "[{]") + "*"):
                 await self._connection.ask("UNLINK", key)
-            self._connection.close()
+            await self._connection.end()
 
         self._loop.run_until_complete(end())
 

@@ -1,0 +1,26 @@
+"""Commands as these tests need them."""
+
+from atp.domain.commands import Change, Confirm, Level, PutPolicy, Reserve, ReserveLine
+from atp.domain.ids import reservation_id
+from atp.ledger import Ledger, LedgerSettings
+
+
+async def open_ledger(settings: LedgerSettings) -> Ledger:
+    """An empty ledger that knows one location, DC1."""
+    ledger = Ledger(settings)
+    await ledger.open({})
+    await ledger.put_policy(PutPolicy("location", "DC1", '{"kind":"warehouse"}'))
+    return ledger
+
+
+def level(sku: str, quantity: int, version: int = 1) -> Level:
+    return Level(sku, "DC1", "wms", quantity, "sequence", (0, version), "", 0, 0)
+
+
+def reserve(key: str, sku: str = "A", quantity: int = 1, ttl_ms: int = 600_000) -> Reserve:
+    lines = [ReserveLine("1", sku, quantity)]
+    return Reserve(reservation_id("shop", key, sku), 1, "shop", "web", "", "", "", "", ttl_ms, lines)
+
+
+def confirm(key: str, sku: str = "A") -> Confirm:
+    return Confirm(reservation_id("shop", key, sku), Change(1, 1), "", [])

@@ -1,0 +1,225 @@
+"""Outcome unknown (P3, R5): what happens when the server is stopped, killed, or is not the one that was known."""
+
+import asyncio
+import os
+import signal
+import time
+
+import pytest
+
+from atp.dev.valkey import Valkey
+from atp.domain.outcomes import Outcome
+from atp.domain.records import Reservation
+from atp.ledger import (
+    Ledger,
+    LedgerRecovering,
+    LedgerSettings,
+    LedgerUnavailable,
+    LedgerUnfit,
+    Limits,
+    OutcomeUnknown,
+    keys,
+    library,
+    wire,
+)
+from atp.ledger.connection import Connection, connect
+from tests.support import wait_until_async
+
+from .made import level, open_ledger, reserve
+
+pytestmark = pytest.mark.anyio
+
+QUICK = Limits(batch_timeout_s=0.1, command_deadline_s=0.4)
+
+
+async def answers_again(ledger: Ledger) -> None:
+    async def served() -> bool:
+        try:
+            return (await ledger.submit(level("other", 1))).outcome in (Outcome.APPLIED, Outcome.STALE)
+        except (LedgerUnavailable, OutcomeUnknown):
+            return False
+
+    await wait_until_async(served, 10, "the ledger serves again")
+
+
+async def test_a_stopped_server_makes_the_outcome_unknown_and_the_same_id_settles_it(own_valkey: Valkey) -> None:
+    ledger = await open_ledger(LedgerSettings(own_valkey.url, limits=QUICK))
+    await ledger.apply([level("A", 10)])
+    os.kill(own_valkey.pid, signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        with pytest.raises(OutcomeUnknown):
+            await ledger.submit(reserve("r", quantity=4))
+        assert time.monotonic() - started < 2
+        with pytest.raises(LedgerUnavailable):
+            ledger.submit(reserve("newcomer"))
+    finally:
+        os.kill(own_valkey.pid, signal.SIGCONT)
+    await answers_again(ledger)
+    settled = await ledger.submit(reserve("r", quantity=4))
+    assert settled.outcome in (Outcome.APPLIED, Outcome.REPLAYED)
+    assert (await ledger.availability(["A"]))[0].locations[0].balance.held == 4
+    await ledger.close()
+
+
+async def test_a_short_stop_is_bridged_and_nothing_is_applied_twice(own_valkey: Valkey) -> None:
+    ledger = await open_ledger(LedgerSettings(own_valkey.url, limits=Limits(batch_timeout_s=0.1, command_deadline_s=5)))
+    await ledger.apply([level("A", 1_000)])
+    waiting = []
+    for n in range(5):
+        os.kill(own_valkey.pid, signal.SIGSTOP)
+        waiting += [ledger.submit(reserve(f"{n}.{m}")) for m in range(20)]
+        await asyncio.sleep(0.25)
+        os.kill(own_valkey.pid, signal.SIGCONT)
+        await answers_again(ledger)
+    results = await asyncio.gather(*waiting)
+    assert {r.outcome for r in results} <= {Outcome.APPLIED, Outcome.REPLAYED}
+    assert (await ledger.availability(["A"]))[0].locations[0].balance.held == 100
+    held = [e for e in await ledger.read_entries(0, 0, 10_000) if type(e).__name__ == "Held"]
+    assert len(held) == 100
+    await ledger.close()
+
+
+async def test_killed_and_restarted_nothing_acknowledged_is_lost(own_valkey: Valkey) -> None:
+    ledger = await open_ledger(LedgerSettings(own_valkey.url, limits=Limits(command_deadline_s=0.3)))
+    await ledger.apply([level("A", 100_000)])
+    acknowledged: list[Reservation] = []
+    unknown: list[str] = []
+    stop = False
+
+    async def buyer(name: int) -> None:
+        n = 0
+        while not stop:
+            n += 1
+            key = f"{name}.{n}"
+            try:
+                result = await ledger.submit(reserve(key))
+                assert result.reservation is not None
+                acknowledged.append(result.reservation)
+            except OutcomeUnknown:
+                unknown.append(key)
+            except LedgerUnavailable:
+                await asyncio.sleep(0.01)
+
+    buyers = [asyncio.create_task(buyer(n)) for n in range(20)]
+    for _ in range(3):
+        goal = len(acknowledged) + 200
+        await wait_until_async(lambda goal=goal: len(acknowledged) > goal, 10, "sales go on")
+        own_valkey.kill()
+        own_valkey.start()
+    await answers_again(ledger)
+    stop = True
+    await asyncio.gather(*buyers)
+    for reservation in acknowledged:
+        assert await ledger.reservation(reservation.id) == reservation
+    for key in unknown:
+        assert (await ledger.submit(reserve(key))).outcome in (Outcome.APPLIED, Outcome.REPLAYED)
+    sold = len(acknowledged) + len(unknown)
+    assert (await ledger.availability(["A"]))[0].locations[0].balance.held == sold
+    await ledger.close()
+
+
+async def test_a_late_batch_of_an_older_session_is_refused_whole(valkey: str, namespace: str) -> None:
+    ledger = await open_ledger(LedgerSettings(valkey, namespace, process="p1"))
+    await ledger.apply([level("A", 10)])
+    connection = await connect(valkey)
+    newer = wire.Header(1, "p1", 5, 1, 0, 0)
+    await call(connection, namespace, newer, [])
+    older = wire.Header(2, "p1", 4, 1, 0, 0)
+    with pytest.raises(Exception, match="FENCED 5"):
+        await call(connection, namespace, older, [reserve("late")])
+    assert await ledger.reservation(reserve("late").id) is None
+    # The process itself was fenced by that: it raises its session and goes on.
+    assert (await ledger.submit(reserve("r"))).outcome is Outcome.APPLIED
+    await connection.end()
+    await ledger.close()
+
+
+@pytest.mark.parametrize(("epoch", "seq", "code"), [(2, 0, "EPOCH"), (1, 10_000, "BEHIND")])
+async def test_another_epoch_or_a_ledger_behind_what_is_known_refuses(
+    ledger: Ledger, valkey: str, namespace: str, epoch: int, seq: int, code: str
+) -> None:
+    connection = await connect(valkey)
+    with pytest.raises(Exception, match=code):
+        await call(connection, namespace, wire.Header(1, "p", 1, epoch, seq, 0), [level("A", 5)])
+    await connection.end()
+    assert (await ledger.availability(["A"]))[0].locations == []
+
+
+async def test_a_ledger_that_vanished_is_recovering_not_empty(own_valkey: Valkey) -> None:
+    ledger = await open_ledger(LedgerSettings(own_valkey.url, limits=QUICK))
+    await ledger.apply([level("A", 10)])
+    connection = await connect(own_valkey.url)
+    await connection.ask("FLUSHALL")
+    with pytest.raises(LedgerRecovering):
+        await ledger.submit(reserve("r"))
+    await connection.end()
+    await ledger.close()
+
+
+@pytest.mark.parametrize("witness", [None, {0: 7}])
+async def test_an_empty_ledger_is_created_only_beside_an_empty_journal(
+    valkey: str, namespace: str, witness: dict[int, int] | None
+) -> None:
+    with pytest.raises(LedgerRecovering):
+        await Ledger(LedgerSettings(valkey, namespace)).open(witness)
+
+
+async def test_a_ledger_behind_the_journal_is_not_opened(ledger: Ledger, valkey: str, namespace: str) -> None:
+    other = Ledger(LedgerSettings(valkey, namespace))
+    with pytest.raises(LedgerRecovering, match="journal knows entry 500"):
+        await other.open({0: 500})
+
+
+async def test_the_number_of_partitions_is_fixed_at_creation(ledger: Ledger, valkey: str, namespace: str) -> None:
+    with pytest.raises(LedgerUnfit, match="created with 1 partitions"):
+        await Ledger(LedgerSettings(valkey, namespace, partitions=2)).open({})
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("appendfsync", "everysec"), ("appendonly", "no"), ("maxmemory-policy", "allkeys-lru")]
+)
+async def test_settings_that_would_break_a_promise_are_refused(own_valkey: Valkey, setting: str, value: str) -> None:
+    connection = await connect(own_valkey.url)
+    await connection.ask("CONFIG", "SET", setting, value)
+    with pytest.raises(LedgerUnfit, match=f"{setting} is {value}"):
+        await Ledger(LedgerSettings(own_valkey.url)).open({})
+    await connection.end()
+
+
+async def test_flushed_functions_fail_no_request(ledger: Ledger, valkey: str) -> None:
+    await ledger.apply([level("A", 10)])
+    connection = await connect(valkey)
+    await connection.ask("FUNCTION", "FLUSH")
+    assert (await ledger.submit(reserve("r"))).outcome is Outcome.APPLIED
+    await connection.ask("FUNCTION", "FLUSH")
+    assert (await ledger.availability(["A"]))[0].ats == 9
+    await connection.end()
+
+
+async def test_a_full_memory_refuses_without_a_trace(own_valkey: Valkey) -> None:
+    ledger = await open_ledger(LedgerSettings(own_valkey.url, limits=QUICK))
+    await ledger.apply([level("A", 10)])
+    connection = await connect(own_valkey.url)
+    await connection.ask("CONFIG", "SET", "maxmemory", "1")
+    with pytest.raises(LedgerUnavailable, match="refuses writes"):
+        await ledger.submit(reserve("r"))
+    await connection.ask("CONFIG", "SET", "maxmemory", "0")
+    await answers_again(ledger)
+    assert await ledger.reservation(reserve("r").id) is None
+    await connection.end()
+    await ledger.close()
+
+
+async def test_an_unreachable_server_is_named_without_its_password() -> None:
+    with pytest.raises(LedgerUnavailable) as problem:
+        await Ledger(LedgerSettings("redis://:secret@127.0.0.1:1/0")).open({})
+    assert "127.0.0.1:1" in str(problem.value)
+    assert "secret" not in str(problem.value)
+
+
+async def call(connection: Connection, namespace: str, header: wire.Header, commands: list) -> bytes:
+    return await connection.ask(
+        "FCALL", library.function("apply"), 1, keys.meta(namespace, 0),
+        wire.encode_header(header), wire.encode_commands(commands),
+    )  # fmt: skip
