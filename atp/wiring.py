@@ -5,7 +5,7 @@ rooms by the same functions.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -63,11 +63,12 @@ async def _witness(journal: Journal | None) -> dict[int, int] | None:
 
 
 @asynccontextmanager
-async def open_nats(config: Config, name: str, stop: asyncio.Event) -> AsyncIterator[Nats]:
+async def open_nats(config: Config, name: str, stop: asyncio.Event, *, wait: bool = True) -> AsyncIterator[Nats]:
     """A NATS connection that waits for its server for ever, at the start (until ``stop``, then Stopped) and later.
 
-    Should the client give up for good, ``stop`` is set: the process had better end and be started anew. While the
-    server is away publishing raises at once instead of filling a buffer that nobody sees (research/reliability.md §6).
+    Without ``wait`` it is given at once and connects meanwhile, for those who have other work than NATS. Should the
+    client give up for good, ``stop`` is set: the process had better end and be started anew. While the server is away
+    publishing raises at once instead of filling a buffer that nobody sees (research/reliability.md §6).
     """
     closing = False
 
@@ -87,36 +88,37 @@ async def open_nats(config: Config, name: str, stop: asyncio.Event) -> AsyncIter
         log.info("nats reconnected")
 
     client = Nats()
-    connecting = client.connect(
-        config.nats_url.split(","),
-        name=f"{config.namespace} {name}",
-        max_reconnect_attempts=-1,
-        connect_timeout=_NATS_CONNECT_S,
-        reconnect_time_wait=_NATS_RETRY_S,
-        ping_interval=_NATS_PING_S,
-        pending_size=0,
-        closed_cb=on_closed,
-        error_cb=on_error,
-        disconnected_cb=on_disconnected,
-        reconnected_cb=on_reconnected,
-    )
+    options: dict[str, Any] = {
+        "name": f"{config.namespace} {name}",
+        "max_reconnect_attempts": -1,
+        "connect_timeout": _NATS_CONNECT_S,
+        "reconnect_time_wait": _NATS_RETRY_S,
+        "ping_interval": _NATS_PING_S,
+        "pending_size": 0,
+        "closed_cb": on_closed,
+        "error_cb": on_error,
+        "disconnected_cb": on_disconnected,
+        "reconnected_cb": on_reconnected,
+    }
+    connecting = asyncio.create_task(client.connect(config.nats_url.split(","), **options))
     try:
-        await _unless(stop, connecting)
+        if wait:
+            await _unless(stop, connecting)
         yield client
     finally:
         closing = True
+        connecting.cancel()
+        await asyncio.gather(connecting, return_exceptions=True)
         await client.close()
 
 
-async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Wait for ``work``; give it up and raise Stopped when ``stop`` comes first."""
-    working, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+async def _unless(stop: asyncio.Event, work: asyncio.Task[None]) -> None:
+    """Wait for ``work``; raise Stopped when ``stop`` comes first."""
+    stopped = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait([working, stopped], return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise Stopped
-        await working
+        await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        working.cancel()
         stopped.cancel()
-        await asyncio.gather(working, stopped, return_exceptions=True)
+    if not work.done():
+        raise Stopped
+    await work

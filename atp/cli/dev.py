@@ -1,7 +1,6 @@
 """``atp dev``: everything on this machine."""
 
 import asyncio
-import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,13 +76,13 @@ async def _until_cancelled(stack: "DevStack", state_dir: Path) -> None:
 
 
 def _summary(endpoints: "Endpoints", state_dir: Path) -> str:
-    file = os.path.relpath(state_dir / "endpoints.json")
+    file = state_dir / "endpoints.json"
     return f"""
   atp is ready.
 
     API    {endpoints.api}
     Docs   {endpoints.api}/docs
-    Logs   {os.path.relpath(state_dir / "log")}/
+    Logs   {state_dir / "log"}/
     Keys and addresses of everything: {file}
 
   Try it:

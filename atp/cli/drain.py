@@ -20,14 +20,12 @@ def drain() -> int:
 
 
 async def _drain(config: settings.Config, stop: asyncio.Event) -> None:
-    from atp.outbox import Drainer, Publisher, Settings
+    from atp.outbox import Outbox
     from atp.wiring import open_journal, open_ledger, open_nats
 
     async with (
         open_journal(config) as journal,
         open_ledger(config, journal) as ledger,
-        open_nats(config, "drain", stop) as nats,
+        open_nats(config, "drain", stop, wait=False) as nats,
     ):
-        drainer = Drainer(ledger, journal, Settings())
-        publisher = Publisher(nats, ledger, journal, Settings())
-        await together(stop, drainer.run(stop), publisher.run(stop))
+        await together(stop, Outbox(nats, ledger, journal).run(stop))

@@ -24,6 +24,7 @@ def _code(error: BaseException) -> int | None:
         ("atp.ledger.errors", "LedgerError", FAILED),
         ("atp.journal.errors", "JournalError", FAILED),
         ("atp.ingest", "StreamUnfit", FAILED),
+        ("atp.outbox", "StreamUnfit", FAILED),
     ):
         kind = getattr(sys.modules.get(module), name, None)
         if kind is not None and isinstance(error, kind):
