@@ -19,7 +19,7 @@ _encode = json.Encoder().encode
 _CACHE = "private, no-cache"
 
 
-class SourceView(Struct, frozen=True, gc=False):
+class StockSourceView(Struct, frozen=True, gc=False):
     """Where a location's number comes from."""
 
     source: str
@@ -38,7 +38,7 @@ class LocationStockView(Struct, frozen=True):
     safety_stock: Annotated[int, Meta(description="Units withheld from sale.")]
     held: Annotated[int, Meta(description="Units reserved until a deadline.")]
     committed: Annotated[int, Meta(description="Units confirmed to orders and not yet shipped.")]
-    sources: list[SourceView]
+    sources: list[StockSourceView]
 
 
 class AvailabilityView(Struct, frozen=True):
@@ -118,7 +118,7 @@ def _location(at: LocationStock) -> LocationStockView:
         b.safety_stock,
         b.held,
         b.committed,
-        [SourceView(at.source, rfc3339(at.as_of) if at.as_of else None, at.lag_ms / 1000, "authority")]
+        [StockSourceView(at.source, rfc3339(at.as_of) if at.as_of else None, at.lag_ms / 1000, "authority")]
         if at.source
         else [],
     )

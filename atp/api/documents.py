@@ -5,8 +5,9 @@ their types; the same holds for headers and the query.
 """
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
+from litestar import Request
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import (
@@ -52,21 +53,30 @@ _PROBLEMS = {
 
 def openapi_config(router: Router) -> OpenAPIConfig:
     """The document, served under ``router``."""
-    bodies = {route.body for route in ROUTES if route.body}
-    _, schemas = json.schema_components(bodies, ref_template=_REF)
     return OpenAPIConfig(
         title="atp",
         version=__version__,
         description="Available-to-promise and reservations. Errors are RFC 9457 problems.",
         components=Components(
-            schemas=cast(dict[str, Schema], schemas),
             security_schemes={
                 "key": SecurityScheme(type="http", scheme="bearer", description="An API key.", bearer_format="atp key")
             },
         ),
-        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        render_plugins=[_WithBodies(path="/openapi.json")],
         openapi_router=router,
     )
+
+
+class _WithBodies(JsonRenderPlugin):
+    """Litestar keeps only the schemas it made itself, so those of the bodies come in where the document is written."""
+
+    def render(self, request: Request, openapi_schema: dict[str, Any]) -> bytes:
+        bodies = {route.body for route in ROUTES if route.body}
+        _, schemas = json.schema_components(bodies, ref_template=_REF)
+        components = openapi_schema["components"]
+        return super().render(
+            request, openapi_schema | {"components": components | {"schemas": schemas | components["schemas"]}}
+        )
 
 
 def responses(route: Route) -> dict[int, ResponseSpec]:

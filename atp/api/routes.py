@@ -25,6 +25,7 @@ class Route(Struct, frozen=True):
     path: str
     scopes: tuple[str, ...]  # any of them; PUBLIC for everybody
     endpoint: Endpoint
+    name: str  # the operationId: what generated clients call it
     summary: str
     answer: type | None = None  # of the success answer
     body: type | None = None
@@ -36,50 +37,48 @@ class Route(Struct, frozen=True):
     problems: tuple[int, ...] = ()  # statuses beside those that every route may have
 
 
+_IF = ("If-Match", "If-None-Match")
+
+# fmt: off
 ROUTES = (
-    Route(
-        POST, "/v1/reservations", RESERVE, reservations.reserve, "Reserve units", ReservationView,
-        requests.ReserveBody, status=201, keyed=True, problems=(409, 422),
-    ),
-    Route(GET, "/v1/reservations/{id:str}", RESERVE, reservations.get_reservation, "One reservation", ReservationView,
-          problems=(404,)),
-    Route(
-        POST, "/v1/reservations/{id:str}/confirm", RESERVE, reservations.confirm, "Confirm held units",
-        ReservationView, requests.ConfirmBody, body_required=False, keyed=True, problems=(404, 409, 422),
-    ),
-    Route(
-        POST, "/v1/reservations/{id:str}/release", RESERVE, reservations.release, "Release units",
-        ReservationView, requests.ReleaseBody, body_required=False, keyed=True, problems=(404, 409, 422),
-    ),
-    Route(
-        POST, "/v1/reservations/{id:str}/extend", RESERVE, reservations.extend, "Extend a hold",
-        ReservationView, requests.ExtendBody, keyed=True, problems=(404, 409, 422),
-    ),
-    Route(
-        GET, "/v1/availability/{sku:str}", READ, availability.get_availability, "Availability of one sku",
-        availability.AvailabilityView, query=("channel", "location"), headers=("If-None-Match",),
-    ),
-    Route(
-        POST, "/v1/availability/query", READ, availability.query_availability, "Availability of many skus",
-        availability.AvailabilityList, requests.AvailabilityBody,
-    ),
-    Route(GET, "/v1/locations", ADMIN, policies.LOCATIONS.list, "All locations", policies.LocationList),
-    Route(GET, "/v1/locations/{id:str}", ADMIN, policies.LOCATIONS.get, "One location", policies.LocationView,
-          problems=(404,)),
-    Route(PUT, "/v1/locations/{id:str}", ADMIN, policies.LOCATIONS.put, "Put a location", policies.LocationView,
-          policies.LocationBody, headers=("If-Match", "If-None-Match"), problems=(412,)),
-    Route(GET, "/v1/items/{sku:str}", ADMIN, policies.ITEMS.get, "One item", policies.ItemView, problems=(404,)),
-    Route(PUT, "/v1/items/{sku:str}", ADMIN, policies.ITEMS.put, "Put an item", policies.ItemView,
-          policies.ItemBody, headers=("If-Match", "If-None-Match"), problems=(412,)),
-    Route(GET, "/v1/sources", ADMIN, policies.SOURCES.list, "All sources", policies.SourceList),
-    Route(GET, "/v1/sources/{id:str}", ADMIN, policies.SOURCES.get, "One source", policies.SourceView,
-          problems=(404,)),
-    Route(PUT, "/v1/sources/{id:str}", ADMIN, policies.SOURCES.put, "Put a source", policies.SourceView,
-          policies.SourceBody, headers=("If-Match", "If-None-Match"), problems=(412,)),
-    Route(GET, "/health/live", PUBLIC, operations.live, "Is the process alive"),
-    Route(GET, "/health/ready", PUBLIC, operations.ready, "May requests be sent here"),
-    Route(GET, "/health/startup", PUBLIC, operations.startup, "Is start-up complete"),
-    Route(GET, "/metrics", PUBLIC, operations.metrics, "Metrics for Prometheus"),
-    Route(GET, "/docs", PUBLIC, operations.docs, "Documentation for people"),
-    Route(GET, "/docs/rapidoc-min.js", PUBLIC, operations.docs_script, "The documentation's viewer"),
-)  # fmt: skip
+    Route(POST, "/v1/reservations", RESERVE, reservations.reserve, "reserve", "Reserve units",
+          ReservationView, requests.ReserveBody, status=201, keyed=True, problems=(409, 422)),
+    Route(GET, "/v1/reservations/{id:str}", RESERVE, reservations.get_reservation, "get_reservation",
+          "One reservation", ReservationView, problems=(404,)),
+    Route(POST, "/v1/reservations/{id:str}/confirm", RESERVE, reservations.confirm, "confirm", "Confirm held units",
+          ReservationView, requests.ConfirmBody, body_required=False, keyed=True, problems=(404, 409, 422)),
+    Route(POST, "/v1/reservations/{id:str}/release", RESERVE, reservations.release, "release", "Release units",
+          ReservationView, requests.ReleaseBody, body_required=False, keyed=True, problems=(404, 409, 422)),
+    Route(POST, "/v1/reservations/{id:str}/extend", RESERVE, reservations.extend, "extend", "Extend a hold",
+          ReservationView, requests.ExtendBody, keyed=True, problems=(404, 409, 422)),
+
+    Route(GET, "/v1/availability/{sku:str}", READ, availability.get_availability, "get_availability",
+          "Availability of one sku", availability.AvailabilityView, query=("channel", "location"),
+          headers=("If-None-Match",)),
+    Route(POST, "/v1/availability/query", READ, availability.query_availability, "query_availability",
+          "Availability of many skus", availability.AvailabilityList, requests.AvailabilityBody),
+
+    Route(GET, "/v1/locations", ADMIN, policies.LOCATIONS.list, "list_locations", "All locations",
+          policies.LocationList),
+    Route(GET, "/v1/locations/{id:str}", ADMIN, policies.LOCATIONS.get, "get_location", "One location",
+          policies.LocationView, problems=(404,)),
+    Route(PUT, "/v1/locations/{id:str}", ADMIN, policies.LOCATIONS.put, "put_location", "Put a location",
+          policies.LocationView, policies.LocationBody, headers=_IF, problems=(412,)),
+    Route(GET, "/v1/items/{sku:str}", ADMIN, policies.ITEMS.get, "get_item", "One item",
+          policies.ItemView, problems=(404,)),
+    Route(PUT, "/v1/items/{sku:str}", ADMIN, policies.ITEMS.put, "put_item", "Put an item",
+          policies.ItemView, policies.ItemBody, headers=_IF, problems=(412,)),
+    Route(GET, "/v1/sources", ADMIN, policies.SOURCES.list, "list_sources", "All sources", policies.SourceList),
+    Route(GET, "/v1/sources/{id:str}", ADMIN, policies.SOURCES.get, "get_source", "One source",
+          policies.SourceView, problems=(404,)),
+    Route(PUT, "/v1/sources/{id:str}", ADMIN, policies.SOURCES.put, "put_source", "Put a source",
+          policies.SourceView, policies.SourceBody, headers=_IF, problems=(412,)),
+
+    Route(GET, "/health/live", PUBLIC, operations.live, "health_live", "Is the process alive"),
+    Route(GET, "/health/ready", PUBLIC, operations.ready, "health_ready", "May requests be sent here"),
+    Route(GET, "/health/startup", PUBLIC, operations.startup, "health_startup", "Is start-up complete"),
+    Route(GET, "/metrics", PUBLIC, operations.metrics, "metrics", "Metrics for Prometheus"),
+    Route(GET, "/docs", PUBLIC, operations.docs, "docs", "Documentation for people"),
+    Route(GET, "/docs/rapidoc-min.js", PUBLIC, operations.docs_script, "docs_script", "The documentation's viewer"),
+)
+# fmt: on

@@ -1,0 +1,247 @@
+"""Input that is wrong, hostile or enormous: a precise problem, nothing changed, and the process lives."""
+
+import asyncio
+import resource
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from .conftest import Api, assert_problem
+
+pytestmark = pytest.mark.anyio
+
+LINE = '"lines":[{"sku":"A","quantity":1}]'
+DEEP = 200_000
+
+#: body → pointer of the first error
+BAD = {
+    "": "",
+    "{": "",
+    "null": "",
+    "[]": "",
+    '"text"': "",
+    "{}": "/lines",
+    '{"lines":[]}': "/lines",
+    '{"lines":{}}': "/lines",
+    '{"lines":[{"sku":"A"}]}': "/lines/0/quantity",
+    '{"lines":[{"quantity":1}]}': "/lines/0/sku",
+    '{"lines":[{"sku":"A","quantity":0}]}': "/lines/0/quantity",
+    '{"lines":[{"sku":"A","quantity":-1}]}': "/lines/0/quantity",
+    '{"lines":[{"sku":"A","quantity":1.5}]}': "/lines/0/quantity",
+    '{"lines":[{"sku":"A","quantity":1.0}]}': "/lines/0/quantity",
+    '{"lines":[{"sku":"A","quantity":"1"}]}': "/lines/0/quantity",
+    '{"lines":[{"sku":"A","quantity":true}]}': "/lines/0/quantity",
+    '{"lines":[{"sku":"A","quantity":null}]}': "/lines/0/quantity",
+    '{"lines":[{"sku":"A","quantity":1000000001}]}': "/lines/0/quantity",
+    '{"lines":[{"sku":"A","quantity":18446744073709551616}]}': "/lines/0/quantity",
+    '{"lines":[{"sku":"A","quantity":1e400}]}': "/lines/0/quantity",
+    '{"lines":[{"sku":"A","quantity":NaN}]}': "",
+    '{"lines":[{"sku":"A","quantity":1,"quantity":5}]}': "/lines/0/quantity",
+    '{"lines":[{"sku":"A","quantity":1,"qu\\u0061ntity":5}]}': "/lines/0/quantity",
+    "{" + LINE + "," + LINE + "}": "/lines",
+    "{" + LINE + ',"metadata":{"a":"1","a":"2"}}': "/metadata/a",
+    '{"lines":[{"sku":"","quantity":1}]}': "/lines/0/sku",
+    '{"lines":[{"sku":5,"quantity":1}]}': "/lines/0/sku",
+    '{"lines":[{"sku":"' + "x" * 65 + '","quantity":1}]}': "/lines/0/sku",
+    '{"lines":[{"sku":"A\\u0000","quantity":1}]}': "/lines/0/sku",
+    '{"lines":[{"sku":"A\\n","quantity":1}]}': "/lines/0/sku",
+    '{"lines":[{"sku":"e\\u0301","quantity":1}]}': "/lines/0/sku",  # not NFC
+    '{"lines":[{"sku":"\\ud800","quantity":1}]}': "",
+    '{"lines":[{"sku":"A","quantity":1,"line_id":"x"},{"sku":"A","quantity":1,"line_id":"x"}]}': "/lines/1/line_id",
+    '{"lines":[{"sku":"A","quantity":1},{"sku":"A","quantity":1,"line_id":"1"}]}': "/lines/1/line_id",
+    '{"lines":[{"sku":"A","quantity":1,"price":3}]}': "/lines/0/price",
+    "{" + LINE + ',"a/b~c":3}': "/a~1b~0c",
+    "{" + LINE + ',"ttl_seconds":0}': "/ttl_seconds",
+    "{" + LINE + ',"ttl_seconds":14401}': "/ttl_seconds",
+    "{" + LINE + ',"customer":"' + "x" * 129 + '"}': "/customer",
+    "{" + LINE + ',"order_ref":"\\u0007"}': "/order_ref",
+    "{" + LINE + ',"channel":"\\t"}': "/channel",
+    "{" + LINE + ',"metadata":{"a":1}}': "/metadata",
+    "{" + LINE + ',"metadata":{"a":"\\u0000"}}': "/metadata/a",
+    "{" + LINE + ',"metadata":{"a":"' + "x" * 512 + '"}}': "/metadata",
+    "{" + LINE + ',"dry_run":true}': "/dry_run",
+    "{" + LINE + ',"allow_partial":true}': "/allow_partial",
+    "{" + LINE + ',"allow_split":false}': "/allow_split",
+    "{" + LINE + ',"replaces":"x"}': "/replaces",
+    "{" + LINE + ',"campaign":"bf-2026"}': "/campaign",
+    '{"lines":[{"sku":"A","quantity":1,"needed_by":"2026-12-01"}]}': "/lines/0/needed_by",
+    '{"lines":[{"sku":"A","quantity":1,"location_group":"east"}]}': "/lines/0/location_group",
+    '{"lines":[' + ",".join(['{"sku":"A","quantity":1}'] * 101) + "]}": "/lines",
+}
+
+
+async def test_bad_reserve_bodies(api: Api) -> None:
+    await api.stock("A", 100)
+    before = (await api.ledger.heads())[0].seq
+    for body, pointer in BAD.items():
+        headers = {"content-type": "application/json"}
+        answer = await api.send("POST", "/v1/reservations", content=body, headers=headers)
+        problem = assert_problem(answer, 400, "invalid-request")
+        assert problem["errors"][0]["pointer"] == pointer, (body[:200], problem)
+    assert (await api.ledger.heads())[0].seq == before
+    assert (await api.reserve("A")).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 60_000,
+        b'{"lines":' + b"[" * 60_000,
+        b'{"x":' * 12_000,
+        b'{"lines":[{"sku":"A","quantity":1}],"metadata":' + b'{"a":' * 12_000,
+        b"\xff\xfe",
+        b'{"lines":[{"sku":"\xff","quantity":1}]}',
+        b"\xef\xbb\xbf{}",
+        b"{" + LINE.encode() + b"} {}",
+    ],
+    ids=lambda body: repr(body[:40]),
+)
+async def test_bodies_that_are_no_json(api: Api, body: bytes) -> None:
+    headers = {"content-type": "application/json"}
+    answer = await api.send("POST", "/v1/reservations", content=body, headers=headers)
+    assert_problem(answer, 400, "invalid-request")
+    assert (await api.http.get("/health/live")).status_code == 200
+
+
+async def test_nesting_two_hundred_thousand_deep(valkey: str, namespace: str) -> None:
+    """With a cap that lets it in, so that the decoder meets it."""
+    from atp.api import ApiSettings
+
+    from .conftest import served
+
+    async with served(valkey, namespace, ApiSettings(body_max_bytes=10_000_000)) as api:
+        for body in (b"[" * DEEP, b'{"a":' * DEEP, b'{"lines":' + b"[" * DEEP, b'{"metadata":' + b'{"a":' * DEEP):
+            headers = {"content-type": "application/json"}
+            answer = await api.send("POST", "/v1/reservations", content=body, headers=headers)
+            assert_problem(answer, 400, "invalid-request")
+        assert (await api.http.get("/health/ready")).status_code == 200
+
+
+async def test_braces_in_a_sku_are_harmless(api: Api) -> None:
+    for sku in ("{x}", "a{b", "}", "{atp:0}:q", "*", ">", "a.b", " ", "スニーカー", "a:b"):
+        await api.stock(sku, 2)
+        answer = await api.reserve(sku)
+        assert answer.status_code == 201, answer.text
+        assert answer.json()["lines"][0]["sku"] == sku
+        assert await api.ats(sku) == 1
+
+
+async def test_the_idempotency_key_is_required(api: Api) -> None:
+    await api.stock("A", 1)
+    id = (await api.reserve("A")).json()["id"]
+    for path, body in (
+        ("/v1/reservations", {"lines": [{"sku": "A", "quantity": 1}]}),
+        (f"/v1/reservations/{id}/confirm", {}),
+        (f"/v1/reservations/{id}/release", {}),
+        (f"/v1/reservations/{id}/extend", {"ttl_seconds": 1}),
+    ):
+        for key in ("", "x" * 256, "tab\tbed", b"\xc3\xa4"):
+            answer = await api.send("POST", path, json=body, headers={"idempotency-key": key})
+            assert_problem(answer, 400, "idempotency-key-missing")
+    assert (await api.reserve("A", headers={"idempotency-key": "x" * 255})).status_code == 409
+
+
+@pytest.mark.parametrize("media_type", ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonx"])
+async def test_other_media_types(api: Api, media_type: str) -> None:
+    content = "{" + LINE + "}"
+    answer = await api.send("POST", "/v1/reservations", content=content, headers={"content-type": media_type})
+    assert_problem(answer, 415, "unsupported-media-type")
+
+
+async def test_json_with_a_charset_is_json(api: Api) -> None:
+    headers = {"content-type": "Application/JSON; charset=utf-8"}
+    answer = await api.send("POST", "/v1/reservations", content="{" + LINE + "}", headers=headers)
+    assert_problem(answer, 409, "insufficient-availability")
+
+
+async def test_a_large_body_is_refused_while_it_arrives(api: Api) -> None:
+    await api.stock("A", 1)
+    headers = {"content-type": "application/json"}
+    start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(160):
+            yield b" " * 65_536
+
+    for _ in range(3):
+        sized = await api.send("POST", "/v1/reservations", content=b" " * 10_000_000, headers=headers)
+        assert_problem(sized, 413, "too-large")
+        chunked = await api.send("POST", "/v1/reservations", content=chunks(), headers=headers)
+        assert_problem(chunked, 413, "too-large")
+    grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start
+    assert grown_kb < 40_000  # the client's own 10 MB is in here
+    exact = ("{" + LINE + "}").encode().ljust(65_536)
+    assert (await api.send("POST", "/v1/reservations", content=exact, headers=headers)).status_code == 201
+    answer = await api.send("POST", "/v1/reservations", content=exact + b" ", headers=headers)
+    assert_problem(answer, 413, "too-large")
+
+
+async def test_a_body_that_never_comes(valkey: str, namespace: str) -> None:
+    from atp.api import ApiSettings
+
+    from .conftest import served
+
+    async with served(valkey, namespace, ApiSettings(body_timeout_s=0.2)) as api:
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        head = f"POST /v1/reservations HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {api.key}\r\nidempotency-key: k\r\n"
+        writer.write(f"{head}content-type: application/json\r\ncontent-length: 40\r\n\r\n{{".encode())
+        assert b" 408 " in await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_client_that_leaves_in_the_middle(api: Api) -> None:
+    await api.stock("A", 5)
+    head = f"POST /v1/reservations HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {api.key}\r\nidempotency-key: gone\r\n"
+    body = "{" + LINE + "}"
+    for sent in (body[:10], body):
+        _, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        length = f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        writer.write(f"{head}{length}{sent}".encode())
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+    answer = await api.reserve("A", headers={"idempotency-key": "gone"})
+    assert answer.status_code == 201
+    assert await api.ats("A") == 4  # whether or not the whole one was taken before its sender left: once
+
+
+async def test_paths_and_queries(api: Api) -> None:
+    for path in ("/v1/availability/%00", "/v1/availability/%ff", "/v1/availability/" + "x" * 65, "/v1/items/e%CC%81"):
+        answer = await api.send("GET", path, key=api.admin if "items" in path else api.key)
+        assert_problem(answer, 400, "invalid-request")
+    for query in ("chanel=web", "channel=a&channel=b", "channel=", "location=%00", "location_group=x", "date=x"):
+        answer = await api.send("GET", f"/v1/availability/A?{query}")
+        assert_problem(answer, 400, "invalid-request")
+
+
+async def test_request_ids(api: Api) -> None:
+    for given, echoed in (("r-1", True), ("x" * 128, True), ("x" * 129, False), ("a b", False), ("\xff", False)):
+        answer = await api.http.get("/health/live", headers=[(b"x-request-id", given.encode("latin-1"))])
+        assert (answer.headers["x-request-id"] == given) == echoed
+        assert answer.headers["x-request-id"]
+
+
+async def test_unknown_routes_and_methods_are_problems(api: Api) -> None:
+    assert_problem(await api.http.get("/v1/nothing"), 404, "not-found")
+    assert_problem(await api.http.get("/"), 404, "not-found")
+    assert_problem(await api.http.post("/v1/nothing", content=b"x" * 1000), 404, "not-found")
+    answer = await api.http.delete("/v1/reservations")
+    assert_problem(answer, 405, "method-not-allowed")
+    assert "POST" in answer.headers["allow"]
+
+
+async def test_heads_that_are_too_large_or_broken(api: Api) -> None:
+    try:
+        answer = await api.http.get("/health/live", headers={"x": "y" * 100_000})
+        assert answer.status_code in {400, 431}
+    except httpx.TransportError:
+        pass
+    assert (await api.http.get("/health/live")).status_code == 200
+
+
+async def test_large_numbers_of_lines_and_long_identifiers_fit(api: Api) -> None:
+    lines = [{"sku": f"{n:064}", "quantity": 1, "line_id": f"{n:064}", "location": "L" * 64} for n in range(100)]
+    answer = await api.reserve("A", body={"lines": lines})
+    assert_problem(answer, 400, "invalid-request")  # the location is unknown: decided by the ledger
