@@ -1,10 +1,19 @@
-"""From the ledger's refusals to a dead letter: one for the message, naming its lines."""
+"""What became of a batch: counted, and the messages to be set aside, one dead letter each, naming its lines."""
 
+from collections import Counter as Tally
+from collections.abc import Sequence
+
+import structlog
+
+from atp.domain.commands import Delta, Level
 from atp.domain.outcomes import Outcome
 from atp.domain.results import Result
 from atp.ingest.applying import Item
+from atp.ingest.counters import Counters
 from atp.ingest.deadletters import DeadLetter
 from atp.ingest.reasons import Reason
+
+log = structlog.get_logger("atp.ingest")
 
 _REASONS = {
     Outcome.UNKNOWN_LOCATION: (Reason.UNKNOWN_LOCATION, "location {!r} is not known"),
@@ -12,6 +21,27 @@ _REASONS = {
     Outcome.VERSION_KIND_MISMATCH: (Reason.VERSION_KIND_MISMATCH, "the source orders its events by {}"),
 }
 _NAMED = 20  # lines named in the detail
+
+
+def judge(items: Sequence[Item], counters: Counters) -> list[DeadLetter]:
+    """Count the results of decided items, and return the dead letters to write before the cursor passes them."""
+    letters: list[DeadLetter] = []
+    events: Tally[tuple[bool, Outcome]] = Tally()
+    for item in items:
+        for command, result in zip(item.commands, item.results, strict=False):
+            events[type(command) is Level, result.outcome] += 1
+            if result.outcome is Outcome.LATE_DELTA:
+                _log_late(command)
+        if letter := dead_letter_of(item):
+            letters.append(letter)
+            counters.count_dead_letter(letter.reason)
+            log.warning("dead letter", reason=letter.reason, detail=letter.detail, sequence=item.message.sequence)
+        elif not item.commands:
+            counters.heartbeats += 1
+    counters.messages += len(items)
+    for (is_level, outcome), lines in events.items():
+        counters.count_events("level" if is_level else "delta", outcome.name.lower(), lines)
+    return letters
 
 
 def dead_letter_of(item: Item) -> DeadLetter | None:
@@ -29,3 +59,13 @@ def dead_letter_of(item: Item) -> DeadLetter | None:
 def _line(index: int, result: Result) -> str:
     text = _REASONS.get(result.outcome, ("", f"{result.outcome.name} {{}}"))[1]
     return f"lines[{index}]: {text.format(result.detail)}"
+
+
+def _log_late(command: Level | Delta) -> None:
+    log.warning(
+        "a delta is older than the memory of deltas and was not applied",
+        sku=command.sku,
+        location=command.location,
+        source=command.source,
+        sequence=command.position,
+    )

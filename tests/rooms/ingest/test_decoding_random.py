@@ -1,0 +1,56 @@
+"""Whatever arrives, it is either commands or a reason."""
+
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from atp.domain.commands import Delta, Level
+from atp.ingest.messages import DELTA, HEARTBEAT, LEVEL, Decoder, Message
+from atp.ingest.reasons import Reason, Rejected
+from atp.ingest.settings import Settings
+
+_DECODER = Decoder(Settings())
+
+_scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=70)
+_json = st.recursive(
+    _scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+)
+_quantities = st.integers(-(10**9), 10**9) | st.integers() | _scalars
+_lines = st.fixed_dictionaries(
+    {"sku": st.text(max_size=66) | _json, "location": st.text(max_size=66) | _json, "quantity": _quantities},
+    optional={"measure": st.sampled_from(["on_hand", "available"]) | _json, "reason": _json, "includes": _json},
+)
+_data = st.fixed_dictionaries({"lines": st.lists(_lines, max_size=3) | _json}).map(json.dumps).map(str.encode)
+_payloads = st.binary() | _json.map(json.dumps).map(str.encode) | _data
+_values = st.text() | st.sampled_from(["1.0", LEVEL, DELTA, HEARTBEAT, "7", "2026-01-01T00:00:00Z", "text/json"])
+_attributes = ["id", "type", "specversion", "sequence", "time", "datacontenttype"]
+_names = st.sampled_from([f"ce-{name}" for name in _attributes] + ["Content-Type", "traceparent"])
+_headers = st.none() | st.dictionaries(_names | st.text(), _values)
+_good = st.fixed_dictionaries(
+    {
+        "ce-specversion": st.just("1.0"),
+        "ce-id": st.text(),
+        "ce-type": st.sampled_from([LEVEL, DELTA, HEARTBEAT]),
+        "ce-sequence": st.just("7") | st.text(),
+    }
+)
+_structured = st.just({"content-type": "application/cloudevents+json"})
+_subjects = st.sampled_from(["stock.v1.erp", "stock.v1.erp.1"]) | st.text()
+
+
+@settings(max_examples=400, deadline=None)
+@given(_subjects, _headers | _good | _structured, _payloads)
+def test_any_message_is_decoded_or_refused_with_a_reason(subject, headers, payload):
+    try:
+        commands = _DECODER.decode(Message(subject, headers, payload, 1), 1_800_000_000_000_000)
+    except Rejected as refusal:
+        rejected, commands = refusal, []
+    else:
+        rejected = None
+    assert rejected is None or (isinstance(rejected.reason, Reason) and rejected.detail)
+    for command in commands:
+        assert isinstance(command, Level | Delta)
+        assert 1 <= len(command.sku) <= 64
+        assert -(10**9) <= command.quantity <= 10**9
+        assert 0 <= command.version[0] < 2**31
