@@ -54,7 +54,7 @@ def test_wrong_use_gives_2(command: list[str], capsys: pytest.CaptureFixture[str
 
 
 def test_a_failure_gives_1_and_a_message_without_a_traceback() -> None:
-    environ = {"PATH": os.environ["PATH"], "ATP_DATABASE_URL": "postgres://u:hunter2@127.0.0.1:1/x?sslmode=disable"}
+    environ = {**os.environ, "ATP_DATABASE_URL": "postgres://u:hunter2@127.0.0.1:1/x?sslmode=disable"}
     done = subprocess.run(
         [sys.executable, "-m", "atp", "migrate"], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
     )
