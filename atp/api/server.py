@@ -9,6 +9,7 @@ import socket
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
+from granian.log import LogLevels
 from granian.server.embed import Server
 
 from atp.api.app import AsgiApp
@@ -22,6 +23,9 @@ HEAD_TIMEOUT_MS = 30_000
 
 #: Request line and headers together.
 HEAD_MAX_BYTES = 32_768
+
+#: Granian's own lines go the way of all others, instead of to stdout in a form of their own.
+_LOGGING = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}}
 
 
 class PortTaken(OSError):
@@ -46,7 +50,8 @@ async def serve(app: AsgiApp, host: str, port: int, stop: asyncio.Event, *, shar
         backlog=CONNECTIONS_MAX,
         backpressure=CONNECTIONS_MAX,
         http1_settings=HTTP1Settings(header_read_timeout=HEAD_TIMEOUT_MS, max_buffer_size=HEAD_MAX_BYTES),
-        log_enabled=False,
+        log_level=LogLevels.error,
+        log_dictconfig=_LOGGING,
     )
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())

@@ -99,11 +99,6 @@ async def is_ready(api: Api) -> bool:
         return False
 
 
-@pytest.fixture(scope="session")
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    return "asyncio", {"use_uvloop": False}
-
-
 @pytest.fixture
 async def api(valkey: str, namespace: str) -> AsyncIterator[Api]:
     async with served(valkey, namespace) as api:
