@@ -14,8 +14,8 @@ from nats.errors import Error as NatsError
 from atp.ingest.applying import Applier, LedgerMoved, Stopping
 from atp.ingest.counters import Counters
 from atp.ingest.deadletters import DeadLetters
-from atp.ingest.hardening import harden
 from atp.ingest.messages import Decoder
+from atp.ingest.natspy import repair
 from atp.ingest.pull import Interrupted, Pull
 from atp.ingest.session import Session
 from atp.ingest.settings import Settings
@@ -31,7 +31,7 @@ class Consumer:
 
     def __init__(self, nc: Client, ledger: Ledger, settings: Settings | None = None) -> None:
         self._settings = settings or Settings()
-        harden(nc)
+        repair(nc)
         self._nc = nc
         self._js = nc.jetstream(timeout=self._settings.nats_timeout_s)
         self._ledger = ledger

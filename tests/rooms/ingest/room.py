@@ -1,7 +1,6 @@
 """What a test of the consumer works with: a stream, a ledger, and a consumer to stop, kill and start again."""
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
 
 from msgspec import Struct
@@ -80,9 +79,10 @@ class Room(Struct):
 _POLICY = '{"kind":"warehouse","sources":[{"source":"wms","role":"authority"}]}'
 
 
-async def open_ledger(url: str, namespace: str, locations: Sequence[str] = ("DC1", "DC2")) -> Ledger:
-    ledger = Ledger(LedgerSettings(url, namespace))
+async def open_ledger(url: str, namespace: str, partitions: int = 1) -> Ledger:
+    """A new ledger with two locations whose authority is wms."""
+    ledger = Ledger(LedgerSettings(url, namespace, partitions))
     await ledger.open({})
-    for location in locations:
+    for location in ("DC1", "DC2"):
         await ledger.put_policy(PutPolicy("location", location, _POLICY))
     return ledger

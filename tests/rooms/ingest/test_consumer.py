@@ -10,6 +10,7 @@ from atp.domain.commands import Cursor, Level, PutPolicy
 from atp.domain.entries import LevelSet
 from atp.ingest import Event, Settings, StreamUnfit, ensure_streams, feed
 from atp.ledger import LedgerBusy, LedgerUnavailable, OutcomeUnknown
+from tests.rooms.ingest.room import open_ledger
 from tests.support import wait_until_async
 
 pytestmark = pytest.mark.anyio
@@ -419,6 +420,24 @@ async def test_sending_again_stores_nothing_twice(room):
     room.start()
     await room.settled(1500)
     assert await room.number("A") == 1500
+
+
+async def test_over_three_partitions(room, valkey, namespace):
+    """Each partition has the cursor, and the lowest of them counts."""
+    room.ledger, one = await open_ledger(valkey, f"{namespace}p", partitions=3), room.ledger
+    room.settings = structs.replace(room.settings, batch_messages=10)
+    events = [feed.delta("wms", f"e{n}", [(f"S{n % 12}", "DC1", 1)], sequence=n) for n in range(1, 121)]
+    last = await room.publish(*events)
+    dying = Dies(room.ledger, 4, True)
+    room.start(dying)
+    await asyncio.wait_for(dying.dead.wait(), 10)
+    await room.kill()
+    room.start()
+    await room.settled(last)
+    assert [await room.number(f"S{n}") for n in range(12)] == [10] * 12
+    await room.kill()
+    await room.ledger.close()
+    room.ledger = one
 
 
 async def test_a_stream_that_keeps_too_little_is_refused(room):
