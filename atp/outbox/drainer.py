@@ -11,7 +11,7 @@ import time
 import structlog
 
 from atp.domain.entries import AnyEntry
-from atp.journal import Claim, Fenced, Journal, JournalError
+from atp.journal import Claim, Fenced, Journal, JournalError, JournalGap
 from atp.ledger import Ledger, LedgerError, LedgerRecovering
 from atp.outbox.handover import Handover
 from atp.outbox.settings import Counters, Settings
@@ -83,12 +83,19 @@ class Drainer:
             self._counters.journal_lag_seconds = 0.0
             return 0
         self._counters.journal_lag_seconds = max(0.0, time.time() - entries[0].at / 1000)
-        await self._journal.append(self._partition, seq, entries, claim.fence)
+        await self._append(claim, seq, entries)
         self._seq = entries[-1].seq
         self._counters.journaled += len(entries)
         self._handover.offer(entries)
         await self._ledger.trim(self._partition, self._seq)
         return len(entries)
+
+    async def _append(self, claim: Claim, after: int, entries: list[AnyEntry]) -> None:
+        try:
+            await self._journal.append(self._partition, after, entries, claim.fence)
+        except JournalGap:
+            await self._look(claim)  # a successor may have journaled and trimmed what is missing: then Fenced
+            raise
 
     async def _holds_lease(self) -> bool:
         now = time.monotonic()

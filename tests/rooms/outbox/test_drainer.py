@@ -1,0 +1,112 @@
+"""The drainer: every entry into the journal once, whatever happens in between."""
+
+from pathlib import Path
+
+import pytest
+
+from atp.dev.postgres import Postgres
+from atp.journal import Fenced, Journal, JournalGap, JournalSettings, migrate
+from atp.ledger import Ledger
+from atp.outbox.handover import Handover
+from tests.rooms.outbox.room import Room, level, reserve, reserves
+from tests.support import wait_until_async
+
+pytestmark = pytest.mark.anyio
+
+
+class Killed(Exception):
+    """The process ended here."""
+
+
+class DiesAtTrim(Ledger):
+    """A real ledger whose caller is killed just before the trim."""
+
+    async def trim(self, partition: int, through: int) -> None:
+        if through:
+            raise Killed
+
+
+async def test_entries_reach_the_journal_and_leave_the_outbox(room: Room) -> None:
+    await room.apply(level(100), *reserves(20))
+    drainer = room.drainer()
+    assert await drainer.run_once() == await room.head()
+    assert await room.drained()
+    assert await room.journaled() == list(range(1, await room.head() + 1))
+    assert await drainer.run_once() == 0
+
+
+async def test_killed_between_commit_and_trim(room: Room) -> None:
+    await room.apply(level(100), *reserves(5))
+    dying = DiesAtTrim(room.ledger_settings)
+    await dying.open(await room.journal.heads())
+    with pytest.raises(Killed):
+        await room.drainer(dying).run_once()
+    await dying.close()
+    assert not await room.drained()
+    await room.apply(*reserves(5, "later"))
+
+    await room.drainer().run_once()
+    assert await room.drained()
+    assert await room.journaled() == list(range(1, await room.head() + 1))
+
+
+async def test_a_drainer_that_was_overtaken_writes_nothing_and_stands_by(room: Room) -> None:
+    await room.apply(level(100), reserve("a"))
+    sleeper = room.drainer(owner="sleeper")
+    await sleeper.run_once()
+    await room.ledger.lease("outbox-0", "sleeper", 1)  # it sleeps, and its lease runs out
+    successor = room.drainer(owner="successor")
+    await room.apply(reserve("b"))
+    await wait_until_async(successor.run_once, description="the successor to take over")
+
+    await room.apply(reserve("c"))
+    with pytest.raises(Fenced):
+        await sleeper.run_once()
+    await successor.run_once()
+    assert await room.journaled() == list(range(1, await room.head() + 1))
+
+
+async def test_a_standby_takes_over_from_one_that_ends(room: Room) -> None:
+    await room.apply(level(100))
+    first = room.running()
+    first_counters = (await first.__aenter__()).partitions[0].counters
+    await wait_until_async(lambda: first_counters.active)
+    async with room.running() as second:
+        await room.apply(reserve("a"))
+        await wait_until_async(room.drained)
+        assert not second.partitions[0].counters.active
+        await first.__aexit__(None, None, None)
+        await room.apply(reserve("b"))
+        await wait_until_async(room.drained)
+        assert second.partitions[0].counters.active
+    assert await room.journaled() == list(range(1, await room.head() + 1))
+
+
+async def test_a_hole_before_the_outbox_stops_the_drainer(room: Room) -> None:
+    """The journal was restored to an older state: going on would hide what is missing (R20)."""
+    await room.apply(level(100), reserve("a"))
+    await room.ledger.trim(0, await room.head() - 1)
+    handover = Handover(10)
+    with pytest.raises(JournalGap):
+        await room.drainer(handover=handover).run_once()
+    assert await room.journaled() == []
+
+
+async def test_postgresql_away(room: Room, tmp_path: Path) -> None:
+    """Commands go on, entries wait in the outbox, and none is lost or written twice."""
+    with Postgres(tmp_path) as server:
+        await migrate(server.url)
+        await room.journal.close()
+        room.journal = Journal(JournalSettings(server.url, "other", connect_s=0.5))
+        await room.journal.open()
+        await room.apply(level(100))
+        async with room.running() as outbox:
+            counters = outbox.partitions[0].counters
+            await wait_until_async(room.drained)
+            server.stop()
+            await room.apply(*reserves(10))
+            await wait_until_async(lambda: not counters.journal_reachable)
+            server.start()
+            await wait_until_async(room.drained, description="the journal to catch up")
+            assert counters.journal_reachable
+        assert await room.journaled() == list(range(1, await room.head() + 1))
