@@ -11,7 +11,7 @@ from msgspec import Meta, Struct, json, msgpack
 from atp.api.decoding import escape
 from atp.api.problems import invalid
 from atp.domain.commands import ReserveLine
-from atp.domain.identifiers import REF_MAX, ChannelId, CustomerRef, LineId, LocationId, OrderRef, Sku, fault
+from atp.domain.identifiers import ID_MAX, REF_MAX, ChannelId, CustomerRef, LineId, LocationId, OrderRef, Sku, fault
 
 QUANTITY_MAX = 1_000_000_000
 LINES_MAX = 100
@@ -20,6 +20,9 @@ DEFAULT_CHANNEL = "default"
 
 Quantity = Annotated[int, Meta(ge=1, le=QUANTITY_MAX, description="Units.")]
 Ttl = Annotated[int, Meta(ge=1, le=14_400, description="Seconds the units are held.")]
+# Not decided yet: they are known, so that a caller who sends one is told, and refused.
+LocationGroup = Annotated[str, Meta(min_length=1, max_length=ID_MAX, description="Not supported yet.")]
+Campaign = Annotated[str, Meta(min_length=1, max_length=ID_MAX, description="Not supported yet.")]
 Reason = Annotated[str, Meta(min_length=1, max_length=256, description="Kept with the entry.")]
 
 
@@ -30,7 +33,7 @@ class ReserveLineBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
     quantity: Quantity
     line_id: LineId | None = None
     location: LocationId | None = None
-    location_group: LocationId | None = None
+    location_group: LocationGroup | None = None
     needed_by: str | None = None
 
 
@@ -41,7 +44,7 @@ class ReserveBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
     channel: ChannelId | None = None
     customer: CustomerRef | None = None
     order_ref: OrderRef | None = None
-    campaign: LocationId | None = None
+    campaign: Campaign | None = None
     ttl_seconds: Ttl = 600
     allow_partial: bool = False
     allow_split: bool = True
@@ -88,7 +91,7 @@ class AvailabilityBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
     skus: Annotated[list[Sku], Meta(min_length=1, max_length=500)]
     channel: ChannelId | None = None
     location: LocationId | None = None
-    location_group: LocationId | None = None
+    location_group: LocationGroup | None = None
     date: str | None = None
 
 
@@ -98,7 +101,7 @@ canonical = msgpack.Encoder(order="deterministic").encode
 _metadata_text = json.Encoder(order="deterministic").encode
 
 
-def check_identifier(text: str | None, pointer: str, most: int = 64) -> None:
+def check_identifier(text: str | None, pointer: str, most: int = ID_MAX) -> None:
     """Raises Problem (400) for control characters and text that is not in normal form (R39)."""
     if text is not None and (wrong := fault(text, most)):
         raise invalid(f"The text {wrong}.", pointer=pointer)

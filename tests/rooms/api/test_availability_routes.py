@@ -4,9 +4,10 @@ import pytest
 from msgspec import json
 
 from atp.domain.commands import Level, PutPolicy
+from atp.domain.ids import partition_of
 from atp.domain.outcomes import Outcome
 
-from .conftest import Api, assert_problem
+from .conftest import Api, assert_problem, served
 
 pytestmark = pytest.mark.anyio
 
@@ -140,10 +141,6 @@ async def test_queries_that_are_wrong(api: Api, body: dict, pointer: str) -> Non
 
 
 async def test_positions_name_the_skus_partition(valkey: str, namespace: str) -> None:
-    from atp.domain.ids import partition_of
-
-    from .conftest import served
-
     async with served(valkey, namespace, partitions=4) as api:
         skus = [f"S{n}" for n in range(12)]
         for sku in skus:

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from .conftest import Api, assert_problem
+from atp.api import ApiSettings
+
+from .conftest import Api, assert_problem, served
 
 pytestmark = pytest.mark.anyio
 
@@ -106,10 +108,6 @@ async def test_bodies_that_are_no_json(api: Api, body: bytes) -> None:
 
 async def test_nesting_two_hundred_thousand_deep(valkey: str, namespace: str) -> None:
     """With a cap that lets it in, so that the decoder meets it."""
-    from atp.api import ApiSettings
-
-    from .conftest import served
-
     async with served(valkey, namespace, ApiSettings(body_max_bytes=10_000_000)) as api:
         for body in (b"[" * DEEP, b'{"a":' * DEEP, b'{"lines":' + b"[" * DEEP, b'{"metadata":' + b'{"a":' * DEEP):
             headers = {"content-type": "application/json"}
@@ -178,10 +176,6 @@ async def test_a_large_body_is_refused_while_it_arrives(api: Api) -> None:
 
 
 async def test_a_body_that_never_comes(valkey: str, namespace: str) -> None:
-    from atp.api import ApiSettings
-
-    from .conftest import served
-
     async with served(valkey, namespace, ApiSettings(body_timeout_s=0.2)) as api:
         reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
         head = f"POST /v1/reservations HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {api.key}\r\nidempotency-key: k\r\n"

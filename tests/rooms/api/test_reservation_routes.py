@@ -6,7 +6,7 @@ import pytest
 
 from tests.support import wait_until_async
 
-from .conftest import Api, assert_problem
+from .conftest import Api, assert_problem, served
 
 pytestmark = pytest.mark.anyio
 
@@ -206,8 +206,6 @@ async def test_an_unknown_location_is_pointed_at(api: Api) -> None:
 
 
 async def test_lines_of_several_partitions_are_refused_for_now(valkey: str, namespace: str) -> None:
-    from .conftest import served
-
     async with served(valkey, namespace, partitions=4) as api:
         lines = [{"sku": f"S{n}", "quantity": 1} for n in range(20)]
         assert_problem(await api.reserve("S", body={"lines": lines}), 400, "invalid-request")
