@@ -1,0 +1,34 @@
+"""An outbox as a process of its own, for tests that kill it: ``python -m tests.rooms.outbox.worker <json>``."""
+
+import asyncio
+import sys
+
+import nats as nats_client
+from msgspec import Struct, json
+
+from atp.journal import Journal, JournalSettings
+from atp.ledger import Ledger, LedgerSettings
+from atp.outbox import Outbox, Settings
+
+
+class Work(Struct):
+    """Where to work."""
+
+    valkey: str
+    database: str
+    nats: str
+    namespace: str
+    settings: Settings
+
+
+async def main(work: Work) -> None:
+    journal = Journal(JournalSettings(work.database, work.namespace))
+    await journal.open()
+    ledger = Ledger(LedgerSettings(work.valkey, work.namespace))
+    await ledger.open(await journal.heads())
+    nats = await nats_client.connect(work.nats, pending_size=0)
+    await Outbox(nats, ledger, journal, work.settings).run(asyncio.Event())
+
+
+if __name__ == "__main__":
+    asyncio.run(main(json.decode(sys.argv[1], type=Work)))
