@@ -172,6 +172,7 @@ class DevStack:
             self._watch = None
         while self._started:
             await self._supervisor.stop(self._started.pop(), _API_STOP_S)
+        self._supervisor.kill()  # a migration that a cancelled start left
         if self._claim is not None:
             self._claim.close()
             self._claim = None
