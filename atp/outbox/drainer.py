@@ -80,11 +80,12 @@ class Drainer:
         assert seq is not None
         entries = await self._read(seq)
         if not entries:
-            self._counters.journal_lag_seconds = 0.0
+            self._counters.waiting_since = 0.0
             return 0
-        self._counters.journal_lag_seconds = max(0.0, time.time() - entries[0].at / 1000)
+        self._counters.waiting_since = entries[0].at / 1000
         await self._append(claim, seq, entries)
         self._seq = entries[-1].seq
+        self._counters.waiting_since = 0.0
         self._counters.journaled += len(entries)
         self._handover.offer(entries)
         await self._ledger.trim(self._partition, self._seq)
@@ -160,6 +161,7 @@ class Drainer:
         if self._counters.active:
             log.warning("standing by", partition=self._partition, reason=why)
         self._counters.active = False
+        self._counters.waiting_since = 0.0  # for whoever drains now
         self._renew_at = 0.0
         self._seq = None
         self._handover.end()

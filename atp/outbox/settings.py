@@ -1,5 +1,7 @@
 """The room's limits, with their units, and what it counts."""
 
+import time
+
 from msgspec import Struct
 
 
@@ -33,9 +35,14 @@ class Counters(Struct):
     journal_reachable: bool = True
     nats_reachable: bool = True
     journaled: int = 0  # entries
-    journal_lag_seconds: float = 0.0  # age of the oldest entry that waits for the journal, as of the last look
+    waiting_since: float = 0.0  # ledger time (s) of the oldest entry read and not journaled; 0 when none waits
     published: int = 0  # events of entries
     publish_lag: int = 0  # journaled entries whose events are not acknowledged
     announced: int = 0  # availability events
     repeats: int = 0  # messages NATS had already
     fenced: int = 0  # times another process took the partition over
+
+    @property
+    def journal_lag_seconds(self) -> float:
+        """How long the oldest waiting entry waits; grows while PostgreSQL is away."""
+        return max(0.0, time.time() - self.waiting_since) if self.waiting_since else 0.0

@@ -106,7 +106,10 @@ async def test_postgresql_away(room: Room, tmp_path: Path) -> None:
             server.stop()
             await room.apply(*reserves(10))
             await wait_until_async(lambda: not counters.journal_reachable)
+            lag = counters.journal_lag_seconds
+            await wait_until_async(lambda: counters.journal_lag_seconds > lag, description="the lag to grow")
             server.start()
             await wait_until_async(room.drained, description="the journal to catch up")
-            assert counters.journal_reachable
+            await wait_until_async(lambda: counters.journal_reachable)
+            assert counters.journal_lag_seconds == 0
         assert await room.journaled() == list(range(1, await room.head() + 1))

@@ -120,7 +120,7 @@ async def test_nats_away(room: Room, tmp_path: Path) -> None:
             assert mark.published < mark.seq
             server.start()
             await wait_until_async(lambda: published(room), description="the publisher to catch up")
-            assert counters.nats_reachable
+            await wait_until_async(lambda: counters.nats_reachable)
         seqs = [int(t.id[2:]) for t in await room.told_events()]
         assert len(seqs) == 55
         assert seqs == sorted(set(seqs))
