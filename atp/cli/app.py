@@ -6,6 +6,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from atp import __version__
 from atp.cli import config, keys
+from atp.cli.demo import demo
 from atp.cli.dev import dev
 from atp.cli.drain import drain
 from atp.cli.errors import USAGE, explain
@@ -26,6 +27,7 @@ def build() -> App:
         default_parameter=Parameter(negative=()),  # no --no-json
     )
     app.command(dev, name="dev")
+    app.command(demo, name="demo")
     app.command(serve, name="serve")
     app.command(ingest, name="ingest")
     app.command(drain, name="drain")
