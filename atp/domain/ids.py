@@ -35,6 +35,11 @@ def reservation_id(client: str, key: str, first_sku: str) -> str:
     return head + b2a_base64(digest, newline=False).translate(_URL_SAFE).decode()
 
 
+def identity_of(reservation: str) -> str:
+    """The part of an id that client and Idempotency-Key make alone: one key has one record, whatever it asks for."""
+    return reservation[3:]
+
+
 def reservation_partition(reservation: str, partitions: int) -> int | None:
     """The partition of a reservation id, or None if the text cannot be one (so: not found, nothing to ask)."""
     if len(reservation) != 19:

@@ -88,13 +88,13 @@ class State(Struct):
     last_now: int = 0
     policy_version: int = 0
     skus: dict[str, Sku] = field(default_factory=dict)
-    reservations: dict[str, Reservation] = field(default_factory=dict)
+    reservations: dict[str, Reservation] = field(default_factory=dict)  # by ids.identity_of
     due: dict[str, int] = field(default_factory=dict)  # reservation → deadline with grace, ms
     sources: dict[str, Source] = field(default_factory=dict)
     authorities: dict[str, str] = field(default_factory=dict)  # location → source, where none is listed (R24)
     policies: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)  # (kind, id) → version, body
     cursors: dict[str, int] = field(default_factory=dict)
-    refused: dict[str, Refusal] = field(default_factory=dict)  # this generation of refusals
+    refused: dict[str, Refusal] = field(default_factory=dict)  # this generation of refusals, by identity
     refused_before: dict[str, Refusal] = field(default_factory=dict)
     refused_since: int = 0
 

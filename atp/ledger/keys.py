@@ -22,7 +22,7 @@ TABLE = (
     Key("sku", "hash", "sku → its record", "never"),
     Key("pos", "hash", "sku NUL location → its record", "never"),
     Key("recent:*", "hash", "deltas above the last level of one position and source", "with the next level"),
-    Key("res", "hash", "reservation id → its record", "with its retention"),
+    Key("res", "hash", "identity (of client and key) → reservation record", "with its retention"),
     Key("due", "zset", "reservation id → deadline", "when nothing is held"),
     Key("policy", "hash", "kind/id → version and body", "never"),
     Key("authority", "hash", "location → first source that sent a level", "never"),

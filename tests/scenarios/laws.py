@@ -184,7 +184,7 @@ class LuaLaw:
 _unpack = msgspec.msgpack.decode
 
 
-def _reservation(name: str, stored: bytes) -> Reservation:
+def _reservation(identity: str, stored: bytes) -> Reservation:
     fields = _unpack(stored)
     assert fields[0] == 1, "stored records start with their format"
-    return msgspec.convert([name, *fields[1:]], Reservation)
+    return msgspec.convert([fields[14] + identity, *fields[1:14]], Reservation)

@@ -66,6 +66,10 @@ class Table:
         assert shown == (expected or ["APPLIED"]), f"got {' '.join(shown)}"
 
     def command(self, word: str, rest: list[str]) -> c.Command:
+        if word in ("reserve", "confirm", "release", "extend"):
+            # Names stand for ids in one bucket; `b2:name` is the same identity in another bucket.
+            bucket, _, name = rest[0].rpartition(":")
+            rest = [f"{bucket or 'b1'}:{name}", *rest[1:]]
         if word in ("location", "item", "source"):
             return c.PutPolicy(word, rest[0], " ".join(rest[1:]) or "{}")
         if word == "cursor":

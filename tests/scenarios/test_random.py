@@ -51,6 +51,7 @@ class LawsAgree(RuleBasedStateMachine):
         self.lua = LuaLaw.open(self.loop, self.url, f"r{LawsAgree.runs}p{self.partitions}", partition, self.partitions)
         self.now = START_MS
         self.ids = [reservation_id("client", str(n), self.skus[0]) for n in range(12)]
+        self.ids += [reservation_id("client", str(n), self.skus[1]) for n in range(2)]  # the same keys, other baskets
         self.position = self.version = 0
         self.batch([c.PutPolicy("location", at, LOCATION_BODIES[i % 2]) for i, at in enumerate(LOCATIONS[:3])])
         self.batch(

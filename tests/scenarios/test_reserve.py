@@ -114,6 +114,17 @@ TABLES = {
         = A@DC1 3 0 2
         reserve r1 A:3 as 2 -> KEY_REUSED
     """,
+    "one key is one request, whatever sku comes first in it": """
+        level A@DC1 5 v1
+        level B@DC1 5 v1
+        reserve r1 A:2
+        reserve b2:r1 B:2 as 2 -> KEY_REUSED
+        confirm b2:r1 -> NOT_FOUND
+        release b2:r1 -> NOT_FOUND
+        = r1 held 1:2/0
+        reserve r2 A:9 -> INSUFFICIENT
+        reserve b2:r2 B:1 as 2 -> KEY_REUSED
+    """,
     "a refusal is remembered: a repeat never turns from no to yes": """
         level A@DC1 1 v1
         reserve r1 A:2 -> INSUFFICIENT

@@ -9,6 +9,7 @@ from typing import Literal
 
 from atp.domain.commands import Change, Confirm, Extend, Release
 from atp.domain.entries import Committed, Expired, Extended, Released
+from atp.domain.ids import identity_of
 from atp.domain.outcomes import Outcome
 from atp.domain.records import GRACE_MS, MAX_HOLD_MS, Allocation, Line, Reservation
 from atp.domain.results import Result
@@ -23,7 +24,7 @@ def settle(batch: Batch, settle_max: int) -> None:
     due = sorted((deadline, id) for id, deadline in batch.state.due.items() if deadline <= batch.now)
     batch.due_left = len(due) > settle_max
     for _, id in due[:settle_max]:
-        reservation = batch.state.reservations[id]
+        reservation = batch.state.reservations[identity_of(id)]
         for line in reservation.lines:
             for a in line.allocations:
                 batch.sku(line.sku).positions[a.location].held -= a.held
@@ -131,8 +132,8 @@ def _total(reservation: Reservation, units: Callable[[Allocation], int]) -> int:
 
 def _find(batch: Batch, id: str, change: Change) -> Reservation | Result:
     """The record to change, or the answer: unknown, repeated, reused key, or due and not yet settled."""
-    found = batch.state.reservations.get(id)
-    if found is None:
+    found = batch.state.reservations.get(identity_of(id))
+    if found is None or found.id != id:
         return Result(Outcome.NOT_FOUND, batch.state.seq)
     for key, body in found.changes:
         if key == change.key:

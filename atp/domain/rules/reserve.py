@@ -9,6 +9,7 @@ from copy import deepcopy
 
 from atp.domain.commands import Reserve, ReserveLine
 from atp.domain.entries import Held
+from atp.domain.ids import identity_of
 from atp.domain.outcomes import Outcome
 from atp.domain.records import GRACE_MS, Allocation, Line, Reservation, Shortfall
 from atp.domain.results import Result
@@ -23,11 +24,12 @@ def reserve(batch: Batch, c: Reserve) -> Result:
     """Decide a basket as one atomic reading; the same id again finds its first decision."""
     state = batch.state
     _rotate_refusals(batch)
-    if (known := state.reservations.get(c.id)) is not None:
-        if known.fingerprint != c.fingerprint:
+    identity = identity_of(c.id)
+    if (known := state.reservations.get(identity)) is not None:
+        if known.fingerprint != c.fingerprint or known.id != c.id:
             return Result(Outcome.KEY_REUSED, state.seq)
         return Result(Outcome.REPLAYED, known.seq, deepcopy(known), replayed=True)
-    if (refusal := state.refused.get(c.id) or state.refused_before.get(c.id)) is not None:
+    if (refusal := state.refused.get(identity) or state.refused_before.get(identity)) is not None:
         if refusal.fingerprint != c.fingerprint:
             return Result(Outcome.KEY_REUSED, state.seq)
         return Result(refusal.outcome, state.seq, None, refusal.shortfalls, refusal.detail, replayed=True)
@@ -38,7 +40,7 @@ def reserve(batch: Batch, c: Reserve) -> Result:
     if shortfalls := taking.shortfalls(c.lines):
         if batch.due_left:
             return Result(Outcome.AGAIN, state.seq)
-        state.refused[c.id] = Refusal(c.fingerprint, Outcome.INSUFFICIENT, shortfalls, "")
+        state.refused[identity] = Refusal(c.fingerprint, Outcome.INSUFFICIENT, shortfalls, "")
         return Result(Outcome.INSUFFICIENT, state.seq, None, shortfalls)
     return _hold(batch, c, taking.source(c.lines))
 
@@ -56,7 +58,7 @@ def _hold(batch: Batch, c: Reserve, drawn: list[list[tuple[str, int]]]) -> Resul
     for line in lines:
         for a in line.allocations:
             batch.sku(line.sku).positions.setdefault(a.location, Position()).held += a.held
-    batch.state.reservations[c.id] = reservation
+    batch.state.reservations[identity_of(c.id)] = reservation
     batch.state.due[c.id] = reservation.expires_at + GRACE_MS
     copy, balances = batch.after(reservation)
     batch.entries.append(Held(seq, batch.now, c.client, c.cause, copy, balances))

@@ -40,7 +40,7 @@ local function gather(b, commands, due)
       wanted[kind][#wanted[kind] + 1] = field
     end
   end
-  for _, id in ipairs(due) do want('ids', id) end
+  for _, id in ipairs(due) do want('ids', identity_of(id)) end
   for _, c in ipairs(commands) do
     local tag = c[1]
     if tag == C_LEVEL or tag == C_DELTA then
@@ -51,8 +51,8 @@ local function gather(b, commands, due)
     elseif tag == C_CURSOR then
       want('streams', c[2])
     elseif tag == C_RESERVE then
-      want('ids', c[2])
-      want('refused', c[2])
+      want('ids', identity_of(c[2]))
+      want('refused', identity_of(c[2]))
       for _, line in ipairs(c[11]) do
         want('skus', line[2])
         if line[4] ~= '' then want('positions', position_key(line[2], line[4])) end
@@ -60,12 +60,12 @@ local function gather(b, commands, due)
     elseif tag == C_POLICY then
       if c[2] == 'item' then want('skus', c[3]) end
     else
-      want('ids', c[2])
+      want('ids', identity_of(c[2]))
     end
   end
   fetch(b.prefix .. 'res', wanted.ids, b.raw)
-  for _, id in ipairs(wanted.ids) do
-    local r = find_reservation(b, id)
+  for _, identity in ipairs(wanted.ids) do
+    local r = find_reservation(b, identity)
     if r then
       for _, line in ipairs(r[R_LINES]) do
         want('skus', line[L_SKU])
@@ -154,7 +154,7 @@ local function scatter(b, header, gen_before)
   call('HSET', b.prefix .. 'meta', 'seq', b.seq, 'last_now', b.now, 'policy_version', b.policy_version,
     'refused_gen', b.refused_gen, 'refused_since', b.refused_since)
   call('HSET', b.prefix .. 'sessions', header[2], header[3])
-  write_hash(b.prefix .. 'res', b.dirty_reservations, function(id) return b.raw[id] end)
+  write_hash(b.prefix .. 'res', b.dirty_reservations, function(identity) return b.raw[identity] end)
   write_hash(b.prefix .. 'pos', b.dirty_positions, pack_value)
   write_hash(b.prefix .. 'sku', b.dirty_skus, function(sku) return pack(b.skus[sku]) end)
   write_due(b)

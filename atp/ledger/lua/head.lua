@@ -15,13 +15,13 @@
 --   sku        hash    sku -> [format, seq, policy version, policy, safety stock, [location, n, …], [location, …]]
 --   pos        hash    sku NUL location -> [format, held, committed, unsellable, [source number, …]]
 --   recent:sku NUL location NUL source   hash   event digest -> packed version and quantity (R8, R15)
---   res        hash    reservation id -> record (domain/records.py, slot 1 holds the format)
+--   res        hash    identity -> record (domain/records.py, slot 1 holds the format) and, last, the id's bucket
 --   due        zset    reservation id -> deadline with grace, ms
 --   policy     hash    kind/id -> [version, JSON body]
 --   authority  hash    location -> source, where none is listed (R24)
 --   source     hash    source -> [format, version kind, generation, lag ms]
 --   cursor     hash    stream -> position below which all is settled (R15)
---   refused:g  hash    reservation id -> [fingerprint, outcome, shortfalls, detail], two generations (R18)
+--   refused:g  hash    identity -> [fingerprint, outcome, shortfalls, detail], two generations (R18)
 --   outbox     stream  <last seq of the batch>-0 -> f format, e msgpack array of entries
 --
 -- Outcomes are the numbers of domain/outcomes.py; the rules, with their reasons, are in domain/rules.
@@ -53,7 +53,7 @@ local E_HELD, E_COMMITTED, E_RELEASED, E_EXTENDED, E_EXPIRED, E_POLICY = 10, 11,
 local P_HELD, P_COMMITTED, P_UNSELLABLE, P_SOURCES = 2, 3, 4, 5
 local N_SOURCE, N_NUMBER, N_LEVEL, N_VERSION, N_TIE, N_FLOOR, N_AS_OF = 1, 2, 3, 4, 5, 6, 7
 local S_SEQ, S_VERSION, S_POLICY, S_SAFETY, S_SAFETY_AT, S_LOCATIONS = 2, 3, 4, 5, 6, 7
-local R_CREATED, R_EXPIRES, R_SEQ, R_FINGERPRINT, R_CLIENT, R_ORDER, R_LINES, R_CHANGES = 2, 3, 4, 6, 7, 10, 13, 14
+local R_CREATED, R_EXPIRES, R_SEQ, R_FINGERPRINT, R_CLIENT, R_ORDER, R_LINES, R_CHANGES, R_BUCKET = 2, 3, 4, 6, 7, 10, 13, 14, 15
 local L_ID, L_SKU, L_ALLOCATIONS = 1, 2, 4
 local A_LOCATION, A_HELD, A_COMMITTED, A_ACKNOWLEDGED, A_FULFILLED, A_RELEASED, A_EXPIRED = 1, 3, 4, 5, 6, 7, 8
 
@@ -86,5 +86,9 @@ local function version_less(a, b)
   if a[2] ~= b[2] then return a[2] < b[2] end
   return a[3] < b[3]
 end
+
+-- A reservation id is a bucket of three letters and an identity, which client and Idempotency-Key make alone: the
+-- same key with another basket finds the same record.
+local function identity_of(id) return string.sub(id, 4) end
 
 local function position_key(sku, location) return sku .. '\0' .. location end

@@ -2,7 +2,7 @@
 
 local function settle(b, due)
   for _, id in ipairs(due) do
-    local r = find_reservation(b, id)
+    local r = find_by_id(b, id)
     if r then
       for _, line in ipairs(r[R_LINES]) do
         for _, a in ipairs(line[L_ALLOCATIONS]) do
@@ -24,7 +24,7 @@ end
 
 -- The record to change, or an outcome: unknown, repeated, reused key, or due and not yet settled.
 local function find_to_change(b, id, change)
-  local r = find_reservation(b, id)
+  local r = find_by_id(b, id)
   if not r then return nil, NOT_FOUND end
   for _, known in ipairs(r[R_CHANGES]) do
     if known[1] == change[1] then return r, known[2] == change[2] and REPLAYED or KEY_REUSED end

@@ -67,7 +67,7 @@ local function read(keys, args)
   for i, query in ipairs(unpack_one(args[1])) do
     local kind, answer = query[1], nil
     if kind == 1 then
-      answer = find_reservation(b, query[2]) and packed(b, query[2]) or '\192'
+      answer = find_by_id(b, query[2]) and packed(b, query[2]) or '\192'
     elseif kind == 2 then
       answer = pack(read_sku(b, query[2]))
     elseif kind == 3 then

@@ -1,21 +1,28 @@
 -- Reservation records: reading, packing, and what every change to one has in common.
 
-local function find_reservation(b, id)
-  local known = b.reservations[id]
+local function find_reservation(b, identity)
+  local known = b.reservations[identity]
   if known == nil then
-    local stored = b.raw[id]
+    local stored = b.raw[identity]
     if stored == nil then
-      stored = call('HGET', b.prefix .. 'res', id)
-      b.raw[id] = stored
+      stored = call('HGET', b.prefix .. 'res', identity)
+      b.raw[identity] = stored
     end
     known = stored and unpack_one(stored) or false
-    b.reservations[id] = known
+    b.reservations[identity] = known
   end
   return known
 end
 
--- A record as answers and entries show it: its id in slot 1, where the stored one has the format.
-local function packed(b, id) return '\158' .. pack(id) .. string.sub(b.raw[id], 3) end
+-- The record of exactly this id: another bucket before the same identity is another, unknown reservation.
+local function find_by_id(b, id)
+  local r = find_reservation(b, identity_of(id))
+  return r and r[R_BUCKET] == string.sub(id, 1, 3) and r
+end
+
+-- Array of 14 for answers and entries, with the id in slot 1; stored ones are an array of 15, with the format in
+-- slot 1 and the bucket in the last four bytes.
+local function packed(b, id) return '\158' .. pack(id) .. string.sub(b.raw[identity_of(id)], 3, -5) end
 
 -- Units of a reservation or a line by state: held, committed, fulfilled, released, expired, acknowledged.
 local function add_units(line, t)
@@ -46,10 +53,10 @@ end
 -- Give a changed reservation its seq, keep it and its deadline, and return the packed record and its balances.
 local function keep(b, id, r, seq, held)
   r[R_SEQ] = seq
-  local rest = pack(unpack(r, 2, 14))
-  b.raw[id] = '\158' .. pack(FORMAT) .. rest
-  b.reservations[id] = r
-  b.dirty_reservations[id] = true
+  local rest, identity = pack(unpack(r, 2, 14)), identity_of(id)
+  b.raw[identity] = '\159' .. pack(FORMAT) .. rest .. pack(r[R_BUCKET])
+  b.reservations[identity] = r
+  b.dirty_reservations[identity] = true
   b.due[id] = held > 0 and r[R_EXPIRES] + GRACE_MS or false
   local balances, done = {}, {}
   for _, line in ipairs(r[R_LINES]) do

@@ -131,7 +131,8 @@ local function hold(b, c, drawn)
     end
     lines[index] = { line[1], line[2], line[3], allocations }
   end
-  local r = { FORMAT, b.now, b.now + c[10], seq, seq, c[3], c[4], c[5], c[6], c[7], c[8], c[9], lines, {} }
+  local r = { FORMAT, b.now, b.now + c[10], seq, seq, c[3], c[4], c[5], c[6], c[7], c[8], c[9], lines, {},
+    string.sub(c[2], 1, 3) }
   local record, balances = keep(b, c[2], r, seq, 1)
   log_reservation(b, E_HELD, seq, c[4], c[12], record, balances)
   return APPLIED, seq, record
@@ -146,19 +147,20 @@ local function rotate_refusals(b)
   end
 end
 
-local function find_refusal(b, id)
-  local known = b.refused[id]
+local function find_refusal(b, identity)
+  local known = b.refused[identity]
   if known and known.gen >= b.refused_gen - 1 then return known.value end
 end
 
 local function reserve(b, c)
   rotate_refusals(b)
-  local known = find_reservation(b, c[2])
+  local identity = identity_of(c[2])
+  local known = find_reservation(b, identity)
   if known then
-    if known[R_FINGERPRINT] ~= c[3] then return KEY_REUSED, b.seq end
+    if known[R_FINGERPRINT] ~= c[3] or not find_by_id(b, c[2]) then return KEY_REUSED, b.seq end
     return REPLAYED, known[R_SEQ], packed(b, c[2]), nil, nil, true
   end
-  local refusal = find_refusal(b, c[2])
+  local refusal = find_refusal(b, identity)
   if refusal then
     if refusal[1] ~= c[3] then return KEY_REUSED, b.seq end
     return refusal[2], b.seq, nil, refusal[3], refusal[4], true
@@ -172,8 +174,8 @@ local function reserve(b, c)
   if #shortfalls > 0 then
     if b.due_left then return AGAIN, b.seq end
     local value = { c[3], INSUFFICIENT, shortfalls, '' }
-    b.refused[c[2]] = { gen = b.refused_gen, value = value }
-    b.new_refused[c[2]] = { b.refused_gen, value }
+    b.refused[identity] = { gen = b.refused_gen, value = value }
+    b.new_refused[identity] = { b.refused_gen, value }
     b.refused_count = b.refused_count + 1
     return INSUFFICIENT, b.seq, nil, shortfalls
   end

@@ -1,21 +1,37 @@
-"""A ledger of its own for every test, with one location."""
+"""Ledgers of their own for every test, closed whatever becomes of it, and a server that may be hurt."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from atp.dev.valkey import Valkey
+from atp.domain.commands import PutPolicy
 from atp.ledger import Ledger, LedgerSettings
 
-from .made import open_ledger
+Opening = Callable[[LedgerSettings], Awaitable[Ledger]]
 
 
 @pytest.fixture
-async def ledger(valkey: str, namespace: str) -> AsyncIterator[Ledger]:
-    ledger = await open_ledger(LedgerSettings(valkey, namespace))
-    yield ledger
-    await ledger.close()
+async def open_ledger() -> AsyncIterator[Opening]:
+    """Open an empty ledger that knows one location, DC1."""
+    opened: list[Ledger] = []
+
+    async def opening(settings: LedgerSettings) -> Ledger:
+        ledger = Ledger(settings)
+        opened.append(ledger)
+        await ledger.open({})
+        await ledger.put_policy(PutPolicy("location", "DC1", '{"kind":"warehouse"}'))
+        return ledger
+
+    yield opening
+    for ledger in opened:
+        await ledger.close()
+
+
+@pytest.fixture
+async def ledger(open_ledger: Opening, valkey: str, namespace: str) -> Ledger:
+    return await open_ledger(LedgerSettings(valkey, namespace))
 
 
 @pytest.fixture

@@ -1,16 +1,7 @@
 """Commands as these tests need them."""
 
-from atp.domain.commands import Change, Confirm, Level, PutPolicy, Reserve, ReserveLine
+from atp.domain.commands import Change, Confirm, Level, Reserve, ReserveLine
 from atp.domain.ids import reservation_id
-from atp.ledger import Ledger, LedgerSettings
-
-
-async def open_ledger(settings: LedgerSettings) -> Ledger:
-    """An empty ledger that knows one location, DC1."""
-    ledger = Ledger(settings)
-    await ledger.open({})
-    await ledger.put_policy(PutPolicy("location", "DC1", '{"kind":"warehouse"}'))
-    return ledger
 
 
 def level(sku: str, quantity: int, version: int = 1) -> Level:

@@ -10,7 +10,8 @@ from atp.domain.records import GRACE_MS
 from atp.ledger import Ledger, LedgerBusy, LedgerSettings, LedgerUnavailable, Limits
 from tests.support import wait_until_async
 
-from .made import confirm, level, open_ledger, reserve
+from .conftest import Opening
+from .made import confirm, level, reserve
 
 pytestmark = pytest.mark.anyio
 
@@ -33,13 +34,12 @@ async def test_every_caller_gets_the_answer_to_its_own_command(ledger: Ledger) -
         assert result.reservation.lines[0].requested == command.lines[0].quantity
 
 
-async def test_a_full_queue_refuses_at_once(valkey: str, namespace: str) -> None:
+async def test_a_full_queue_refuses_at_once(open_ledger: Opening, valkey: str, namespace: str) -> None:
     ledger = await open_ledger(LedgerSettings(valkey, namespace, limits=Limits(queue_max=3)))
     waiting = [ledger.submit(reserve(str(n))) for n in range(3)]
     with pytest.raises(LedgerBusy):
         ledger.submit(reserve("one too many"))
     assert len(await asyncio.gather(*waiting)) == 3
-    await ledger.close()
 
 
 async def test_a_cancelled_caller_neither_stops_the_command_nor_shifts_replies(ledger: Ledger) -> None:
@@ -56,7 +56,7 @@ async def test_a_cancelled_caller_neither_stops_the_command_nor_shifts_replies(l
     assert (await ledger.availability(["A"]))[0].locations[0].balance.held >= 40
 
 
-async def test_what_was_accepted_is_answered_before_closing(valkey: str, namespace: str) -> None:
+async def test_what_was_accepted_is_answered_before_closing(open_ledger: Opening, valkey: str, namespace: str) -> None:
     ledger = await open_ledger(LedgerSettings(valkey, namespace))
     await ledger.apply([level("A", 100)])
     waiting = [ledger.submit(reserve(str(n))) for n in range(50)]
@@ -66,16 +66,19 @@ async def test_what_was_accepted_is_answered_before_closing(valkey: str, namespa
         ledger.submit(reserve("late"))
 
 
-async def test_big_baskets_are_spread_over_calls_by_their_work(valkey: str, namespace: str) -> None:
+async def test_big_baskets_are_spread_over_calls_by_their_work(
+    open_ledger: Opening, valkey: str, namespace: str
+) -> None:
     ledger = await open_ledger(LedgerSettings(valkey, namespace, limits=Limits(lines_max=10)))
     await ledger.apply([level("A", 1_000)])
     before = ledger.batches[0]
     await asyncio.gather(*(ledger.submit(reserve(str(n))) for n in range(30)))
     assert ledger.batches[0] - before >= 3
-    await ledger.close()
 
 
-async def test_a_command_refused_on_due_holds_is_decided_after_them(valkey: str, namespace: str) -> None:
+async def test_a_command_refused_on_due_holds_is_decided_after_them(
+    open_ledger: Opening, valkey: str, namespace: str
+) -> None:
     ledger = await open_ledger(LedgerSettings(valkey, namespace, limits=Limits(settle_max=1)))
     await ledger.apply([level("A", 3)])
     held = await asyncio.gather(*(ledger.submit(reserve(str(n), ttl_ms=1)) for n in range(3)))
@@ -84,10 +87,11 @@ async def test_a_command_refused_on_due_holds_is_decided_after_them(valkey: str,
     # Each batch settles one: the basket is sent again until its units are free, and never refused on the way.
     result = await ledger.submit(reserve("all", quantity=3))
     assert result.outcome is Outcome.APPLIED
-    await ledger.close()
 
 
-async def test_a_full_outbox_refuses_reserve_first_and_then_everything(valkey: str, namespace: str) -> None:
+async def test_a_full_outbox_refuses_reserve_first_and_then_everything(
+    open_ledger: Opening, valkey: str, namespace: str
+) -> None:
     ledger = await open_ledger(LedgerSettings(valkey, namespace, limits=Limits(outbox_max=20)))
     await ledger.apply([level("A", 100)])
     sold = await until_refused(ledger, [reserve(str(n)) for n in range(30)])
@@ -95,7 +99,6 @@ async def test_a_full_outbox_refuses_reserve_first_and_then_everything(valkey: s
     assert (await ledger.submit(confirm("0"))).outcome is Outcome.APPLIED
     assert await until_refused(ledger, [confirm(str(n)) for n in range(1, 30)]) < 20
     await ledger.trim(0, (await ledger.heads())[0].seq)
-    await ledger.close()
 
 
 async def until_refused(ledger: Ledger, commands: list) -> int:

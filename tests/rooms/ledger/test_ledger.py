@@ -12,36 +12,37 @@ from atp.ledger import CrossPartition, Ledger, LedgerSettings, keys
 from atp.ledger.connection import connect
 from tests.support import wait_until_async
 
-from .made import confirm, level, open_ledger, reserve
+from .conftest import Opening
+from .made import confirm, level, reserve
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_partitions_share_policies_and_keep_their_skus(valkey: str, namespace: str) -> None:
+async def test_partitions_share_policies_and_keep_their_skus(open_ledger: Opening, valkey: str, namespace: str) -> None:
     ledger = await open_ledger(LedgerSettings(valkey, namespace, partitions=8))
     skus = [f"sku-{n}" for n in range(40)]
     assert {partition_of(sku, 8) for sku in skus} == set(range(8))
     await ledger.apply([level(sku, n) for n, sku in enumerate(skus)])
     assert [stock.ats for stock in await ledger.availability(skus)] == list(range(40))
-    results = await asyncio.gather(*(ledger.submit(reserve("r", sku)) for sku in skus[1:]))
+    results = await asyncio.gather(*(ledger.submit(reserve(sku, sku)) for sku in skus[1:]))
     assert {r.outcome for r in results} == {Outcome.APPLIED}
     for sku, result in zip(skus[1:], results, strict=True):
         assert result.reservation is not None
         assert await ledger.reservation(result.reservation.id) == result.reservation
-        assert (await ledger.submit(confirm("r", sku))).outcome is Outcome.APPLIED
-    await ledger.close()
+        assert (await ledger.submit(confirm(sku, sku))).outcome is Outcome.APPLIED
 
 
-async def test_a_basket_over_several_partitions_is_refused_for_now(valkey: str, namespace: str) -> None:
+async def test_a_basket_over_several_partitions_is_refused_for_now(
+    open_ledger: Opening, valkey: str, namespace: str
+) -> None:
     ledger = await open_ledger(LedgerSettings(valkey, namespace, partitions=8))
     lines = [ReserveLine("1", "sku-1", 1), ReserveLine("2", "sku-2", 1)]
     assert partition_of("sku-1", 8) != partition_of("sku-2", 8)
     with pytest.raises(CrossPartition):
         ledger.submit(Reserve(reservation_id("s", "k", "sku-1"), 1, "s", "web", "", "", "", "", 1_000, lines))
-    await ledger.close()
 
 
-async def test_a_policy_has_one_version_in_every_partition(valkey: str, namespace: str) -> None:
+async def test_a_policy_has_one_version_in_every_partition(open_ledger: Opening, valkey: str, namespace: str) -> None:
     ledger = await open_ledger(LedgerSettings(valkey, namespace, partitions=4))
     before = ledger.policy_version
     result = await ledger.put_policy(PutPolicy("location", "DC2", '{"kind":"warehouse"}', 0))
@@ -59,10 +60,9 @@ async def test_a_policy_has_one_version_in_every_partition(valkey: str, namespac
         await connection.end()
     assert [p.id for p in await ledger.policies("location")] == ["DC1", "DC2"]
     assert await ledger.policy("location", "none") is None
-    await ledger.close()
 
 
-async def test_a_cursor_counts_when_every_partition_has_it(valkey: str, namespace: str) -> None:
+async def test_a_cursor_counts_when_every_partition_has_it(open_ledger: Opening, valkey: str, namespace: str) -> None:
     ledger = await open_ledger(LedgerSettings(valkey, namespace, partitions=3))
     assert await ledger.cursor("STOCK/0") == 0
     results = await ledger.apply([level("A", 1), Cursor("STOCK/0", 9), level("B", 1)])
@@ -71,7 +71,6 @@ async def test_a_cursor_counts_when_every_partition_has_it(valkey: str, namespac
     for partition in range(3):
         entries = await ledger.read_entries(partition, 0, 100)
         assert [e.position for e in entries if isinstance(e, CursorMoved)] == [9]
-    await ledger.close()
 
 
 async def test_the_outbox_is_gapless_and_trimmed_only_as_told(ledger: Ledger) -> None:
@@ -127,7 +126,7 @@ async def test_hostile_skus_stay_inside_their_fields(ledger: Ledger) -> None:
     skus = ["{x}", "a}b{", "sku*", "e\u0301", "\U0001f9e6", "x" * 64, '"; drop', "a/b", "%2F", " "]
     await ledger.apply([level(sku, n + 1) for n, sku in enumerate(skus)])
     assert [s.ats for s in await ledger.availability(skus)] == list(range(1, len(skus) + 1))
-    held = [(await ledger.submit(reserve("k", sku))).reservation for sku in skus]
+    held = [(await ledger.submit(reserve(sku, sku))).reservation for sku in skus]
     assert len({r.id for r in held if r}) == len(skus)
 
 

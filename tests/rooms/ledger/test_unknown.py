@@ -25,7 +25,8 @@ from atp.ledger import (
 from atp.ledger.connection import Connection, connect
 from tests.support import wait_until_async
 
-from .made import level, open_ledger, reserve
+from .conftest import Opening
+from .made import level, reserve
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +43,9 @@ async def answers_again(ledger: Ledger) -> None:
     await wait_until_async(served, 10, "the ledger serves again")
 
 
-async def test_a_stopped_server_makes_the_outcome_unknown_and_the_same_id_settles_it(own_valkey: Valkey) -> None:
+async def test_a_stopped_server_makes_the_outcome_unknown_and_the_same_id_settles_it(
+    open_ledger: Opening, own_valkey: Valkey
+) -> None:
     ledger = await open_ledger(LedgerSettings(own_valkey.url, limits=QUICK))
     await ledger.apply([level("A", 10)])
     os.kill(own_valkey.pid, signal.SIGSTOP)
@@ -59,10 +62,9 @@ async def test_a_stopped_server_makes_the_outcome_unknown_and_the_same_id_settle
     settled = await ledger.submit(reserve("r", quantity=4))
     assert settled.outcome in (Outcome.APPLIED, Outcome.REPLAYED)
     assert (await ledger.availability(["A"]))[0].locations[0].balance.held == 4
-    await ledger.close()
 
 
-async def test_a_short_stop_is_bridged_and_nothing_is_applied_twice(own_valkey: Valkey) -> None:
+async def test_a_short_stop_is_bridged_and_nothing_is_applied_twice(open_ledger: Opening, own_valkey: Valkey) -> None:
     ledger = await open_ledger(LedgerSettings(own_valkey.url, limits=Limits(batch_timeout_s=0.1, command_deadline_s=5)))
     await ledger.apply([level("A", 1_000)])
     waiting = []
@@ -77,10 +79,9 @@ async def test_a_short_stop_is_bridged_and_nothing_is_applied_twice(own_valkey: 
     assert (await ledger.availability(["A"]))[0].locations[0].balance.held == 100
     held = [e for e in await ledger.read_entries(0, 0, 10_000) if type(e).__name__ == "Held"]
     assert len(held) == 100
-    await ledger.close()
 
 
-async def test_killed_and_restarted_nothing_acknowledged_is_lost(own_valkey: Valkey) -> None:
+async def test_killed_and_restarted_nothing_acknowledged_is_lost(open_ledger: Opening, own_valkey: Valkey) -> None:
     ledger = await open_ledger(LedgerSettings(own_valkey.url, limits=Limits(command_deadline_s=0.3)))
     await ledger.apply([level("A", 100_000)])
     acknowledged: list[Reservation] = []
@@ -116,10 +117,11 @@ async def test_killed_and_restarted_nothing_acknowledged_is_lost(own_valkey: Val
         assert (await ledger.submit(reserve(key))).outcome in (Outcome.APPLIED, Outcome.REPLAYED)
     sold = len(acknowledged) + len(unknown)
     assert (await ledger.availability(["A"]))[0].locations[0].balance.held == sold
-    await ledger.close()
 
 
-async def test_a_late_batch_of_an_older_session_is_refused_whole(valkey: str, namespace: str) -> None:
+async def test_a_late_batch_of_an_older_session_is_refused_whole(
+    open_ledger: Opening, valkey: str, namespace: str
+) -> None:
     ledger = await open_ledger(LedgerSettings(valkey, namespace, process="p1"))
     await ledger.apply([level("A", 10)])
     connection = await connect(valkey)
@@ -132,7 +134,6 @@ async def test_a_late_batch_of_an_older_session_is_refused_whole(valkey: str, na
     # The process itself was fenced by that: it raises its session and goes on.
     assert (await ledger.submit(reserve("r"))).outcome is Outcome.APPLIED
     await connection.end()
-    await ledger.close()
 
 
 @pytest.mark.parametrize(("epoch", "seq", "code"), [(2, 0, "EPOCH"), (1, 10_000, "BEHIND")])
@@ -146,7 +147,7 @@ async def test_another_epoch_or_a_ledger_behind_what_is_known_refuses(
     assert (await ledger.availability(["A"]))[0].locations == []
 
 
-async def test_a_ledger_that_vanished_is_recovering_not_empty(own_valkey: Valkey) -> None:
+async def test_a_ledger_that_vanished_is_recovering_not_empty(open_ledger: Opening, own_valkey: Valkey) -> None:
     ledger = await open_ledger(LedgerSettings(own_valkey.url, limits=QUICK))
     await ledger.apply([level("A", 10)])
     connection = await connect(own_valkey.url)
@@ -154,7 +155,6 @@ async def test_a_ledger_that_vanished_is_recovering_not_empty(own_valkey: Valkey
     with pytest.raises(LedgerRecovering):
         await ledger.submit(reserve("r"))
     await connection.end()
-    await ledger.close()
 
 
 @pytest.mark.parametrize("witness", [None, {0: 7}])
@@ -197,7 +197,7 @@ async def test_flushed_functions_fail_no_request(ledger: Ledger, valkey: str) ->
     await connection.end()
 
 
-async def test_a_full_memory_refuses_without_a_trace(own_valkey: Valkey) -> None:
+async def test_a_full_memory_refuses_without_a_trace(open_ledger: Opening, own_valkey: Valkey) -> None:
     ledger = await open_ledger(LedgerSettings(own_valkey.url, limits=QUICK))
     await ledger.apply([level("A", 10)])
     connection = await connect(own_valkey.url)
@@ -208,7 +208,6 @@ async def test_a_full_memory_refuses_without_a_trace(own_valkey: Valkey) -> None
     await answers_again(ledger)
     assert await ledger.reservation(reserve("r").id) is None
     await connection.end()
-    await ledger.close()
 
 
 async def test_an_unreachable_server_is_named_without_its_password() -> None:
