@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from atp.demo.view import View
 
 _DEFAULT = Settings()
+_LINE_WIDTH = 160  # where there is no terminal to ask
 
 
 def demo(
@@ -73,7 +74,7 @@ async def _demo(asked: Settings, as_json: bool) -> int:
 
     # Outages are part of the show, and whoever is away is named in the report; the servers' own logs are files.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else _LINE_WIDTH)
     running = asyncio.create_task(run(asked, settings_of.load(), _view(console, as_json)))
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, running.cancel)

@@ -103,7 +103,7 @@ async def open_evidence(endpoints: Endpoints, config: Config) -> AsyncIterator[E
     )
     try:
         pool = await asyncpg.create_pool(
-            endpoints.postgres, min_size=1, max_size=2, command_timeout=_QUERY_S, timeout=10
+            endpoints.postgres, min_size=0, max_size=2, command_timeout=_QUERY_S, timeout=10
         )
         try:
             yield Evidence(endpoints, config, pool, nc)

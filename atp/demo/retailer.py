@@ -15,8 +15,8 @@ from atp.demo.settings import Settings
 _OFF_SALE = 0.2
 #: Share of skus with safety stock.
 _WITH_SAFETY = 0.15
-#: Share of all units that lies in the hot skus: too little for the demand, so that they sell out.
-_HOT_SHARE = 0.12
+#: Share of all units that lies in the hot skus: too little for the demand, so that they sell out one after another.
+_HOT_SHARE = 0.06
 #: Popularity falls with the rank to this power; 1 is Zipf's law.
 _ZIPF = 0.95
 
@@ -81,19 +81,25 @@ def build(settings: Settings, tag: str) -> Retailer:
     rng = Random(f"retailer {settings.seed}")  # noqa: S311 - a game, no secret
     for_sale = max(1, round(settings.skus * (1 - _OFF_SALE)))
     hot = min(len(_HOT), max(1, for_sale // 20))
-    hot_units = int(settings.units * _HOT_SHARE) // hot
-    other_units = (settings.units - hot * hot_units) // max(1, for_sale - hot)
+    hot_units = _hot_units(round(settings.units * _HOT_SHARE), hot)
+    other_units = (settings.units - sum(hot_units)) // max(1, for_sale - hot)
     items = []
     for number in range(settings.skus):
         on_sale, is_hot = number < for_sale, number < hot
         name = _HOT[number] if is_hot else f"{rng.choice(_WORDS)}-{number:05d}"
-        units = hot_units if is_hot else max(1, round(other_units * rng.uniform(0.5, 1.5)))
+        units = hot_units[number] if is_hot else max(1, round(other_units * rng.uniform(0.5, 1.5)))
         # Off sale there is always something left, so that going down never makes a shortage.
         opening = _spread(rng, units, is_hot) if on_sale else {at: rng.randint(50, 500) for at in _places(rng, False)}
         safety = rng.randint(1, 3) if rng.random() < _WITH_SAFETY else 0
         items.append(Item(f"{name}.{tag}", on_sale, is_hot, safety, opening))
     weights = ((rank + 1) ** -_ZIPF for rank in range(for_sale))
     return Retailer(tag, items, list(accumulate(weights)))
+
+
+def _hot_units(units: int, hot: int) -> list[int]:
+    """More of what is wanted more, though less so than its share of the demand: the most popular is gone first."""
+    weights = [(rank + 1) ** -0.5 for rank in range(hot)]
+    return [max(1, round(units * weight / sum(weights))) for weight in weights]
 
 
 def _places(rng: Random, everywhere: bool) -> list[str]:

@@ -17,7 +17,7 @@ from atp.demo.watch import Sight
 _FRAMES_S = 0.25
 _LINES_S = 2.0
 _RATE_OVER_S = 2.0
-_BAR = 28
+_NAMES, _VALUES, _BAR = 11, 16, 28
 
 
 class View(Protocol):
@@ -105,8 +105,8 @@ def _frame(seconds: float, tally: Tally, sight: Sight, opening: dict[str, int], 
     elapsed = min(seconds, time.monotonic() - tally.started)
     done = tally.done
     left = Table.grid(padding=(0, 2))
-    left.add_column(style="dim")
-    left.add_column(justify="right")
+    left.add_column(style="dim", width=_NAMES)  # fixed widths: nothing jumps when a number grows
+    left.add_column(justify="right", width=_VALUES)
     for name, value in (
         ("sale", f"{elapsed:.0f} of {seconds:g} s"),
         ("reserves", f"[bold cyan]{rate:,.0f}[/]/s"),
@@ -115,23 +115,33 @@ def _frame(seconds: float, tally: Tally, sight: Sight, opening: dict[str, int], 
         ("confirmed", f"{done['confirmed']:,}"),
         ("released", f"{done['released']:,}"),
         ("expired", f"{tally.expired():,}"),
-        *((f"refused: {code}", f"{count:,}") for code, count in tally.refusals.most_common(3)),
-        *((f"retried: {why}", f"{count:,}") for why, count in tally.retries.most_common(3)),
+        ("refused", f"{tally.refusals.total():,}"),
         ("ingest lag", f"{_known(sight.ingest_lag)} messages"),
         ("journal lag", f"{_known(sight.journal_lag)} entries"),
     ):
         left.add_row(name, value)
     right = Table.grid(padding=(0, 1))
-    right.add_column()
+    right.add_column(no_wrap=True)
     right.add_column(width=_BAR)
     right.add_column(justify="right", min_width=8)
     for sku, units in opening.items():
         stock = sight.hot.get(sku, units)
         right.add_row(sku.rsplit(".", 1)[0], _bar(stock / units), f"{stock:,}" if stock else "[red]sold out[/]")
-    body = Table.grid(padding=(0, 6))
+    body = Table.grid(padding=(0, 4))
     body.add_row(left, right)
-    restarts = _came_back(sight)
-    return Group(Text(), body, Text(restarts.strip(), style="yellow") if restarts else Text(), Text())
+    reasons = [
+        f"{what}: " + ", ".join(f"{count:,} {why}" for why, count in counts.most_common(4))
+        for what, counts in (("refused", tally.refusals), ("retried", tally.retries))
+        if counts
+    ]
+    return Group(
+        Text(),
+        body,
+        Text(),
+        Text(" · ".join(reasons), style="dim", no_wrap=True),
+        Text(_came_back(sight).strip(), style="yellow", no_wrap=True),
+        Text(),
+    )
 
 
 def _bar(share: float) -> Text:

@@ -1,0 +1,20 @@
+"""A ledger that sells what is not there: Python loads this module in every process that has its folder on the path.
+
+The library gets another name, so that the honest one of the parent process does not stand in for it.
+"""
+
+from atp.ledger import library
+
+_honest = library.source
+_NEXT = "local function take("
+
+
+def _oversells() -> tuple[str, str]:
+    name, text = _honest()
+    assert "local function free_units(" in text
+    assert _NEXT in text
+    text = text.replace(_NEXT, f"free_units = function() return 1000000 end\n\n{_NEXT}", 1)
+    return "atp_oversells", text.replace(name, "atp_oversells")
+
+
+library.source = _oversells
