@@ -16,6 +16,17 @@ _KEPT = 20
 End = Literal["held", "committed", "released", "expired"]
 
 
+class Request(Struct, frozen=True):
+    """What a reservation's id follows from."""
+
+    key: str
+    first_sku: str
+
+    def id(self, client: str) -> str:
+        """The id of its reservation, whether or not there is one."""
+        return reservation_id(client, self.key, self.first_sku)
+
+
 class SoldLine(Struct):
     """One line of a reservation, and what must have become of it as a whole."""
 
@@ -32,6 +43,7 @@ class Sale(Struct):
     id: str
     lines: list[SoldLine]
     ends_after: float  # monotonic: it cannot have expired before
+    request: Request
 
     def end(self, what: End) -> None:
         """All units that are still held meet this end."""
@@ -46,22 +58,11 @@ class Sale(Struct):
         return next(state for state in ("held", "committed", "expired", "released") if state in ends)
 
 
-class Refused(Struct, frozen=True):
-    """A request that was refused for good: nothing may exist under its key."""
-
-    key: str
-    first_sku: str
-
-    def would_be(self, client: str) -> str:
-        """The id that its reservation would have."""
-        return reservation_id(client, self.key, self.first_sku)
-
-
 class Books(Struct):
     """What all buyers know together."""
 
     sales: dict[str, Sale] = field(default_factory=dict)
-    refused: list[Refused] = field(default_factory=list)
+    refused: list[Request] = field(default_factory=list)  # for good: nothing may exist under them
     answers: int = 0  # definite ones
     contradictions: list[str] = field(default_factory=list)
     contradicted: int = 0

@@ -7,7 +7,7 @@ from random import Random
 from msgspec import json
 
 from atp.demo import documents
-from atp.demo.books import Books, Refused, Sale, SoldLine
+from atp.demo.books import Books, Request, Sale, SoldLine
 from atp.demo.http import Answer, Client
 from atp.demo.patience import Patience, Unsettled
 from atp.demo.retailer import Item, Retailer
@@ -104,7 +104,7 @@ class Buyer:
         hurry = _HURRY_S if self._rng.random() < _HURRY else 0.0
         answer = await self._patience.settle("reserve", "POST", "/v1/reservations", body, key, hurry)
         if answer.status == 201:
-            sale = self._note_sale(answer, wanted, ends_after)
+            sale = self._note_sale(answer, wanted, ends_after, key)
             if sale and self._rng.random() < _REPEAT:
                 await self._repeat(sale, body, key)
             return sale, []
@@ -143,12 +143,13 @@ class Buyer:
 
     # -- notes -------------------------------------------------------------------------------------------------------
 
-    def _note_sale(self, answer: Answer, wanted: Wanted, ends_after: float) -> Sale | None:
+    def _note_sale(self, answer: Answer, wanted: Wanted, ends_after: float, key: str) -> Sale | None:
         found = documents.reservation(answer.body)
         sale = Sale(
             found.id,
             [SoldLine(line.line_id, line.sku, line.quantity, line.places()) for line in found.lines],
             ends_after,
+            _request(wanted, key),
         )
         if sale.id in self._books.sales:
             self._books.contradict(f"two requests got the same reservation {sale.id}")
@@ -180,7 +181,7 @@ class Buyer:
         """Only a real lack is a reason; what is left is worth a try."""
         code = _code(answer)
         self._tally.refusals[code] += 1
-        self._books.refused.append(Refused(key, min(item.sku for item, _, _ in wanted)))
+        self._books.refused.append(_request(wanted, key))
         faults = documents.problem(answer.body).errors if answer.status == 409 else []
         if code != "insufficient-availability" or not faults or any(f.available >= f.requested for f in faults):
             self._books.contradict(f"a reserve was answered {answer.status} {answer.body[:200]!r}")
@@ -205,6 +206,10 @@ class Buyer:
 
     async def _think(self) -> None:
         await asyncio.sleep(self._rng.expovariate(1 / THINK_S))
+
+
+def _request(wanted: Wanted, key: str) -> Request:
+    return Request(key, min(item.sku for item, _, _ in wanted))
 
 
 def _code(answer: Answer) -> str:

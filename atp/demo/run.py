@@ -125,13 +125,13 @@ class Promotion:
         reader = checks.Reader(evidence.endpoints.api, evidence.endpoints.api_key)
         stock = await reader.stock([item.sku for item in retailer.items])
         known = await reader.reservations(books.sales)
-        refused = await reader.reservations([r.would_be(_CLIENT) for r in books.refused[:_LOOKED_UP_MAX]])
+        refused = await reader.reservations([request.id(_CLIENT) for request in books.refused[:_LOOKED_UP_MAX]])
         poison = {feeder.source: feeder.poison for feeder in self._feeders}
         return [
             checks.oversold(counts, books, stock),
             checks.numbers(counts, retailer, books, stock),
             checks.lost(books, known),
-            checks.phantoms(books, refused),
+            checks.phantoms(books, _CLIENT, refused),
             checks.stranded(books, stock, in_time, last),
             checks.answers(books, self._tally.done["replayed"]),
             await records.sequence(evidence, caught_up),

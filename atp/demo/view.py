@@ -17,7 +17,7 @@ from atp.demo.watch import Sight
 _FRAMES_S = 0.25
 _LINES_S = 2.0
 _RATE_OVER_S = 2.0
-_NAMES, _VALUES, _BAR = 11, 16, 28
+_NAMES, _VALUES, _BAR = 11, 16, 20  # fits a terminal of 80 columns
 
 
 class View(Protocol):
