@@ -1,6 +1,6 @@
 """Tell a location's stock as a source system does: one CloudEvent on NATS.
 
-    python docs/examples/tell_stock.py SKU LOCATION QUANTITY [SOURCE]
+python docs/examples/tell_stock.py SKU LOCATION QUANTITY [SOURCE]
 """
 
 import asyncio
@@ -13,8 +13,7 @@ from uuid import uuid4
 import nats
 
 
-async def main(sku: str, location: str, quantity: int, source: str = "wms") -> None:
-    url = json.loads(Path(".atp/endpoints.json").read_text())["nats"]
+async def main(url: str, sku: str, location: str, quantity: int, source: str = "wms") -> None:
     connection = await nats.connect(url)
     headers = {
         "ce-specversion": "1.0",
@@ -32,4 +31,5 @@ async def main(sku: str, location: str, quantity: int, source: str = "wms") -> N
 if __name__ == "__main__":
     if len(sys.argv) not in (4, 5):
         raise SystemExit(__doc__)
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), *sys.argv[4:]))
+    endpoints = json.loads(Path(".atp/endpoints.json").read_text())
+    asyncio.run(main(endpoints["nats"], sys.argv[1], sys.argv[2], int(sys.argv[3]), *sys.argv[4:]))
