@@ -28,7 +28,7 @@ RESERVATIONS = Counter("atp_reservation_commands", "Decided reservation commands
 # Ledger
 BATCH_COMMANDS = Histogram("atp_batch_commands", "Commands applied together by one call of the ledger.", buckets=SIZES)
 BATCH_SECONDS = Histogram("atp_batch_seconds", "One call of the ledger, from sending to its answer.", buckets=SECONDS)
-LEDGER_ERRORS = Counter("atp_ledger_errors", "Broken promises of the ledger's server, by kind of error.", ["error"])
+LEDGER_ERRORS = Counter("atp_ledger_errors", "Absences of the ledger, unknown outcomes and failed scripts.", ["error"])
 QUEUE_FILL = Gauge("atp_queue_fill", "Fill of the fullest queue in front of the ledger, 0 to 1.")
 
 # Ingestion

@@ -21,6 +21,7 @@ from atp.ledger import keys, library
 from atp.ledger.connection import Connection, ServerRefused, connect
 from atp.ledger.errors import LedgerBusy, LedgerError, LedgerRecovering, LedgerUnavailable, OutcomeUnknown
 from atp.ledger.wire import Header, Reply, WireCorrupt, decode_reply, encode_commands, encode_header
+from atp.telemetry import BATCH_COMMANDS, BATCH_SECONDS, LEDGER_ERRORS, series
 
 log = structlog.get_logger("atp.ledger")
 
@@ -159,6 +160,7 @@ class Batcher:
                 reply = await self._call(batch)
             except _Uncertain as problem:
                 sent = True
+                series(LEDGER_ERRORS, OutcomeUnknown.__name__).inc()
                 self._session += 1  # an older batch that still arrives is refused whole
                 self._drop_connection()
                 batch = _expire(batch, OutcomeUnknown(str(problem)))
@@ -193,6 +195,7 @@ class Batcher:
             self._batch, self._process, self._session, self.epoch, self.seq, int(time.time() * 1000),
             settle_max=self.limits.settle_max,
         )  # fmt: skip
+        started = time.monotonic()
         words = (b"FCALL", library.function("apply"), b"1", self._meta, encode_header(header))
         try:
             data = await connection.ask(
@@ -206,6 +209,8 @@ class Batcher:
         if reply.batch != self._batch or len(reply.results) != len(batch):
             log.error("reply belongs to another batch; connection closed", expected=self._batch, got=reply.batch)
             raise _Uncertain("the ledger's reply belongs to another batch")
+        BATCH_SECONDS.observe(time.monotonic() - started)
+        BATCH_COMMANDS.observe(len(batch))
         return reply
 
     async def _connected(self) -> Connection:
@@ -237,6 +242,7 @@ class Batcher:
         """A batch fails by something in it: halve it until the command stands alone (R16)."""
         if len(batch) <= 1:
             log.error("the ledger's script failed", error=str(problem), command=repr(batch[0].command) if batch else "")
+            series(LEDGER_ERRORS, LedgerError.__name__).inc()
             _fail(batch, LedgerError(f"the ledger could not decide this command: {problem}"))
             return
         middle = len(batch) // 2
@@ -268,6 +274,8 @@ class Batcher:
 
     def _go_away(self, why: LedgerError) -> None:
         """Refuse newcomers at once, and what is queued unsent, until the ledger answers again."""
+        if type(self._away) is not type(why):  # once per absence, not per attempt
+            series(LEDGER_ERRORS, type(why).__name__).inc()
         if self._away is None:
             log.warning("the ledger is away", partition=self.partition, reason=str(why))
         self._away = why

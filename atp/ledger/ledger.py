@@ -19,6 +19,7 @@ from atp.ledger.connection import connect
 from atp.ledger.errors import CrossPartition, LedgerError, LedgerRecovering, LedgerUnfit
 from atp.ledger.reader import Reader
 from atp.ledger.wire import Head
+from atp.telemetry import QUEUE_FILL
 
 #: The law this release writes; a ledger under another law is refused (R35).
 LAW = FORMAT
@@ -69,6 +70,7 @@ class Ledger:
                 head = await self._open_partition(partition, witness)
                 batcher.policy_version = head.policy_version
                 batcher.start(head.epoch, head.seq)
+            QUEUE_FILL.set_function(lambda: self.load)  # a process has one ledger
         except LedgerError:
             await self.close()
             raise
