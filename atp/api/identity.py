@@ -106,7 +106,7 @@ class Clients:
         """Reload for an unknown prefix, at most once a second whatever callers send, or if a change is known of."""
         async with self._lock:
             age = time.monotonic() - self._loaded_at
-            if age >= self._settings.clients_check_s or self._ledger.policy_version > self._version:
+            if not self.loaded or age >= self._settings.clients_check_s or self._ledger.policy_version > self._version:
                 self._loaded_at = time.monotonic()
                 await self._load((await self._ledger.heads())[0].policy_version)
 

@@ -13,8 +13,8 @@ from atp.ingest.counters import Counters
 from atp.ingest.messages import Message
 from atp.ingest.reasons import Reason, Rejected
 from atp.ingest.settings import Settings
-from atp.ingest.waiting import stopped_within
 from atp.ledger import Ledger, LedgerBusy, LedgerError
+from atp.waiting import stopped_within
 
 #: A message that makes the ledger fail is given up after so many tries alone, with the ledger found well in between.
 _TRIES_ALONE = 5

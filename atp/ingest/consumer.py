@@ -20,8 +20,8 @@ from atp.ingest.pull import Interrupted, Pull
 from atp.ingest.session import Session
 from atp.ingest.settings import Settings
 from atp.ingest.streams import ensure_streams
-from atp.ingest.waiting import stopped_within
 from atp.ledger import Ledger, LedgerError
+from atp.waiting import stopped_within
 
 log = structlog.get_logger("atp.ingest")
 

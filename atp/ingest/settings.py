@@ -24,7 +24,7 @@ class Settings(Struct, frozen=True):
     ack_wait_s: float = 3_600.0  # the ledger's cursor is the truth; a redelivery would only disturb the order
 
     settle_after_ms: int = 100  # an idle stream's cursor is written after this; a busy one's rides with the next batch
-    lease_ttl_ms: int = 10_000  # a standby takes over this long after the active process died
+    lease_ttl_ms: int = 3_000  # a standby takes over this long after the active process died
     retry_min_s: float = 0.05
     retry_max_s: float = 2.0
     load_high: float = 0.5  # fill of the ledger's queue above which shoppers come first

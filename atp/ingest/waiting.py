@@ -21,13 +21,3 @@ class Signal:
             return False
         self._event.clear()
         return True
-
-
-async def stopped_within(stop: asyncio.Event, timeout_s: float) -> bool:
-    """Sleep, but no longer than until ``stop`` is set; whether it is."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            await stop.wait()
-    except TimeoutError:
-        return False
-    return True

@@ -15,7 +15,8 @@ from atp.journal import Claim, Fenced, Journal, JournalError, JournalGap
 from atp.ledger import Ledger, LedgerError, LedgerRecovering
 from atp.outbox.handover import Handover
 from atp.outbox.settings import Counters, Settings
-from atp.outbox.waiting import Attempts, stopped_within
+from atp.outbox.waiting import Attempts
+from atp.waiting import stopped_within
 
 log = structlog.get_logger("atp.outbox")
 

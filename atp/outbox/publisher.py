@@ -20,7 +20,8 @@ from atp.outbox.messages import Messages, skus_of
 from atp.outbox.sender import NatsAway, PublishRefused, Sender
 from atp.outbox.settings import Counters, Settings
 from atp.outbox.stream import StreamUnfit
-from atp.outbox.waiting import Attempts, stopped_within
+from atp.outbox.waiting import Attempts
+from atp.waiting import stopped_within
 
 #: Longest wait for news; the end of the process waits for it.
 WAIT_S = 0.25

@@ -13,8 +13,8 @@ class Settings(Struct, frozen=True):
     idle_s: float = 0.02  # between two looks into an empty outbox
     standby_s: float = 1.0  # between two looks at another process's lease
     retry_s: float = 0.1  # first pause after a failure; it doubles
-    retry_max_s: float = 2.0  # below a third of the lease, so that waiting loses no lease
-    lease_ms: int = 10_000  # a standby takes over this long after the owner's last sign
+    retry_max_s: float = 0.9  # below a third of the lease, so that waiting loses no lease
+    lease_ms: int = 3_000  # a standby takes over this long after the owner's last sign
     days_every_s: float = 3_600.0  # between two looks whether the journal's next days are made
 
     stream: str = "ATP"

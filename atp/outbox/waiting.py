@@ -1,20 +1,8 @@
-"""Waiting with a limit, and saying once, not at every attempt, that something is away."""
-
-import asyncio
+"""Waiting longer and longer, and saying once, not at every attempt, that something is away."""
 
 import structlog
 
 log = structlog.get_logger("atp.outbox")
-
-
-async def stopped_within(stop: asyncio.Event, timeout_s: float) -> bool:
-    """Sleep, but no longer than until ``stop`` is set; whether it is."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            await stop.wait()
-    except TimeoutError:
-        return False
-    return True
 
 
 class Attempts:
