@@ -7,7 +7,7 @@ from atp.cli.running import run_service, together
 
 
 def drain() -> int:
-    """Copy the ledger's entries to PostgreSQL and publish events on NATS, until SIGTERM.
+    """Copy the ledger's entries to PostgreSQL and publish events on NATS, until SIGTERM. Ends due holds as well.
 
     A second process may run beside it: one of them works, the other takes over.
     Needs ATP_REDIS_URL, ATP_NATS_URL and ATP_DATABASE_URL.
@@ -28,4 +28,5 @@ async def _drain(config: settings.Config, stop: asyncio.Event) -> None:
         open_ledger(config, journal) as ledger,
         open_nats(config, "drain", stop, wait=False) as nats,
     ):
-        await together(stop, Outbox(nats, ledger, journal).run(stop))
+        # The sweep, so that holds end in time while every API process is down (P4).
+        await together(stop, Outbox(nats, ledger, journal).run(stop), ledger.sweep(stop))

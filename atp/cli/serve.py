@@ -36,8 +36,5 @@ async def _serve(config: settings.Config, stop: asyncio.Event, shared: bool) -> 
 
     async with open_journal(config) as journal, open_ledger(config, journal) as ledger:
         app = api.create_app(ledger, journal, api.ApiSettings(docs=config.docs == "on"))
-        sweeper = asyncio.create_task(ledger.sweep())
-        try:
-            await together(stop, api.serve(app, config.http_host, config.http_port, stop, shared=shared))
-        finally:
-            sweeper.cancel()
+        serving = api.serve(app, config.http_host, config.http_port, stop, shared=shared)
+        await together(stop, serving, ledger.sweep(stop))

@@ -20,6 +20,7 @@ from atp.ledger.errors import CrossPartition, LedgerError, LedgerRecovering, Led
 from atp.ledger.reader import Reader
 from atp.ledger.wire import Head
 from atp.telemetry import QUEUE_FILL
+from atp.waiting import stopped_within
 
 #: The law this release writes; a ledger under another law is refused (R35).
 LAW = FORMAT
@@ -115,9 +116,9 @@ class Ledger:
             await _all([batcher.submit(copy) for batcher in self._batchers[1:]])
         return result
 
-    async def sweep(self) -> None:
-        """Settle due holds while nobody else sends batches; runs until cancelled."""
-        while True:
+    async def sweep(self, stop: asyncio.Event) -> None:
+        """Settle due holds while nobody else sends batches, until ``stop`` is set; any process may run one."""
+        while not await stopped_within(stop, SWEEP_INTERVAL_S):
             for batcher, reader in zip(self._batchers, self._readers, strict=True):
                 next_due = batcher.next_due
                 if time.monotonic() - batcher.replied_at > SWEEP_INTERVAL_S:
@@ -128,7 +129,6 @@ class Ledger:
                     next_due = head.next_due
                 if next_due and next_due <= time.time() * 1000 + batcher.clock_offset_ms:
                     batcher.tick()
-            await asyncio.sleep(SWEEP_INTERVAL_S)
 
     # -- reads -------------------------------------------------------------------------------------------------------
 

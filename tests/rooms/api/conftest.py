@@ -70,8 +70,8 @@ async def served(valkey: str, namespace: str, settings: ApiSettings | None = Non
     """Serve an API; keywords: ``journal``, ``partitions``, ``stop`` (an event that the test sets itself)."""
     ledger = Ledger(LedgerSettings(valkey, namespace, names.get("partitions", 1)))
     await ledger.open({})
-    sweeping = asyncio.create_task(ledger.sweep())
     stop, port = names.get("stop") or asyncio.Event(), free_port()
+    sweeping = asyncio.create_task(ledger.sweep(stop))
     serving = None
     try:
         app = create_app(ledger, names.get("journal"), settings or ApiSettings())
@@ -86,9 +86,7 @@ async def served(valkey: str, namespace: str, settings: ApiSettings | None = Non
         stop.set()
         if serving is not None:
             await serving
-        sweeping.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await sweeping
+        await sweeping
         await ledger.close()
 
 

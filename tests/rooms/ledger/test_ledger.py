@@ -94,7 +94,8 @@ async def test_the_outbox_is_gapless_and_trimmed_only_as_told(ledger: Ledger) ->
 
 async def test_a_hold_expires_on_time_with_its_entry_while_nobody_asks(ledger: Ledger) -> None:
     await ledger.apply([level("A", 1)])
-    sweeping = asyncio.create_task(ledger.sweep())
+    stop = asyncio.Event()
+    sweeping = asyncio.create_task(ledger.sweep(stop))
     result = await ledger.submit(reserve("r", ttl_ms=1))
     assert result.reservation is not None
     seq = result.seq
@@ -107,7 +108,8 @@ async def test_a_hold_expires_on_time_with_its_entry_while_nobody_asks(ledger: L
     assert isinstance(entry, Expired)
     assert 0 <= entry.at - (result.reservation.expires_at + 2_000) < 2_000
     assert (await ledger.availability(["A"]))[0].ats == 1
-    sweeping.cancel()
+    stop.set()
+    await asyncio.wait_for(sweeping, 5)
 
 
 async def test_a_lease_has_one_owner_until_it_runs_out(ledger: Ledger) -> None:

@@ -1,0 +1,77 @@
+"""``atp drain`` and ``atp ingest`` as people run them: processes of their own, on real servers."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from atp.domain.commands import Level, PutPolicy, Reserve, ReserveLine
+from atp.domain.entries import Expired
+from atp.domain.ids import reservation_id
+from atp.journal import Journal, JournalSettings, migrate
+from atp.ledger import Ledger, LedgerSettings
+from tests.support import wait_until_async
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+async def settings(valkey: str, nats: str, database: str, namespace: str) -> dict[str, str]:
+    """The environment of a deployment of this test's own, with three units of one sku."""
+    await migrate(database)
+    ledger = Ledger(LedgerSettings(valkey, namespace))
+    await ledger.open({})
+    await ledger.put_policy(PutPolicy("location", "DC1", '{"kind":"warehouse"}'))
+    await ledger.apply([Level("A", "DC1", "wms", 3, "sequence", (0, 1), "", 0, 0)])
+    await ledger.close()
+    return {
+        "ATP_REDIS_URL": valkey,
+        "ATP_NATS_URL": nats,
+        "ATP_DATABASE_URL": database,
+        "ATP_NAMESPACE": namespace,
+        "ATP_LOG_FORMAT": "json",
+    }
+
+
+@contextmanager
+def running(command: str, settings: dict[str, str], log: Path) -> Iterator[None]:
+    """``atp <command>`` until the block ends; it must end in order, and leave nothing open."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ATP_")} | settings
+    argv = [sys.executable, "-W", "always::ResourceWarning", "-m", "atp", command]
+    with log.open("wb") as output, subprocess.Popen(argv, cwd=ROOT, env=environment, stderr=output) as process:
+        try:
+            yield
+            process.terminate()
+            code = process.wait(20)
+        finally:
+            process.kill()
+    written = log.read_text()
+    assert code == 0, written
+    assert "ResourceWarning" not in written
+    assert "Traceback" not in written
+
+
+async def test_holds_end_in_time_while_only_drain_runs(settings: dict[str, str], tmp_path: Path) -> None:
+    ledger = Ledger(LedgerSettings(settings["ATP_REDIS_URL"], settings["ATP_NAMESPACE"]))
+    await ledger.open({})
+    lines = [ReserveLine("1", "A", 2)]
+    held = await ledger.submit(Reserve(reservation_id("s", "k", "A"), 1, "s", "web", "", "", "", "", 1, lines))
+    await ledger.close()  # nobody asks, from now on
+    assert held.reservation is not None
+    journal = Journal(JournalSettings(settings["ATP_DATABASE_URL"], settings["ATP_NAMESPACE"]))
+    await journal.open()
+
+    async def expired() -> bool:
+        return any(isinstance(entry, Expired) for entry in await journal.entries_after(0, held.seq, 100))
+
+    try:
+        with running("drain", settings, tmp_path / "drain.log"):
+            await wait_until_async(expired, 30, "the hold ends and its entry is journaled")
+    finally:
+        await journal.close()
