@@ -38,6 +38,8 @@ STOCK_LAG_SECONDS = Histogram("atp_stock_lag_seconds", "From a source's event to
 
 # Outbox
 OUTBOX_ENTRIES = Gauge("atp_outbox_entries", "Entries waiting in the outbox.", ["partition"])
+UNJOURNALED_SECONDS = Gauge("atp_unjournaled_seconds", "Age of the oldest entry not yet journaled.", ["partition"])
+PUBLISH_LAG = Gauge("atp_publish_lag_entries", "Journaled entries whose events are not acknowledged.", ["partition"])
 JOURNALED = Counter("atp_journaled_entries", "Entries copied to the journal.", ["partition"])
 PUBLISHED = Counter("atp_published_events", "Events published on NATS.", ["type"])
 

@@ -13,8 +13,9 @@ import structlog
 from atp.domain.entries import AnyEntry
 from atp.journal import Claim, Fenced, Journal, JournalError, JournalGap
 from atp.ledger import Ledger, LedgerError, LedgerRecovering
+from atp.outbox.counters import Counters
 from atp.outbox.handover import Handover
-from atp.outbox.settings import Counters, Settings
+from atp.outbox.settings import Settings
 from atp.outbox.waiting import Attempts
 from atp.waiting import stopped_within
 
@@ -45,6 +46,7 @@ class Drainer:
         self._renew_at = 0.0
         self._seq: int | None = None  # the watermark; None: must be asked
         self._days_at = 0.0
+        self._measure_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Drain until ``stop``; whatever is away is waited for."""
@@ -72,6 +74,8 @@ class Drainer:
         if not await self._holds_lease():
             self._resign("another process drains this partition")
             return 0
+        if time.monotonic() > self._measure_at:
+            await self._measure()  # before the journal is asked: what waits must be known while that is away
         if self._handover.claim is None:
             await self._claim()
         elif self._seq is None:
@@ -81,13 +85,12 @@ class Drainer:
         assert seq is not None
         entries = await self._read(seq)
         if not entries:
-            self._counters.waiting_since = 0.0
+            self._counters.waiting, self._counters.waiting_since = 0, 0.0
             return 0
         self._counters.waiting_since = entries[0].at / 1000
         await self._append(claim, seq, entries)
         self._seq = entries[-1].seq
-        self._counters.waiting_since = 0.0
-        self._counters.journaled += len(entries)
+        self._counters.count_journaled(len(entries))
         self._handover.offer(entries)
         await self._ledger.trim(self._partition, self._seq)
         return len(entries)
@@ -98,6 +101,13 @@ class Drainer:
         except JournalGap:
             await self._look(claim)  # a successor may have journaled and trimmed what is missing: then Fenced
             raise
+
+    async def _measure(self) -> None:
+        """How much waits in the outbox, and since when."""
+        self._counters.waiting = (await self._ledger.heads())[self._partition].outbox_length
+        oldest = await self._ledger.read_entries(self._partition, self._seq or 0, 1)
+        self._counters.waiting_since = oldest[0].at / 1000 if oldest else 0.0
+        self._measure_at = time.monotonic() + self._settings.measure_every_s
 
     async def _holds_lease(self) -> bool:
         now = time.monotonic()
@@ -161,8 +171,7 @@ class Drainer:
     def _resign(self, why: str) -> None:
         if self._counters.active:
             log.warning("standing by", partition=self._partition, reason=why)
-        self._counters.active = False
-        self._counters.waiting_since = 0.0  # for whoever drains now
+        self._counters.stand_by()
         self._renew_at = 0.0
         self._seq = None
         self._handover.end()

@@ -34,6 +34,11 @@ class Message(Struct, frozen=True):
     def id(self) -> str:
         return self.headers["Nats-Msg-Id"]
 
+    @property
+    def type(self) -> str:
+        """One of the few kinds of events."""
+        return self.headers["ce-type"]
+
 
 class ShortageData(Struct, frozen=True):
     """A source lowered stock below what is held and committed."""

@@ -10,10 +10,11 @@ from nats.aio.client import Client as Nats
 
 from atp.journal import Journal
 from atp.ledger import Ledger
+from atp.outbox.counters import Counters
 from atp.outbox.drainer import Drainer
 from atp.outbox.handover import Handover
 from atp.outbox.publisher import Publisher
-from atp.outbox.settings import Counters, Settings
+from atp.outbox.settings import Settings
 
 
 class Partition(Struct, frozen=True):
@@ -35,7 +36,8 @@ class Outbox:
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.partitions: list[Partition] = []
         for number in range(ledger.partitions):
-            handover, counters = Handover(settings.handover_max), Counters()
+            handover, counters = Handover(settings.handover_max), Counters(number)
+            counters.expose()
             self.partitions.append(
                 Partition(
                     Drainer(ledger, journal, number, owner, handover, settings, counters),

@@ -15,10 +15,11 @@ from atp.domain.records import SkuStock
 from atp.journal import Claim, Fenced, Journal, JournalError
 from atp.ledger import Ledger, LedgerError
 from atp.outbox.announcer import Announcer
+from atp.outbox.counters import Counters
 from atp.outbox.handover import Handover
 from atp.outbox.messages import Messages, skus_of
 from atp.outbox.sender import NatsAway, PublishRefused, Sender
-from atp.outbox.settings import Counters, Settings
+from atp.outbox.settings import Settings
 from atp.outbox.stream import StreamUnfit
 from atp.outbox.waiting import Attempts
 from atp.waiting import stopped_within
@@ -77,6 +78,7 @@ class Publisher:
         """Publish the events of one batch of entries and the availability that is due; how many of both."""
         claim = self._handover.claim
         if claim is None:
+            self._counters.publish_lag = 0  # for whoever publishes now
             return 0
         if claim is not self._claim:
             await self._resume(claim)
@@ -101,6 +103,7 @@ class Publisher:
         self._claim = claim
 
     async def _publish(self) -> int:
+        self._note_lag()  # also before: sending may fail for as long as NATS is away
         entries = self._handover.take(self._published, self._settings.batch_max)
         if entries is None:
             entries = await self._journal.entries_after(self._partition, self._published, self._settings.batch_max)
@@ -110,10 +113,11 @@ class Publisher:
             self._touch(entries)
             self._published = entries[-1].seq
             self._counters.published += len(messages)
+            self._counters.count_told(messages)
             self._counters.repeats = self._sender.repeats
             if self._claim:
                 await self._move(self._claim)
-        self._counters.publish_lag = max(0, self._handover.journaled - self._published)
+        self._note_lag()
         return len(entries)
 
     async def _announce(self) -> int:
@@ -131,7 +135,9 @@ class Publisher:
                 news.append(stock)
             else:
                 self._announcer.drop(stock.sku)
-        await self._sender.send([self._messages.of_availability(stock, now_ms) for stock in news])
+        messages = [self._messages.of_availability(stock, now_ms) for stock in news]
+        await self._sender.send(messages)
+        self._counters.count_told(messages)
         for stock in news:
             self._announcer.sent(stock.sku, stock.seq)
         self._counters.announced += len(news)
@@ -149,6 +155,9 @@ class Publisher:
         mark = await self._journal.watermark(self._partition)
         if claim is None or mark is None or mark.fence != claim.fence:
             raise Fenced(f"partition {self._partition} was claimed by another publisher")
+
+    def _note_lag(self) -> None:
+        self._counters.publish_lag = max(0, self._handover.journaled - self._published)
 
     def _touch(self, entries: list[AnyEntry]) -> None:
         for entry in entries:

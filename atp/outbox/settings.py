@@ -1,6 +1,4 @@
-"""The room's limits, with their units, and what it counts."""
-
-import time
+"""The room's limits, with their units."""
 
 from msgspec import Struct
 
@@ -27,22 +25,4 @@ class Settings(Struct, frozen=True):
     announce_max: int = 500  # skus per reading of the ledger
     announced_max: int = 100_000  # skus whose last event is remembered
 
-
-class Counters(Struct):
-    """Of one partition, since the process started; telemetry reads them when it is asked."""
-
-    active: bool = False  # False: another process holds the lease
-    journal_reachable: bool = True
-    nats_reachable: bool = True
-    journaled: int = 0  # entries
-    waiting_since: float = 0.0  # ledger time (s) of the oldest entry read and not journaled; 0 when none waits
-    published: int = 0  # events of entries
-    publish_lag: int = 0  # journaled entries whose events are not acknowledged
-    announced: int = 0  # availability events
-    repeats: int = 0  # messages NATS had already
-    fenced: int = 0  # times another process took the partition over
-
-    @property
-    def journal_lag_seconds(self) -> float:
-        """How long the oldest waiting entry waits; grows while PostgreSQL is away."""
-        return max(0.0, time.time() - self.waiting_since) if self.waiting_since else 0.0
+    measure_every_s: float = 1.0  # between two looks at how much waits in the outbox
