@@ -34,6 +34,8 @@ class Config(Struct, frozen=True, kw_only=True):
     http_host: str = "127.0.0.1"
     http_port: int = 8000
     docs: Literal["on", "off"] = "on"
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0
     log_level: str = "info"
     log_format: Literal["auto", "json", "console"] = "auto"
 
@@ -125,6 +127,8 @@ _SETTINGS = (
     _Setting("HTTP_HOST", "address of the API", _host),
     _Setting("HTTP_PORT", "port of the API", _whole(1, 65535)),
     _Setting("DOCS", "whether /docs and /schema are served; off where the API is public", _one_of("on", "off")),
+    _Setting("METRICS_HOST", "address of the metrics of ingest and drain", _host),
+    _Setting("METRICS_PORT", "its port, 0 for none; the API has /metrics on its own port", _whole(0, 65535)),
     _Setting("LOG_LEVEL", "least severe line that is written", _one_of(*_LEVELS)),
     _Setting("LOG_FORMAT", "auto is console on a terminal, else json", _one_of("auto", "json", "console")),
 )

@@ -3,6 +3,7 @@
 import asyncio
 
 from atp import config as settings
+from atp.cli.metrics import metrics_served
 from atp.cli.running import run_service, together
 
 
@@ -10,13 +11,14 @@ def drain() -> int:
     """Copy the ledger's entries to PostgreSQL and publish events on NATS, until SIGTERM. Ends due holds as well.
 
     A second process may run beside it: one of them works, the other takes over.
-    Needs ATP_REDIS_URL, ATP_NATS_URL and ATP_DATABASE_URL.
+    Needs ATP_REDIS_URL, ATP_NATS_URL and ATP_DATABASE_URL. ATP_METRICS_PORT offers metrics for Prometheus.
 
     Example: atp drain
     """
     config = settings.load()
     config.require("redis_url", "nats_url", "database_url")
-    return run_service(config, lambda stop: _drain(config, stop))
+    with metrics_served(config):
+        return run_service(config, lambda stop: _drain(config, stop))
 
 
 async def _drain(config: settings.Config, stop: asyncio.Event) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 
 from atp import config as settings
+from atp.cli.metrics import metrics_served
 from atp.cli.running import run_service, together
 
 
@@ -10,13 +11,14 @@ def ingest() -> int:
     """Apply stock events from NATS to the ledger, until SIGTERM.
 
     A second process waits as a standby and takes over when the first one is gone.
-    Needs ATP_REDIS_URL, ATP_NATS_URL and ATP_DATABASE_URL.
+    Needs ATP_REDIS_URL, ATP_NATS_URL and ATP_DATABASE_URL. ATP_METRICS_PORT offers metrics for Prometheus.
 
     Example: atp ingest
     """
     config = settings.load()
     config.require("redis_url", "nats_url", "database_url")
-    return run_service(config, lambda stop: _ingest(config, stop))
+    with metrics_served(config):
+        return run_service(config, lambda stop: _ingest(config, stop))
 
 
 async def _ingest(config: settings.Config, stop: asyncio.Event) -> None:

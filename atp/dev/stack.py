@@ -180,5 +180,8 @@ class DevStack:
 
 
 def _environment(config: Config) -> dict[str, str]:
-    """Settings of our processes: all from ``config``, so that nothing around us changes them; logs for machines."""
-    return settings.as_environment(msgspec.structs.replace(config, log_format="json"))
+    """Settings of our processes: all from ``config``, so that nothing around us changes them; logs for machines.
+
+    No port for metrics, as two of them could not share it.
+    """
+    return settings.as_environment(msgspec.structs.replace(config, log_format="json", metrics_port=0))

@@ -38,6 +38,7 @@ def test_values_come_from_variables_and_files(tmp_path: Path) -> None:
         ({"ATP_ON_LOSS": "maybe"}, r"^ATP_ON_LOSS: expected closed or open, got 'maybe'$"),
         ({"ATP_LOG_LEVEL": "loud"}, r"^ATP_LOG_LEVEL: "),
         ({"ATP_HTTP_PORT": "70000"}, r"^ATP_HTTP_PORT: "),
+        ({"ATP_METRICS_PORT": "-1"}, r"^ATP_METRICS_PORT: "),
         ({"ATP_NATS_URL_FILE": "/nowhere/at/all"}, r"^ATP_NATS_URL: cannot read /nowhere/at/all"),
         ({"ATP_NATS_URL": "nats://a", "ATP_NATS_URL_FILE": "/x"}, r"^ATP_NATS_URL: set both directly and by"),
     ],

@@ -3,12 +3,18 @@
 import os
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from atp.cli.errors import Refused
+from atp.cli.metrics import metrics_served
+from atp.config import Config
+from atp.dev.ports import free_port
 from atp.domain.commands import Level, PutPolicy, Reserve, ReserveLine
 from atp.domain.entries import Expired
 from atp.domain.ids import reservation_id
@@ -75,3 +81,42 @@ async def test_holds_end_in_time_while_only_drain_runs(settings: dict[str, str],
             await wait_until_async(expired, 30, "the hold ends and its entry is journaled")
     finally:
         await journal.close()
+
+
+@pytest.mark.parametrize(
+    ("command", "sample"),
+    [("drain", 'atp_journaled_entries_total{partition="0"} '), ("ingest", "atp_queue_fill 0.0")],
+)
+async def test_metrics_are_served_where_asked(
+    settings: dict[str, str], tmp_path: Path, command: str, sample: str
+) -> None:
+    port = free_port()
+    settings = settings | {"ATP_METRICS_PORT": str(port)}
+    with running(command, settings, tmp_path / "log"):
+        await wait_until_async(lambda: sample in metrics(port), 30, f"{sample} at port {port}")
+    assert metrics(port) == ""
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    config = Config(metrics_port=free_port())
+    with (
+        metrics_served(config),
+        pytest.raises(Refused, match=f"ATP_METRICS_PORT: 127.0.0.1:{config.metrics_port} cannot be used"),
+        metrics_served(config),
+    ):
+        pass
+    assert metrics(config.metrics_port) == ""
+
+
+def test_without_a_port_nothing_is_served() -> None:
+    with metrics_served(Config()):
+        pass
+
+
+def metrics(port: int) -> str:
+    """What Prometheus would read there; nothing while nobody listens."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            return answer.read().decode()
+    except urllib.error.URLError:
+        return ""
