@@ -69,6 +69,10 @@ class Reserve(Struct, array_like=True, tag=10):
     ttl_ms: int
     lines: list[ReserveLine]
     cause: str = ""
+    allow_partial: bool = False  # grant what there is, line by line; nothing at all is still a refusal
+    allow_split: bool = True  # False: all lines that name no location from one location (R38)
+    dry_run: bool = False  # answer without holding
+    replaces: str = ""  # the caller's earlier hold, released in the same step (R37)
 
 
 class Change(Struct, array_like=True):
@@ -79,7 +83,10 @@ class Change(Struct, array_like=True):
 
 
 class Confirm(Struct, array_like=True, tag=11):
-    """Turn held units into committed ones. No lines means all that is held."""
+    """Turn held units into committed ones. No lines means all that is held.
+
+    With ``reacquire`` expired units are taken again and committed in the same step, or refused together (R17).
+    """
 
     id: str
     change: Change
@@ -87,6 +94,7 @@ class Confirm(Struct, array_like=True, tag=11):
     lines: list[tuple[str, int]]  # (line_id, quantity)
     client: str = ""
     cause: str = ""
+    reacquire: bool = False
 
 
 class Release(Struct, array_like=True, tag=12):
@@ -111,6 +119,44 @@ class Extend(Struct, array_like=True, tag=13):
     cause: str = ""
 
 
+class Fulfil(Struct, array_like=True, tag=14):
+    """Committed units left the house, told by somebody who is not the location's stock source (R8).
+
+    The commitment becomes fulfilled, and the units stay subtracted as shipped but not yet counted until the source's
+    number shows them. ``shipment`` is a digest of the shipment's id, 0 for none: one id counts once.
+    """
+
+    id: str
+    change: Change
+    lines: list[tuple[str, int]]
+    shipment: int = 0
+    client: str = ""
+    cause: str = ""
+
+
+class Acknowledge(Struct, array_like=True, tag=15):
+    """Committed units are known to be counted by the source; told without a version, it changes no free (R1)."""
+
+    id: str
+    change: Change
+    lines: list[tuple[str, int]]
+    client: str = ""
+    cause: str = ""
+
+
+class Transfer(Struct, array_like=True, tag=16):
+    """Move live units of one line from one location to another; what was acknowledged there is not any more (R1)."""
+
+    id: str
+    change: Change
+    line_id: str
+    source: str
+    target: str
+    quantity: int
+    client: str = ""
+    cause: str = ""
+
+
 class PutPolicy(Struct, array_like=True, tag=20):
     """Replace one policy object. Kinds: location, item, source, client.
 
@@ -127,4 +173,6 @@ class PutPolicy(Struct, array_like=True, tag=20):
     cause: str = ""
 
 
-Command = Level | Delta | Cursor | Reserve | Confirm | Release | Extend | PutPolicy
+Command = (
+    Level | Delta | Cursor | Reserve | Confirm | Release | Extend | Fulfil | Acknowledge | Transfer | PutPolicy
+)  # fmt: skip

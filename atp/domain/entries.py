@@ -123,6 +123,27 @@ class Expired(Entry, array_like=True, tag=14):
     balances: list[Balance]
 
 
+class Fulfilled(Entry, array_like=True, tag=15):
+    """Committed units were shipped."""
+
+    reservation: Reservation
+    balances: list[Balance]
+
+
+class Acknowledged(Entry, array_like=True, tag=16):
+    """Committed units are counted by the source."""
+
+    reservation: Reservation
+    balances: list[Balance]
+
+
+class Transferred(Entry, array_like=True, tag=17):
+    """Units of a line moved to another location."""
+
+    reservation: Reservation
+    balances: list[Balance]
+
+
 class PolicyPut(Entry, array_like=True, tag=20):
     """A policy object was replaced; ``balances`` are the positions whose sellable units it changed."""
 
@@ -135,5 +156,5 @@ class PolicyPut(Entry, array_like=True, tag=20):
 
 AnyEntry = (
     LedgerOpened | LevelSet | DeltaApplied | AuthorityTaken | SourceSeen | CursorMoved | ShortageFound
-    | Held | Committed | Released | Extended | Expired | PolicyPut
+    | Held | Committed | Released | Extended | Expired | Fulfilled | Acknowledged | Transferred | PolicyPut
 )  # fmt: skip

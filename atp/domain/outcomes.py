@@ -14,6 +14,7 @@ class Outcome(IntEnum):
     # Accepted: the state the caller asked for holds.
     APPLIED = 1
     REPLAYED = 2  # the same command was applied before; the answer shows the state now
+    QUOTED = 3  # a dry run: what would be held, and nothing was
 
     # Stock events that change nothing, and why.
     SETTLED = 10  # at or below the stream position already settled
@@ -41,4 +42,4 @@ class Outcome(IntEnum):
     @property
     def accepted(self) -> bool:
         """Whether the state the caller asked for now holds."""
-        return self <= Outcome.REPLAYED
+        return self <= Outcome.QUOTED

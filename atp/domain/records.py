@@ -69,6 +69,7 @@ class Reservation(Struct, array_like=True):
     metadata: str  # JSON text, or ""
     lines: list[Line]
     changes: list[tuple[int, int]]  # (digest of client and key, digest of the body) of the last 32 changes (R4)
+    since: int = 0  # when the first hold of a chain of replacements was made: the longest hold counts from here (R37)
 
     @property
     def state(self) -> str:
@@ -111,11 +112,13 @@ class Balance(Struct, array_like=True):
     safety_stock: int
     held: int
     committed: int
+    shipped_uncounted: int = 0  # left the house, and the number does not show it yet (R8)
 
     @property
     def free(self) -> int:
         """Units that may still be promised here; negative in a shortage (DESIGN §4)."""
-        return self.number - self.unsellable - self.safety_stock - self.held - self.committed
+        promised = self.held + self.committed + self.shipped_uncounted
+        return self.number - self.unsellable - self.safety_stock - promised
 
 
 class LocationStock(Struct, array_like=True):

@@ -32,11 +32,19 @@ class SourceNumber(Struct):
     recent: dict[int, tuple[Version, int]] = field(default_factory=dict)  # event digest → version, quantity
 
 
+#: Shipped units that the source has not counted yet are remembered by the minute (R8).
+SHIPPED_BUCKET_MS = 60_000
+
+#: A level counts a shipment for certain when it was taken this long after it (R8).
+SHIPPED_COUNTED_MS = 60_000
+
+
 class Position(Struct):
     """Units of one sku at one location."""
 
     held: int = 0
     committed: int = 0
+    shipped: dict[int, int] = field(default_factory=dict)  # minute (ms) → units that the number may not show yet
     sources: dict[str, SourceNumber] = field(default_factory=dict)
 
 
@@ -104,4 +112,5 @@ class State(Struct):
         position = item.positions.get(location) or Position()
         source = position.sources.get(authority)
         number = source.number if source else 0
-        return Balance(sku, location, number, 0, item.safety(location), position.held, position.committed)
+        shipped = sum(position.shipped.values())
+        return Balance(sku, location, number, 0, item.safety(location), position.held, position.committed, shipped)

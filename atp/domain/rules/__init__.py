@@ -7,10 +7,24 @@ first, then due holds, then the commands one after the other (R21).
 
 from collections.abc import Sequence
 
-from atp.domain.commands import Command, Confirm, Cursor, Delta, Extend, Level, PutPolicy, Release, Reserve
+from atp.domain.commands import (
+    Acknowledge,
+    Command,
+    Confirm,
+    Cursor,
+    Delta,
+    Extend,
+    Fulfil,
+    Level,
+    PutPolicy,
+    Release,
+    Reserve,
+    Transfer,
+)
 from atp.domain.entries import AnyEntry
 from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
+from atp.domain.rules.fulfilment import acknowledge, fulfil, transfer
 from atp.domain.rules.lifecycle import confirm, extend, release, settle
 from atp.domain.rules.policy import put_policy
 from atp.domain.rules.reserve import reserve
@@ -45,6 +59,12 @@ def decide(batch: Batch, command: Command) -> Result:
             return release(batch, command)
         case Extend():
             return extend(batch, command)
+        case Fulfil():
+            return fulfil(batch, command)
+        case Acknowledge():
+            return acknowledge(batch, command)
+        case Transfer():
+            return transfer(batch, command)
         case Level():
             return level(batch, command)
         case Delta():

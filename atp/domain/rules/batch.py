@@ -89,6 +89,11 @@ class Batch:
         found = [(policy.priority, id) for id in item.positions if (policy := self.location(id)) and policy.active]
         return [id for _, id in sorted(found)]
 
+    def ranked_together(self, skus: list[str]) -> list[str]:
+        """Active locations that have a position of any of the skus, best rank first."""
+        found = {at for sku in skus for at in self.ranked(sku)}
+        return sorted(found, key=lambda at: (policy.priority if (policy := self.location(at)) else 0, at))
+
     def after(self, reservation: Reservation) -> tuple[Reservation, list[Balance]]:
         """A copy of a reservation that just changed, and the balances it left; its skus take its seq."""
         self.touch(reservation.seq, [line.sku for line in reservation.lines])

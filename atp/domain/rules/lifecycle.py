@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Literal
 
-from atp.domain.commands import Change, Confirm, Extend, Release
+from atp.domain.commands import Change, Confirm, Extend, Release, ReserveLine
 from atp.domain.entries import Committed, Expired, Extended, Released
 from atp.domain.ids import identity_of
 from atp.domain.outcomes import Outcome
-from atp.domain.records import GRACE_MS, MAX_HOLD_MS, Allocation, Line, Reservation
+from atp.domain.records import GRACE_MS, MAX_HOLD_MS, Allocation, Line, Reservation, Shortfall
 from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
+from atp.domain.rules.sourcing import Draws, Sourcing
+from atp.domain.state import Position
 
 #: Changes a record remembers (R4).
 CHANGES_MAX = 32
@@ -37,16 +39,23 @@ def settle(batch: Batch, settle_max: int) -> None:
 
 def confirm(batch: Batch, c: Confirm) -> Result:
     """Held units become committed: of the named lines, or all of them."""
-    found = _find(batch, c.id, c.change)
+    found = find_to_change(batch, c.id, c.change)
     if isinstance(found, Result):
         return found
-    if not c.lines and not _total(found, _held):
-        if _total(found, lambda a: a.committed + a.fulfilled):
+    if c.reacquire and total(found, lambda a: a.expired):
+        return _reacquire(batch, found, c)
+    if not c.lines and not total(found, held_units):
+        if total(found, lambda a: a.committed + a.fulfilled):
             return Result(Outcome.REPLAYED, found.seq, deepcopy(found), replayed=True)
-        return _ended(batch, found)
-    wanted = _wanted(batch, found, c.lines, _held)
+        return ended(batch, found)
+    wanted = wanted_lines(batch, found, c.lines, held_units)
     if isinstance(wanted, Result):
         return wanted
+    _commit_held(batch, wanted)
+    return _committed(batch, found, c)
+
+
+def _commit_held(batch: Batch, wanted: list[tuple[Line, int]]) -> None:
     for line, quantity in wanted:
         for a in line.allocations:
             units = min(quantity, a.held)
@@ -56,25 +65,57 @@ def confirm(batch: Batch, c: Confirm) -> Result:
             position = batch.sku(line.sku).positions[a.location]
             position.held -= units
             position.committed += units
+
+
+def _committed(batch: Batch, found: Reservation, c: Confirm) -> Result:
     found.order_ref = c.order_ref or found.order_ref
-    _changed(batch, found, c.change)
+    changed(batch, found, c.change)
     copy, balances = batch.after(found)
     batch.entries.append(Committed(found.seq, batch.now, c.client, c.cause, copy, balances))
     return Result(Outcome.APPLIED, found.seq, copy)
 
 
+def _reacquire(batch: Batch, found: Reservation, c: Confirm) -> Result:
+    """Take all expired units again, at their own location first, and commit them with what is held; or refuse (R17)."""
+    sourcing = Sourcing(batch)
+    drawn: list[tuple[Line, Allocation, Draws]] = []
+    shortfalls: list[Shortfall] = []
+    for index, line in enumerate(found.lines):
+        needed = available = 0
+        for a in [a for a in line.allocations if a.expired]:
+            units = min(a.expired, sourcing.free(line.sku, a.location))
+            draws = sourcing.take(line.sku, a.location, units) + sourcing.fill(line.sku, a.expired - units)
+            drawn.append((line, a, draws))
+            needed += a.expired
+            available += sum(q for _, q in draws)
+        if available < needed:
+            asked = ReserveLine(line.line_id, line.sku, needed)
+            shortfalls.append(sourcing.shortfall(index, asked, available))
+    if shortfalls:
+        if batch.due_left:
+            return Result(Outcome.AGAIN, batch.state.seq)
+        return Result(Outcome.INSUFFICIENT, found.seq, deepcopy(found), shortfalls)
+    _commit_held(batch, wanted_all(found, held_units))
+    for line, a, draws in drawn:
+        for at, units in draws:
+            a.expired -= units
+            allocation_at(line, at).committed += units
+            batch.sku(line.sku).positions.setdefault(at, Position()).committed += units
+    return _committed(batch, found, c)
+
+
 def release(batch: Batch, c: Release) -> Result:
     """Units go back to free: held ones, committed ones, or both (R37)."""
-    found = _find(batch, c.id, c.change)
+    found = find_to_change(batch, c.id, c.change)
     if isinstance(found, Result):
         return found
-    of = c.of or ("held" if _total(found, _held) else "committed")
-    units_of = {"held": _held, "committed": _committed, "all": lambda a: a.held + a.committed}[of]
-    if not c.lines and not _total(found, units_of):
+    of = c.of or ("held" if total(found, held_units) else "committed")
+    units_of = {"held": held_units, "committed": committed_units, "all": lambda a: a.held + a.committed}[of]
+    if not c.lines and not total(found, units_of):
         if found.state == "released":
             return Result(Outcome.REPLAYED, found.seq, deepcopy(found), replayed=True)
-        return _ended(batch, found)
-    wanted = _wanted(batch, found, c.lines, units_of)
+        return ended(batch, found)
+    wanted = wanted_lines(batch, found, c.lines, units_of)
     if isinstance(wanted, Result):
         return wanted
     for line, quantity in wanted:
@@ -82,7 +123,7 @@ def release(batch: Batch, c: Release) -> Result:
             quantity = _give_back(batch, line, quantity, "held")
         if of != "held":
             _give_back(batch, line, quantity, "committed")
-    _changed(batch, found, c.change)
+    changed(batch, found, c.change)
     copy, balances = batch.after(found)
     batch.entries.append(Released(found.seq, batch.now, c.client, c.cause, copy, balances, c.reason))
     return Result(Outcome.APPLIED, found.seq, copy)
@@ -90,16 +131,16 @@ def release(batch: Batch, c: Release) -> Result:
 
 def extend(batch: Batch, c: Extend) -> Result:
     """A later deadline; never nearer, and not past the longest hold counted from the first moment (R37)."""
-    found = _find(batch, c.id, c.change)
+    found = find_to_change(batch, c.id, c.change)
     if isinstance(found, Result):
         return found
-    if not _total(found, _held):
-        return _ended(batch, found)
+    if not total(found, held_units):
+        return ended(batch, found)
     expires_at = max(found.expires_at, batch.now + c.ttl_ms)
-    if expires_at > found.created_at + MAX_HOLD_MS:
+    if expires_at > found.since + MAX_HOLD_MS:
         return Result(Outcome.LIMIT_EXCEEDED, found.seq, deepcopy(found))
     found.expires_at = expires_at
-    _changed(batch, found, c.change)
+    changed(batch, found, c.change)
     copy, _ = batch.after(found)
     batch.entries.append(Extended(found.seq, batch.now, c.client, c.cause, copy))
     return Result(Outcome.APPLIED, found.seq, copy)
@@ -118,19 +159,28 @@ def _give_back(batch: Batch, line: Line, quantity: int, state: Literal["held", "
     return quantity
 
 
-def _held(a: Allocation) -> int:
+def allocation_at(line: Line, location: str) -> Allocation:
+    """The line's allocation of stock on hand at a location, added if there is none."""
+    for a in line.allocations:
+        if a.location == location and not a.supply:
+            return a
+    line.allocations.append(Allocation(location, "", 0, 0))
+    return line.allocations[-1]
+
+
+def held_units(a: Allocation) -> int:
     return a.held
 
 
-def _committed(a: Allocation) -> int:
+def committed_units(a: Allocation) -> int:
     return a.committed
 
 
-def _total(reservation: Reservation, units: Callable[[Allocation], int]) -> int:
+def total(reservation: Reservation, units: Callable[[Allocation], int]) -> int:
     return sum(units(a) for line in reservation.lines for a in line.allocations)
 
 
-def _find(batch: Batch, id: str, change: Change) -> Reservation | Result:
+def find_to_change(batch: Batch, id: str, change: Change) -> Reservation | Result:
     """The record to change, or the answer: unknown, repeated, reused key, or due and not yet settled."""
     found = batch.state.reservations.get(identity_of(id))
     if found is None or found.id != id:
@@ -145,18 +195,23 @@ def _find(batch: Batch, id: str, change: Change) -> Reservation | Result:
     return found
 
 
-def _ended(batch: Batch, reservation: Reservation) -> Result:
+def ended(batch: Batch, reservation: Reservation) -> Result:
     """Nothing left to act on, and why."""
     outcome = Outcome.EXPIRED if reservation.state == "expired" else Outcome.NOT_ACTIVE
     return Result(outcome, reservation.seq, deepcopy(reservation))
 
 
-def _wanted(
+def wanted_all(reservation: Reservation, units: Callable[[Allocation], int]) -> list[tuple[Line, int]]:
+    """Everything of every line."""
+    return [(line, sum(map(units, line.allocations))) for line in reservation.lines]
+
+
+def wanted_lines(
     batch: Batch, reservation: Reservation, lines: Sequence[tuple[str, int]], units: Callable[[Allocation], int]
 ) -> list[tuple[Line, int]] | Result:
     """(line, quantity) pairs to act on; no lines means everything. The same line twice is summed."""
     if not lines:
-        return [(line, sum(map(units, line.allocations))) for line in reservation.lines]
+        return wanted_all(reservation, units)
     by_id = {line.line_id: line for line in reservation.lines}
     quantities: dict[str, int] = {}
     for line_id, quantity in lines:
@@ -172,11 +227,16 @@ def _wanted(
     return [(by_id[line_id], quantity) for line_id, quantity in quantities.items()]
 
 
-def _changed(batch: Batch, reservation: Reservation, change: Change) -> None:
+def changed(batch: Batch, reservation: Reservation, change: Change) -> None:
     """Remember the change, give it a seq, and keep the deadline index true."""
     reservation.seq = batch.next_seq()
-    reservation.changes = [*reservation.changes, (change.key, change.body)][-CHANGES_MAX:]
-    if _total(reservation, _held):
+    remember(reservation, change.key, change.body)
+    if total(reservation, held_units):
         batch.state.due[reservation.id] = reservation.expires_at + GRACE_MS
     else:
         batch.state.due.pop(reservation.id, None)
+
+
+def remember(reservation: Reservation, key: int, body: int) -> None:
+    """Keep the digests of a change, or of a shipment, among the last ones."""
+    reservation.changes = [*reservation.changes, (key, body)][-CHANGES_MAX:]

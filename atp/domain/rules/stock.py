@@ -11,7 +11,15 @@ from atp.domain.outcomes import Outcome
 from atp.domain.records import Version
 from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
-from atp.domain.state import RECENT_CUT, RECENT_MAX, Position, Source, SourceNumber
+from atp.domain.state import (
+    RECENT_CUT,
+    RECENT_MAX,
+    SHIPPED_BUCKET_MS,
+    SHIPPED_COUNTED_MS,
+    Position,
+    Source,
+    SourceNumber,
+)
 
 
 def level(batch: Batch, c: Level) -> Result:
@@ -34,6 +42,8 @@ def level(batch: Batch, c: Level) -> Result:
     known.recent = {event: (v, q) for event, (v, q) in known.recent.items() if v > version}
     known.number, known.has_level, known.version, known.tie = number, True, version, c.position
     _seen(batch, c, known, source)
+    if c.source == batch.authority(c.location):
+        _count_shipped(batch, c)
     seq = batch.next_seq()
     batch.touch(seq, [c.sku])
     batch.entries.append(
@@ -123,6 +133,13 @@ def _seen(batch: Batch, c: Level | Delta, known: SourceNumber, source: Source) -
     if c.as_of:
         known.as_of = max(known.as_of, c.as_of)
         source.lag_ms = max(0, batch.now - c.as_of)
+
+
+def _count_shipped(batch: Batch, c: Level) -> None:
+    """The authority's level shows every shipment that lies long enough before it; the others stay subtracted (R8)."""
+    position = batch.sku(c.sku).positions[c.location]
+    counted = c.as_of - SHIPPED_COUNTED_MS - SHIPPED_BUCKET_MS
+    position.shipped = {minute: units for minute, units in position.shipped.items() if minute >= counted}
 
 
 def _forget(known: SourceNumber) -> None:
