@@ -9,7 +9,7 @@ from hashlib import blake2b
 from importlib.resources import files
 
 #: Files in the order in which they are joined: a local must stand above its first use.
-PARTS = ("head", "batch", "policies", "stock", "reservations", "reserve", "lifecycle", "policy", "apply", "read")
+PARTS = ("head", "batch", "policies", "stock", "reservations", "sourcing", "reserve", "lifecycle", "fulfilment", "policy", "apply", "read")
 
 
 @cache

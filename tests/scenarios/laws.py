@@ -43,7 +43,7 @@ class RulesLaw:
             },
             "positions": {
                 (name, at): (
-                    p.held, p.committed,
+                    p.held, p.committed, dict(p.shipped),
                     {
                         source: (n.number, n.has_level, tuple(n.version), n.tie, tuple(n.floor), n.as_of)
                         for source, n in p.sources.items()
@@ -130,7 +130,7 @@ class LuaLaw:
             },
             "positions": {
                 place: (
-                    r[1], r[2],
+                    r[1], r[2], dict(zip(r[5][::2], r[5][1::2], strict=True)),
                     {n[0]: (n[1], n[2], tuple(n[3]), n[4], tuple(n[5]), n[6]) for n in r[4]},
                 )
                 for place, r in positions.items()
@@ -187,4 +187,4 @@ _unpack = msgspec.msgpack.decode
 def _reservation(identity: str, stored: bytes) -> Reservation:
     fields = _unpack(stored)
     assert fields[0] == 1, "stored records start with their format"
-    return msgspec.convert([fields[14] + identity, *fields[1:14]], Reservation)
+    return msgspec.convert([fields[15] + identity, *fields[1:15]], Reservation)

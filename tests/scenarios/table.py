@@ -127,13 +127,13 @@ class Table:
         state = self.law.dump()
         if "@" in name:
             sku, location = name.split("@")
-            held, committed, sources = state["positions"].get((sku, location), (0, 0, {}))
+            held, committed, shipped, sources = state["positions"].get((sku, location), (0, 0, {}, {}))
             body = state["policies"].get(("location", location), (0, "{}"))[1]
             listed = [s["source"] for s in json.loads(body).get("sources", []) if s["role"] == "authority"]
             source = listed[0] if listed else state["authorities"].get(location, "")
             number = sources[source][0] if source in sources else 0
             item = state["skus"].get(sku, (0, 0, "", 0, {}, set()))
-            free = number - item[4].get(location, item[3]) - held - committed
+            free = number - item[4].get(location, item[3]) - held - committed - sum(shipped.values())
             found = [str(free), str(held), str(committed)]
         else:
             record = state["reservations"][name]

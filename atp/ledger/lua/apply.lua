@@ -26,8 +26,9 @@ local function refuse_batch(prefix, meta, header)
 end
 
 local handlers = {
-  [C_LEVEL] = level, [C_DELTA] = delta, [C_CURSOR] = move_cursor, [C_RESERVE] = reserve,
-  [C_CONFIRM] = confirm, [C_RELEASE] = release, [C_EXTEND] = extend, [C_POLICY] = put_policy,
+  [C.LEVEL] = level, [C.DELTA] = delta, [C.CURSOR] = move_cursor, [C.RESERVE] = reserve,
+  [C.CONFIRM] = confirm, [C.RELEASE] = release, [C.EXTEND] = extend, [C.FULFIL] = fulfil,
+  [C.ACKNOWLEDGE] = acknowledge, [C.TRANSFER] = transfer, [C.POLICY] = put_policy,
 }
 
 -- Fetch every record the batch is known to touch with a few bulk reads; what sourcing needs beyond is read in place.
@@ -43,21 +44,22 @@ local function gather(b, commands, due)
   for _, id in ipairs(due) do want('ids', identity_of(id)) end
   for _, c in ipairs(commands) do
     local tag = c[1]
-    if tag == C_LEVEL or tag == C_DELTA then
+    if tag == C.LEVEL or tag == C.DELTA then
       want('skus', c[2])
       want('positions', position_key(c[2], c[3]))
       want('sources', c[4])
       want('streams', c[8])
-    elseif tag == C_CURSOR then
+    elseif tag == C.CURSOR then
       want('streams', c[2])
-    elseif tag == C_RESERVE then
+    elseif tag == C.RESERVE then
       want('ids', identity_of(c[2]))
       want('refused', identity_of(c[2]))
+      if c[16] ~= '' then want('ids', identity_of(c[16])) end
       for _, line in ipairs(c[11]) do
         want('skus', line[2])
         if line[4] ~= '' then want('positions', position_key(line[2], line[4])) end
       end
-    elseif tag == C_POLICY then
+    elseif tag == C.POLICY then
       if c[2] == 'item' then want('skus', c[3]) end
     else
       want('ids', identity_of(c[2]))
@@ -75,7 +77,7 @@ local function gather(b, commands, due)
   end
   fetch(b.prefix .. 'sku', wanted.skus, b.skus, unpack_one)
   for _, c in ipairs(commands) do
-    if c[1] == C_RESERVE then
+    if c[1] == C.RESERVE then
       for _, line in ipairs(c[11]) do
         if line[4] == '' then
           local first = ranked(b, line[2])[1]

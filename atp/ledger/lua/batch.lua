@@ -6,7 +6,7 @@ local function new_batch(prefix, meta, now)
     entries = {}, entry_count = 0,
     skus = {}, positions = {}, reservations = {}, raw = {}, sources = {}, cursors = {}, refused = {},
     dirty_skus = {}, dirty_positions = {}, dirty_reservations = {}, dirty_sources = {}, dirty_cursors = {},
-    dirty_policies = {}, dirty_authorities = {}, new_refused = {}, due = {}, recent = {},
+    dirty_policies = {}, dirty_authorities = {}, new_refused = {}, due = {}, recent = {}, ranked = {},
     policy_version = tonumber(meta.policy_version),
     refused_gen = tonumber(meta.refused_gen), refused_since = tonumber(meta.refused_since), refused_count = nil,
   }
@@ -61,11 +61,12 @@ end
 local function position_record(b, sku, location)
   local p = find_position(b, sku, location)
   if not p then
-    p = { FORMAT, 0, 0, 0, {} }
+    p = { FORMAT, 0, 0, 0, {}, {} }
     b.positions[position_key(sku, location)] = p
     local s = sku_record(b, sku)
     s[S_LOCATIONS][#s[S_LOCATIONS] + 1] = location
     b.dirty_skus[sku] = true
+    b.ranked[sku] = nil
   end
   b.dirty_positions[position_key(sku, location)] = p
   return p

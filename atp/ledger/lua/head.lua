@@ -13,7 +13,8 @@
 --   meta       hash    law, partition, partitions, epoch, seq, last_now, policy_version, refused_gen, refused_since, trimmed
 --   sessions   hash    process -> session: an older session's batch is refused whole (R5)
 --   sku        hash    sku -> [format, seq, policy version, policy, safety stock, [location, n, …], [location, …]]
---   pos        hash    sku NUL location -> [format, held, committed, unsellable, [source number, …]]
+--   pos        hash    sku NUL location -> [format, held, committed, unsellable, [source number, …],
+--                      [minute, units shipped and not counted yet, …]]
 --   recent:sku NUL location NUL source   hash   event digest -> packed version and quantity (R8, R15)
 --   res        hash    identity -> record (domain/records.py, slot 1 holds the format) and, last, the id's bucket
 --   due        zset    reservation id -> deadline with grace, ms
@@ -37,23 +38,35 @@ local REFUSED_MS = 60000
 local REFUSED_MAX = 100000
 local CHUNK = 4000 -- arguments of one bulk call: Lua's unpack fails at 8,000
 
-local APPLIED, REPLAYED = 1, 2
-local SETTLED, STALE, INCLUDED, DUPLICATE, LATE_DELTA = 10, 11, 12, 13, 14
-local AGAIN = 20
-local KEY_REUSED, NOT_FOUND, UNKNOWN_LOCATION, UNKNOWN_LINE = 30, 31, 32, 33
-local MEASURE_MISMATCH, VERSION_KIND_MISMATCH, VERSION_MISMATCH = 34, 35, 36
-local EXPIRED, NOT_ACTIVE, LIMIT_EXCEEDED, INSUFFICIENT = 37, 38, 39, 40
+local SHIPPED_BUCKET_MS = 60000
+local SHIPPED_COUNTED_MS = 60000
 
--- Tags of commands and of entries: domain/commands.py, domain/entries.py.
-local C_LEVEL, C_DELTA, C_CURSOR, C_RESERVE, C_CONFIRM, C_RELEASE, C_EXTEND, C_POLICY = 1, 2, 3, 10, 11, 12, 13, 20
-local E_OPENED, E_LEVEL, E_DELTA, E_AUTHORITY, E_SOURCE, E_CURSOR, E_SHORTAGE = 1, 2, 3, 4, 5, 6, 7
-local E_HELD, E_COMMITTED, E_RELEASED, E_EXTENDED, E_EXPIRED, E_POLICY = 10, 11, 12, 13, 14, 20
+-- domain/outcomes.py
+local O = {
+  APPLIED = 1, REPLAYED = 2, QUOTED = 3,
+  SETTLED = 10, STALE = 11, INCLUDED = 12, DUPLICATE = 13, LATE_DELTA = 14,
+  AGAIN = 20,
+  KEY_REUSED = 30, NOT_FOUND = 31, UNKNOWN_LOCATION = 32, UNKNOWN_LINE = 33, MEASURE_MISMATCH = 34,
+  VERSION_KIND_MISMATCH = 35, VERSION_MISMATCH = 36, EXPIRED = 37, NOT_ACTIVE = 38, LIMIT_EXCEEDED = 39,
+  INSUFFICIENT = 40,
+}
+
+-- Tags of commands and of entries: domain/commands.py, domain/entries.py. Tables, because a chunk has 200 locals.
+local C = {
+  LEVEL = 1, DELTA = 2, CURSOR = 3, RESERVE = 10, CONFIRM = 11, RELEASE = 12, EXTEND = 13, FULFIL = 14,
+  ACKNOWLEDGE = 15, TRANSFER = 16, POLICY = 20,
+}
+local E = {
+  OPENED = 1, LEVEL = 2, DELTA = 3, AUTHORITY = 4, SOURCE = 5, CURSOR = 6, SHORTAGE = 7, HELD = 10, COMMITTED = 11,
+  RELEASED = 12, EXTENDED = 13, EXPIRED = 14, FULFILLED = 15, ACKNOWLEDGED = 16, TRANSFERRED = 17, POLICY = 20,
+}
 
 -- Slots of a position, of a source's number inside it, of a sku, a reservation, a line and an allocation.
-local P_HELD, P_COMMITTED, P_UNSELLABLE, P_SOURCES = 2, 3, 4, 5
+local P_HELD, P_COMMITTED, P_UNSELLABLE, P_SOURCES, P_SHIPPED = 2, 3, 4, 5, 6
 local N_SOURCE, N_NUMBER, N_LEVEL, N_VERSION, N_TIE, N_FLOOR, N_AS_OF = 1, 2, 3, 4, 5, 6, 7
 local S_SEQ, S_VERSION, S_POLICY, S_SAFETY, S_SAFETY_AT, S_LOCATIONS = 2, 3, 4, 5, 6, 7
-local R_CREATED, R_EXPIRES, R_SEQ, R_FINGERPRINT, R_CLIENT, R_ORDER, R_LINES, R_CHANGES, R_BUCKET = 2, 3, 4, 6, 7, 10, 13, 14, 15
+local R_EXPIRES, R_SEQ, R_FINGERPRINT, R_CLIENT, R_CUSTOMER, R_ORDER = 3, 4, 6, 7, 9, 10
+local R_LINES, R_CHANGES, R_SINCE, R_BUCKET = 13, 14, 15, 16
 local L_ID, L_SKU, L_ALLOCATIONS = 1, 2, 4
 local A_LOCATION, A_HELD, A_COMMITTED, A_ACKNOWLEDGED, A_FULFILLED, A_RELEASED, A_EXPIRED = 1, 3, 4, 5, 6, 7, 8
 

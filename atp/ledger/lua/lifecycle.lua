@@ -15,7 +15,7 @@ local function settle(b, due)
       end
       local seq = next_seq(b)
       local record, balances = keep(b, id, r, seq, 0)
-      log_reservation(b, E_EXPIRED, seq, r[R_CLIENT], '', record, balances)
+      log_reservation(b, E.EXPIRED, seq, r[R_CLIENT], '', record, balances)
     else
       b.due[id] = false
     end
@@ -25,24 +25,24 @@ end
 -- The record to change, or an outcome: unknown, repeated, reused key, or due and not yet settled.
 local function find_to_change(b, id, change)
   local r = find_by_id(b, id)
-  if not r then return nil, NOT_FOUND end
+  if not r then return nil, O.NOT_FOUND end
   for _, known in ipairs(r[R_CHANGES]) do
-    if known[1] == change[1] then return r, known[2] == change[2] and REPLAYED or KEY_REUSED end
+    if known[1] == change[1] then return r, known[2] == change[2] and O.REPLAYED or O.KEY_REUSED end
   end
   -- Settled holds have no held units: what is still held and due was beyond this batch's bound.
-  if b.due_left and units_of(r).held > 0 and r[R_EXPIRES] + GRACE_MS <= b.now then return r, AGAIN end
+  if b.due_left and r[R_EXPIRES] + GRACE_MS <= b.now and units_of(r).held > 0 then return r, O.AGAIN end
   return r
 end
 
 local function answer_found(b, id, r, outcome)
-  if outcome == REPLAYED then return REPLAYED, r[R_SEQ], packed(b, id), nil, nil, true end
+  if outcome == O.REPLAYED then return O.REPLAYED, r[R_SEQ], packed(b, id), nil, nil, true end
   return outcome, b.seq
 end
 
 -- Nothing left to act on, and why.
 local function ended(b, id, r, t, detail)
   local live = t.held + t.committed + t.fulfilled
-  local outcome = live == 0 and t.expired > 0 and EXPIRED or NOT_ACTIVE
+  local outcome = live == 0 and t.expired > 0 and O.EXPIRED or O.NOT_ACTIVE
   return outcome, r[R_SEQ], packed(b, id), nil, detail
 end
 
@@ -61,14 +61,14 @@ local function wanted_lines(r, lines, of)
   local by_id, order, quantities = {}, {}, {}
   for _, line in ipairs(r[R_LINES]) do by_id[line[L_ID]] = line end
   for _, named in ipairs(lines) do
-    if not by_id[named[1]] then return nil, UNKNOWN_LINE, named[1] end
+    if not by_id[named[1]] then return nil, O.UNKNOWN_LINE, named[1] end
     if not quantities[named[1]] then order[#order + 1] = named[1] end
     quantities[named[1]] = (quantities[named[1]] or 0) + named[2]
   end
   for i, line_id in ipairs(order) do
     local t = add_units(by_id[line_id], no_units())
     if units_in(t, of) < quantities[line_id] then
-      return nil, t.expired > 0 and EXPIRED or NOT_ACTIVE, line_id
+      return nil, t.expired > 0 and O.EXPIRED or O.NOT_ACTIVE, line_id
     end
     pairs_[i] = { by_id[line_id], quantities[line_id] }
   end
@@ -81,34 +81,85 @@ local function remember_change(r, change)
   if #changes > CHANGES_MAX then table.remove(changes, 1) end
 end
 
-local function confirm(b, c)
-  local r, outcome = find_to_change(b, c[2], c[3])
-  if outcome then return answer_found(b, c[2], r, outcome) end
-  local t = units_of(r)
-  if #c[5] == 0 and t.held == 0 then
-    if t.committed + t.fulfilled > 0 then return answer_found(b, c[2], r, REPLAYED) end
-    return ended(b, c[2], r, t)
-  end
-  local wanted, refusal, line_id = wanted_lines(r, c[5], 'held')
-  if refusal then return refusal, r[R_SEQ], packed(b, c[2]), nil, line_id end
-  local held = t.held
+-- Turn held units of the wanted lines into committed ones; returns how many.
+local function commit_held(b, wanted)
+  local moved = 0
   for _, want in ipairs(wanted) do
     local line, quantity = want[1], want[2]
     for _, a in ipairs(line[L_ALLOCATIONS]) do
       local units = math.min(quantity, a[A_HELD])
       if units > 0 then
-        quantity, held = quantity - units, held - units
+        quantity, moved = quantity - units, moved + units
         a[A_HELD], a[A_COMMITTED] = a[A_HELD] - units, a[A_COMMITTED] + units
         move_position(b, line[L_SKU], a[A_LOCATION], -units, units)
       end
     end
   end
+  return moved
+end
+
+local function committed(b, c, r, held)
   if c[4] ~= '' then r[R_ORDER] = c[4] end
   remember_change(r, c[3])
   local seq = next_seq(b)
   local record, balances = keep(b, c[2], r, seq, held)
-  log_reservation(b, E_COMMITTED, seq, c[6], c[7], record, balances)
-  return APPLIED, seq, record
+  log_reservation(b, E.COMMITTED, seq, c[6], c[7], record, balances)
+  return O.APPLIED, seq, record
+end
+
+-- Where expired units could be taken again, at their own location first: {line, allocation, draws}, and what is short.
+local function draw_expired(b, r)
+  local s, drawn, short = new_sourcing(b), {}, {}
+  for index, line in ipairs(r[R_LINES]) do
+    local needed, available = 0, 0
+    for _, a in ipairs(line[L_ALLOCATIONS]) do
+      if a[A_EXPIRED] > 0 then
+        local units = math.min(a[A_EXPIRED], free_units(s, line[L_SKU], a[A_LOCATION]))
+        local draws = take(s, line[L_SKU], a[A_LOCATION], units, {})
+        fill(s, line[L_SKU], a[A_EXPIRED] - units, draws)
+        drawn[#drawn + 1] = { line, a, draws }
+        needed = needed + a[A_EXPIRED]
+        for _, draw in ipairs(draws) do available = available + draw[2] end
+      end
+    end
+    if available < needed then
+      short[#short + 1] = shortfall(s, index, { line[L_ID], line[L_SKU], needed, '' }, available)
+    end
+  end
+  return drawn, short
+end
+
+local function reacquire(b, c, r, t)
+  local drawn, short = draw_expired(b, r)
+  if #short > 0 then
+    if b.due_left then return O.AGAIN, b.seq end
+    return O.INSUFFICIENT, r[R_SEQ], packed(b, c[2]), short
+  end
+  commit_held(b, (wanted_lines(r, {}, 'held')))
+  for _, found in ipairs(drawn) do
+    local line, a = found[1], found[2]
+    for _, draw in ipairs(found[3]) do
+      a[A_EXPIRED] = a[A_EXPIRED] - draw[2]
+      local there = allocation_at(line, draw[1])
+      there[A_COMMITTED] = there[A_COMMITTED] + draw[2]
+      move_position(b, line[L_SKU], draw[1], 0, draw[2])
+    end
+  end
+  return committed(b, c, r, 0)
+end
+
+local function confirm(b, c)
+  local r, outcome = find_to_change(b, c[2], c[3])
+  if outcome then return answer_found(b, c[2], r, outcome) end
+  local t = units_of(r)
+  if c[8] and t.expired > 0 then return reacquire(b, c, r, t) end
+  if #c[5] == 0 and t.held == 0 then
+    if t.committed + t.fulfilled > 0 then return answer_found(b, c[2], r, O.REPLAYED) end
+    return ended(b, c[2], r, t)
+  end
+  local wanted, refusal, line_id = wanted_lines(r, c[5], 'held')
+  if refusal then return refusal, r[R_SEQ], packed(b, c[2]), nil, line_id end
+  return committed(b, c, r, t.held - commit_held(b, wanted))
 end
 
 -- Release units of one state over the line's locations; returns what is left to release.
@@ -133,7 +184,7 @@ local function release(b, c)
   local of = c[4]
   if of == '' then of = t.held > 0 and 'held' or 'committed' end
   if #c[5] == 0 and units_in(t, of) == 0 then
-    if t.held + t.committed + t.fulfilled + t.expired == 0 then return answer_found(b, c[2], r, REPLAYED) end
+    if t.held + t.committed + t.fulfilled + t.expired == 0 then return answer_found(b, c[2], r, O.REPLAYED) end
     return ended(b, c[2], r, t)
   end
   local wanted, refusal, line_id = wanted_lines(r, c[5], of)
@@ -150,8 +201,8 @@ local function release(b, c)
   remember_change(r, c[3])
   local seq = next_seq(b)
   local record, balances = keep(b, c[2], r, seq, left)
-  log_reservation(b, E_RELEASED, seq, c[7], c[8], record, balances, c[6])
-  return APPLIED, seq, record
+  log_reservation(b, E.RELEASED, seq, c[7], c[8], record, balances, c[6])
+  return O.APPLIED, seq, record
 end
 
 local function extend(b, c)
@@ -160,11 +211,11 @@ local function extend(b, c)
   local t = units_of(r)
   if t.held == 0 then return ended(b, c[2], r, t) end
   local expires = math.max(r[R_EXPIRES], b.now + c[4])
-  if expires > r[R_CREATED] + MAX_HOLD_MS then return LIMIT_EXCEEDED, r[R_SEQ], packed(b, c[2]) end
+  if expires > r[R_SINCE] + MAX_HOLD_MS then return O.LIMIT_EXCEEDED, r[R_SEQ], packed(b, c[2]) end
   r[R_EXPIRES] = expires
   remember_change(r, c[3])
   local seq = next_seq(b)
   local record = keep(b, c[2], r, seq, t.held)
-  log_reservation(b, E_EXTENDED, seq, c[5], c[6], record)
-  return APPLIED, seq, record
+  log_reservation(b, E.EXTENDED, seq, c[5], c[6], record)
+  return O.APPLIED, seq, record
 end

@@ -60,33 +60,51 @@ local function take_authority(b, location, source, cause)
   b.policies.authorities[location] = source
   b.policies.version = nil -- read again by the next batch
   b.dirty_authorities[location] = source
-  log(b, pack({ E_AUTHORITY, next_seq(b), b.now, '', cause, location, source }))
+  log(b, pack({ E.AUTHORITY, next_seq(b), b.now, '', cause, location, source }))
 end
 
--- {number, unsellable, safety stock, held, committed} of a position, as entries and answers show it.
+local function shipped_units(p)
+  local units, shipped = 0, p[P_SHIPPED]
+  for i = 2, #shipped, 2 do units = units + shipped[i] end
+  return units
+end
+
+-- {sku, location, number, unsellable, safety stock, held, committed, shipped} of a position, as entries show it.
 local function balance(b, sku, location)
   local s, p = find_sku(b, sku), find_position(b, sku, location)
-  local number, unsellable, held, committed = 0, 0, 0, 0
+  local number, unsellable, held, committed, shipped = 0, 0, 0, 0, 0
   if p then
     local n = find_number(p, authority_of(b, location))
     number = n and n[N_NUMBER] or 0
-    unsellable, held, committed = p[P_UNSELLABLE], p[P_HELD], p[P_COMMITTED]
+    unsellable, held, committed, shipped = p[P_UNSELLABLE], p[P_HELD], p[P_COMMITTED], shipped_units(p)
   end
-  return { sku, location, number, unsellable, s and safety_stock(s, location) or 0, held, committed }
+  return { sku, location, number, unsellable, s and safety_stock(s, location) or 0, held, committed, shipped }
 end
 
-local function free_of(t) return t[3] - t[4] - t[5] - t[6] - t[7] end
+local function free_of(t) return t[3] - t[4] - t[5] - t[6] - t[7] - t[8] end
+
+-- Free units of a position, without the table of a balance; `place` is its key.
+local function free_at(b, sku, location, place)
+  local p = lookup(b, b.positions, 'pos', place)
+  if not p then return 0 end
+  local n = find_number(p, authority_of(b, location))
+  return (n and n[N_NUMBER] or 0) - p[P_UNSELLABLE] - safety_stock(b.skus[sku], location) - p[P_HELD]
+    - p[P_COMMITTED] - shipped_units(p)
+end
 
 -- Active locations that have a position of the sku, best rank first.
 local function ranked(b, sku)
+  local found = b.ranked[sku]
+  if found then return found end
+  found = {}
+  b.ranked[sku] = found
   local s = find_sku(b, sku)
-  local found = {}
   if not s then return found end
   local locations = b.policies.locations
   for _, id in ipairs(s[S_LOCATIONS]) do
     local policy = locations[id]
     if policy and policy.active then found[#found + 1] = id end
   end
-  table.sort(found, function(x, y) return locations[x].rank < locations[y].rank end)
+  if #found > 1 then table.sort(found, function(x, y) return locations[x].rank < locations[y].rank end) end
   return found
 end

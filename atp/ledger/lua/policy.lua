@@ -28,7 +28,7 @@ local function put_policy(b, c)
     local known = b.dirty_policies[field] or call('HGET', b.prefix .. 'policy', field)
     current = known and unpack_one(known)[1] or 0
   end
-  if c[5] ~= -1 and c[5] ~= current then return VERSION_MISMATCH, b.seq, nil, nil, tostring(current) end
+  if c[5] ~= -1 and c[5] ~= current then return O.VERSION_MISMATCH, b.seq, nil, nil, tostring(current) end
   local seq = next_seq(b)
   local version = c[6] > 0 and c[6] or seq
   local balances = {}
@@ -41,10 +41,11 @@ local function put_policy(b, c)
     if c[2] == 'location' then
       b.policies.locations[c[3]] = read_location(c[4])
       rank_locations(b.policies.locations)
+      b.ranked = {}
     elseif c[2] == 'source' then
       b.policies.sources[c[3]] = read_source(c[4])
     end
   end
-  log(b, pack({ E_POLICY, seq, b.now, c[7], c[8], c[2], c[3], c[4], version, balances }))
-  return APPLIED, seq, nil, nil, string.format('%.0f', version)
+  log(b, pack({ E.POLICY, seq, b.now, c[7], c[8], c[2], c[3], c[4], version, balances }))
+  return O.APPLIED, seq, nil, nil, string.format('%.0f', version)
 end

@@ -92,7 +92,7 @@ local function create(keys, args)
   local partition, partitions, law, epoch, seq = unpack(args)
   local now, t = clock(), call('TIME')
   seq = tonumber(seq) + 1
-  local entry = pack({ E_OPENED, seq, now, '', '', tonumber(epoch), tonumber(partitions), tonumber(law) })
+  local entry = pack({ E.OPENED, seq, now, '', '', tonumber(epoch), tonumber(partitions), tonumber(law) })
   call('XADD', prefix .. 'outbox', string.format('%.0f-0', seq), 'f', FORMAT, 'e', array_header(1) .. entry)
   call('HSET', keys[1], 'law', law, 'partition', partition, 'partitions', partitions, 'epoch', epoch, 'seq', seq,
     'last_now', now, 'policy_version', 0, 'refused_gen', 1, 'refused_since', now, 'trimmed', seq - 1,

@@ -20,11 +20,13 @@ local function find_by_id(b, id)
   return r and r[R_BUCKET] == string.sub(id, 1, 3) and r
 end
 
--- Array of 14 for answers and entries, with the id in slot 1; stored ones are an array of 15, with the format in
--- slot 1 and the bucket in the last four bytes.
-local function packed(b, id) return '\158' .. pack(id) .. string.sub(b.raw[identity_of(id)], 3, -5) end
+-- Answers and entries have an array of 15 with the id in slot 1; stored is an array of 16 (a header of three bytes)
+-- with the format in slot 1 and the bucket in the last four bytes.
+local function packed(b, id) return '\159' .. pack(id) .. string.sub(b.raw[identity_of(id)], 5, -5) end
 
--- Units of a reservation or a line by state: held, committed, fulfilled, released, expired, acknowledged.
+local function pack_record(id, r) return '\159' .. pack(id, unpack(r, 2, 15)) end
+
+-- Units of a reservation or a line by state.
 local function add_units(line, t)
   for _, a in ipairs(line[L_ALLOCATIONS]) do
     t.held = t.held + a[A_HELD]
@@ -32,16 +34,29 @@ local function add_units(line, t)
     t.fulfilled = t.fulfilled + a[A_FULFILLED]
     t.released = t.released + a[A_RELEASED]
     t.expired = t.expired + a[A_EXPIRED]
+    t.unacknowledged = t.unacknowledged + a[A_COMMITTED] - a[A_ACKNOWLEDGED]
   end
   return t
 end
 
-local function no_units() return { held = 0, committed = 0, fulfilled = 0, released = 0, expired = 0 } end
+local function no_units()
+  return { held = 0, committed = 0, fulfilled = 0, released = 0, expired = 0, unacknowledged = 0 }
+end
 
 local function units_of(r)
   local t = no_units()
   for _, line in ipairs(r[R_LINES]) do add_units(line, t) end
   return t
+end
+
+-- The line's allocation of stock on hand at a location, added if there is none.
+local function allocation_at(line, location)
+  local allocations = line[L_ALLOCATIONS]
+  for _, a in ipairs(allocations) do
+    if a[A_LOCATION] == location and a[2] == '' then return a end
+  end
+  allocations[#allocations + 1] = { location, '', 0, 0, 0, 0, 0, 0 }
+  return allocations[#allocations]
 end
 
 local function move_position(b, sku, location, held, committed)
@@ -53,8 +68,8 @@ end
 -- Give a changed reservation its seq, keep it and its deadline, and return the packed record and its balances.
 local function keep(b, id, r, seq, held)
   r[R_SEQ] = seq
-  local rest, identity = pack(unpack(r, 2, 14)), identity_of(id)
-  b.raw[identity] = '\159' .. pack(FORMAT) .. rest .. pack(r[R_BUCKET])
+  local rest, identity = pack(unpack(r, 2, 15)), identity_of(id)
+  b.raw[identity] = '\220\0\16' .. pack(FORMAT) .. rest .. pack(r[R_BUCKET])
   b.reservations[identity] = r
   b.dirty_reservations[identity] = true
   b.due[id] = held > 0 and r[R_EXPIRES] + GRACE_MS or false
@@ -69,7 +84,7 @@ local function keep(b, id, r, seq, held)
       end
     end
   end
-  return '\158' .. pack(id) .. rest, balances
+  return '\159' .. pack(id) .. rest, balances
 end
 
 -- Log the entry of a changed reservation: common fields, the record, then what the kind adds.

@@ -1,14 +1,14 @@
 -- Stock events: domain/rules/stock.py gives the reasons. Level and delta share the slots up to as_of.
 
 local function refuse_stock(b, c, measure)
-  if c[9] > 0 and c[9] <= (b.cursors[c[8]] or 0) then return SETTLED end
-  if not b.policies.locations[c[3]] then return UNKNOWN_LOCATION, c[3] end
+  if c[9] > 0 and c[9] <= (b.cursors[c[8]] or 0) then return O.SETTLED end
+  if not b.policies.locations[c[3]] then return O.UNKNOWN_LOCATION, c[3] end
   local policy = b.policies.sources[c[4]] or { measure = 'on_hand', version = '' }
-  if measure ~= '' and measure ~= policy.measure then return MEASURE_MISMATCH, policy.measure end
+  if measure ~= '' and measure ~= policy.measure then return O.MEASURE_MISMATCH, policy.measure end
   local seen = b.sources[c[4]]
   local expected = policy.version
   if expected == '' then expected = seen and seen[2] or c[6] end
-  if c[6] ~= expected then return VERSION_KIND_MISMATCH, expected end
+  if c[6] ~= expected then return O.VERSION_KIND_MISMATCH, expected end
 end
 
 local function source_record(b, c)
@@ -17,7 +17,7 @@ local function source_record(b, c)
     source = { FORMAT, c[6], 1, 0 }
     b.sources[c[4]] = source
     b.dirty_sources[c[4]] = source
-    log(b, pack({ E_SOURCE, next_seq(b), b.now, '', c[12], c[4], c[6], 1 }))
+    log(b, pack({ E.SOURCE, next_seq(b), b.now, '', c[12], c[4], c[6], 1 }))
   end
   return source
 end
@@ -93,8 +93,20 @@ end
 local function report_shortage(b, c, before)
   local after = unpromised(b, c)
   if after < 0 and after < before then
-    log(b, pack({ E_SHORTAGE, next_seq(b), b.now, '', c[12], c[2], c[3], -after }))
+    log(b, pack({ E.SHORTAGE, next_seq(b), b.now, '', c[12], c[2], c[3], -after }))
   end
+end
+
+-- The authority's level shows every shipment that lies long enough before it.
+local function count_shipped(p, as_of)
+  local left, shipped = {}, p[P_SHIPPED]
+  for i = 1, #shipped, 2 do
+    if shipped[i] >= as_of - SHIPPED_COUNTED_MS - SHIPPED_BUCKET_MS then
+      left[#left + 1] = shipped[i]
+      left[#left + 1] = shipped[i + 1]
+    end
+  end
+  p[P_SHIPPED] = left
 end
 
 local function level(b, c)
@@ -106,7 +118,7 @@ local function level(b, c)
   local n = p and find_number(p, c[4])
   if n and n[N_LEVEL] and (version_less(version, n[N_VERSION])
       or (not version_less(n[N_VERSION], version) and c[9] <= n[N_TIE])) then
-    return STALE, b.seq
+    return O.STALE, b.seq
   end
   p = position_record(b, c[2], c[3])
   n = number_record(p, c[4])
@@ -121,12 +133,13 @@ local function level(b, c)
   if version_less(version, n[N_FLOOR]) then number = math.min(number, n[N_NUMBER]) end
   n[N_NUMBER], n[N_LEVEL], n[N_VERSION], n[N_TIE] = number, true, version, c[9]
   seen(b, c, n, source)
+  if c[4] == authority_of(b, c[3]) then count_shipped(p, c[10]) end
   local seq = next_seq(b)
   touch(b, c[2], seq)
-  log(b, pack({ E_LEVEL, seq, b.now, '', c[12], c[2], c[3], c[4], c[5], number, version, c[8], c[9], c[10],
+  log(b, pack({ E.LEVEL, seq, b.now, '', c[12], c[2], c[3], c[4], c[5], number, version, c[8], c[9], c[10],
     { balance(b, c[2], c[3]) } }))
   report_shortage(b, c, before)
-  return APPLIED, seq
+  return O.APPLIED, seq
 end
 
 local function delta(b, c)
@@ -136,11 +149,11 @@ local function delta(b, c)
   local version = { source[3], c[7][1], c[7][2] }
   local p = find_position(b, c[2], c[3])
   local n = p and find_number(p, c[4])
-  if n and n[N_LEVEL] and not version_less(n[N_VERSION], version) then return INCLUDED, b.seq end
+  if n and n[N_LEVEL] and not version_less(n[N_VERSION], version) then return O.INCLUDED, b.seq end
   local recent = recent_of(b, c)
   local event = string.format('%.0f', c[11])
-  if recent.items[event] then return DUPLICATE, b.seq end
-  if n and not version_less(n[N_FLOOR], version) then return LATE_DELTA, b.seq end
+  if recent.items[event] then return O.DUPLICATE, b.seq end
+  if n and not version_less(n[N_FLOOR], version) then return O.LATE_DELTA, b.seq end
   p = position_record(b, c[2], c[3])
   n = number_record(p, c[4])
   local before = unpromised(b, c)
@@ -150,17 +163,17 @@ local function delta(b, c)
   seen(b, c, n, source)
   local seq = next_seq(b)
   touch(b, c[2], seq)
-  log(b, pack({ E_DELTA, seq, b.now, '', c[12], c[2], c[3], c[4], c[5], n[N_NUMBER], version, c[8], c[9], c[10],
+  log(b, pack({ E.DELTA, seq, b.now, '', c[12], c[2], c[3], c[4], c[5], n[N_NUMBER], version, c[8], c[9], c[10],
     c[11], { balance(b, c[2], c[3]) } }))
   report_shortage(b, c, before)
-  return APPLIED, seq
+  return O.APPLIED, seq
 end
 
 local function move_cursor(b, c)
-  if c[3] <= (b.cursors[c[2]] or 0) then return SETTLED, b.seq end
+  if c[3] <= (b.cursors[c[2]] or 0) then return O.SETTLED, b.seq end
   b.cursors[c[2]] = c[3]
   b.dirty_cursors[c[2]] = c[3]
   local seq = next_seq(b)
-  log(b, pack({ E_CURSOR, seq, b.now, '', '', c[2], c[3] }))
-  return APPLIED, seq
+  log(b, pack({ E.CURSOR, seq, b.now, '', '', c[2], c[3] }))
+  return O.APPLIED, seq
 end

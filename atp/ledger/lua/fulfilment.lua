@@ -1,0 +1,124 @@
+-- Fulfil, acknowledge, transfer: domain/rules/fulfilment.py gives the reasons.
+
+local function ship(b, sku, location, units)
+  local shipped = position_record(b, sku, location)[P_SHIPPED]
+  local minute = math.floor(b.now / SHIPPED_BUCKET_MS) * SHIPPED_BUCKET_MS
+  for i = 1, #shipped, 2 do
+    if shipped[i] == minute then
+      shipped[i + 1] = shipped[i + 1] + units
+      return
+    end
+  end
+  shipped[#shipped + 1] = minute
+  shipped[#shipped + 1] = units
+end
+
+local function fulfil(b, c)
+  local r, outcome = find_to_change(b, c[2], c[3])
+  if outcome then return answer_found(b, c[2], r, outcome) end
+  if c[5] > 0 then
+    for _, known in ipairs(r[R_CHANGES]) do
+      if known[1] == c[5] then return answer_found(b, c[2], r, O.REPLAYED) end
+    end
+  end
+  local t = units_of(r)
+  if #c[4] == 0 and t.committed == 0 then
+    if t.fulfilled > 0 then return answer_found(b, c[2], r, O.REPLAYED) end
+    return ended(b, c[2], r, t)
+  end
+  local wanted, refusal, line_id = wanted_lines(r, c[4], 'committed')
+  if refusal then return refusal, r[R_SEQ], packed(b, c[2]), nil, line_id end
+  for _, want in ipairs(wanted) do
+    local line, quantity = want[1], want[2]
+    for _, a in ipairs(line[L_ALLOCATIONS]) do
+      local units = math.min(quantity, a[A_COMMITTED])
+      if units > 0 then
+        quantity = quantity - units
+        a[A_COMMITTED] = a[A_COMMITTED] - units
+        a[A_ACKNOWLEDGED] = math.min(a[A_ACKNOWLEDGED], a[A_COMMITTED])
+        a[A_FULFILLED] = a[A_FULFILLED] + units
+        move_position(b, line[L_SKU], a[A_LOCATION], 0, -units)
+        ship(b, line[L_SKU], a[A_LOCATION], units)
+      end
+    end
+  end
+  if c[5] > 0 then remember_change(r, { c[5], 0 }) end
+  remember_change(r, c[3])
+  local seq = next_seq(b)
+  local record, balances = keep(b, c[2], r, seq, t.held)
+  log_reservation(b, E.FULFILLED, seq, c[6], c[7], record, balances)
+  return O.APPLIED, seq, record
+end
+
+local function acknowledge(b, c)
+  local r, outcome = find_to_change(b, c[2], c[3])
+  if outcome then return answer_found(b, c[2], r, outcome) end
+  local t = units_of(r)
+  if #c[4] == 0 and t.unacknowledged == 0 then
+    if t.committed > 0 then return answer_found(b, c[2], r, O.REPLAYED) end
+    return ended(b, c[2], r, t)
+  end
+  local wanted, refusal, line_id = wanted_lines(r, c[4], 'unacknowledged')
+  if refusal then return refusal, r[R_SEQ], packed(b, c[2]), nil, line_id end
+  for _, want in ipairs(wanted) do
+    local quantity = want[2]
+    for _, a in ipairs(want[1][L_ALLOCATIONS]) do
+      local units = math.min(quantity, a[A_COMMITTED] - a[A_ACKNOWLEDGED])
+      quantity = quantity - units
+      a[A_ACKNOWLEDGED] = a[A_ACKNOWLEDGED] + units
+    end
+  end
+  remember_change(r, c[3])
+  local seq = next_seq(b)
+  local record, balances = keep(b, c[2], r, seq, t.held)
+  log_reservation(b, E.ACKNOWLEDGED, seq, c[5], c[6], record, balances)
+  return O.APPLIED, seq, record
+end
+
+-- Move units of one state between two allocations of a line; returns what is left to move.
+local function move_units(b, sku, a, there, state, quantity)
+  local units = math.min(quantity, a[state])
+  if units > 0 then
+    local held, committed = state == A_HELD and units or 0, state == A_COMMITTED and units or 0
+    a[state], there[state] = a[state] - units, there[state] + units
+    move_position(b, sku, a[A_LOCATION], -held, -committed)
+    move_position(b, sku, there[A_LOCATION], held, committed)
+  end
+  return quantity - units
+end
+
+local function transfer(b, c)
+  local r, outcome = find_to_change(b, c[2], c[3])
+  if outcome then return answer_found(b, c[2], r, outcome) end
+  if not b.policies.locations[c[6]] then return O.UNKNOWN_LOCATION, r[R_SEQ], packed(b, c[2]), nil, c[6] end
+  local index, line
+  for i, candidate in ipairs(r[R_LINES]) do
+    if candidate[L_ID] == c[4] and not line then index, line = i, candidate end
+  end
+  if not line then return O.UNKNOWN_LINE, r[R_SEQ], packed(b, c[2]), nil, c[4] end
+  local here, live = {}, 0
+  for _, a in ipairs(line[L_ALLOCATIONS]) do
+    if a[A_LOCATION] == c[5] then
+      here[#here + 1] = a
+      live = live + a[A_HELD] + a[A_COMMITTED]
+    end
+  end
+  if live < c[7] then return O.NOT_ACTIVE, r[R_SEQ], packed(b, c[2]), nil, c[4] end
+  local s = new_sourcing(b)
+  local available = free_units(s, line[L_SKU], c[6])
+  if available < c[7] then
+    if b.due_left then return O.AGAIN, b.seq end
+    local asked = { c[4], line[L_SKU], c[7], c[6] }
+    return O.INSUFFICIENT, r[R_SEQ], packed(b, c[2]), { shortfall(s, index, asked, available) }
+  end
+  local there, quantity = allocation_at(line, c[6]), c[7]
+  for _, state in ipairs({ A_HELD, A_COMMITTED }) do
+    for _, a in ipairs(here) do quantity = move_units(b, line[L_SKU], a, there, state, quantity) end
+  end
+  for _, a in ipairs(here) do a[A_ACKNOWLEDGED] = math.min(a[A_ACKNOWLEDGED], a[A_COMMITTED]) end
+  remember_change(r, c[3])
+  local seq = next_seq(b)
+  local record, balances = keep(b, c[2], r, seq, units_of(r).held)
+  log_reservation(b, E.TRANSFERRED, seq, c[8], c[9], record, balances)
+  return O.APPLIED, seq, record
+end
