@@ -12,6 +12,17 @@ from atp.domain.times import rfc3339
 
 State = Literal["held", "committed", "acknowledged", "fulfilled", "released", "expired"]
 
+ExpiresAt = Annotated[str | None, Meta(description="Deadline of the held units; null when nothing is held.")]
+ExpiresIn = Annotated[
+    int | None, Meta(description="The same as a distance, for callers whose clock is off; null when nothing is held.")
+]
+CreatedAt = Annotated[str, Meta(description="When the units were first held.")]
+Channel = Annotated[str, Meta(description="Channel the units were sold through.")]
+Customer = Annotated[str | None, Meta(description="The caller's customer, if one was named.")]
+OrderRef = Annotated[str | None, Meta(description="The caller's order, if one was named.")]
+Campaign = Annotated[str | None, Meta(description="Campaign the units were taken from, if any.")]
+Metadata = Annotated[dict[str, str], Meta(description="Kept for the caller as it was sent.")]
+
 _decode_metadata = json.Decoder(dict[str, str]).decode
 
 
@@ -39,6 +50,9 @@ class LineView(Struct, frozen=True):
     allocations: Annotated[list[AllocationView], Meta(description="Where the granted units come from.")]
 
 
+Lines = Annotated[list[LineView], Meta(description="In the order of the request; of a partial grant also empty ones.")]
+
+
 class ReservationView(Struct, frozen=True):
     """One reservation as it is now."""
 
@@ -50,19 +64,31 @@ class ReservationView(Struct, frozen=True):
             "else `acknowledged`; with none live `fulfilled` if any was, else `expired` if any, else `released`."
         ),
     ]
-    expires_at: Annotated[str | None, Meta(description="Deadline of the held units; null when nothing is held.")]
-    expires_in_seconds: Annotated[
-        int | None,
-        Meta(description="The same as a distance, for callers whose clock is off; null when nothing is held."),
-    ]
-    created_at: Annotated[str, Meta(description="When the units were first held.")]
-    channel: Annotated[str, Meta(description="Channel the units were sold through.")]
-    customer: Annotated[str | None, Meta(description="The caller's customer, if one was named.")]
-    order_ref: Annotated[str | None, Meta(description="The caller's order, if one was named.")]
-    campaign: Annotated[str | None, Meta(description="Campaign the units were taken from, if any.")]
-    metadata: Annotated[dict[str, str], Meta(description="Kept for the caller as it was sent.")]
-    lines: Annotated[list[LineView], Meta(description="In the order of the request.")]
+    expires_at: ExpiresAt
+    expires_in_seconds: ExpiresIn
+    created_at: CreatedAt
+    channel: Channel
+    customer: Customer
+    order_ref: OrderRef
+    campaign: Campaign
+    metadata: Metadata
+    lines: Lines
     position: Annotated[str, Meta(description="`partition:seq` of the last change.")]
+
+
+class QuoteView(Struct, frozen=True):
+    """What a dry run would have held: a reservation without id and position, because there is none (R36)."""
+
+    state: Literal["held"]
+    expires_at: ExpiresAt
+    expires_in_seconds: ExpiresIn
+    created_at: CreatedAt
+    channel: Channel
+    customer: Customer
+    order_ref: OrderRef
+    campaign: Campaign
+    metadata: Metadata
+    lines: Lines
 
 
 def reservation_view(record: Reservation, partition: int, now_ms: int) -> ReservationView:
@@ -89,6 +115,12 @@ def reservation_view(record: Reservation, partition: int, now_ms: int) -> Reserv
     )
 
 
+def quote_view(record: Reservation, now_ms: int) -> QuoteView:
+    """What callers see of the ``record`` that a dry run did not store."""
+    whole = reservation_view(record, 0, now_ms)
+    return QuoteView(*(getattr(whole, name) for name in QuoteView.__struct_fields__))
+
+
 def _line_view(line: Line) -> LineView:
     held = committed = acknowledged = fulfilled = released = expired = 0
     for a in line.allocations:
@@ -109,9 +141,18 @@ def _line_view(line: Line) -> LineView:
         fulfilled,
         released,
         expired,
-        [_allocation_view(a) for a in line.allocations],
+        _allocation_views(line.allocations),
     )
 
 
-def _allocation_view(a: Allocation) -> AllocationView:
-    return AllocationView(a.location, a.quantity, f"incoming:{a.supply}" if a.supply else "on_hand")
+def _allocation_views(allocations: list[Allocation]) -> list[AllocationView]:
+    """One per place and supply. A transfer may leave none at a place, and then there is nothing to show."""
+    quantities: dict[tuple[str, str], int] = {}
+    for a in allocations:
+        place = a.location, a.supply
+        quantities[place] = quantities.get(place, 0) + a.quantity
+    return [
+        AllocationView(location, quantity, f"incoming:{supply}" if supply else "on_hand")
+        for (location, supply), quantity in quantities.items()
+        if quantity
+    ]

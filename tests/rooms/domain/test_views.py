@@ -4,7 +4,7 @@ from msgspec import json
 
 from atp.domain.records import Allocation, Line, Reservation
 from atp.domain.times import rfc3339
-from atp.domain.views import reservation_view
+from atp.domain.views import AllocationView, quote_view, reservation_view
 
 CREATED = 1_795_255_200_123  # 2026-11-21T10:00:00.123Z
 
@@ -66,3 +66,28 @@ def test_distance_to_the_deadline_is_rounded_up_and_never_negative() -> None:
 def test_times_before_and_at_the_second() -> None:
     assert rfc3339(0) == "1970-01-01T00:00:00.000Z"
     assert rfc3339(-1) == "1969-12-31T23:59:59.999Z"
+
+
+def test_places_are_merged_and_empty_ones_left_out() -> None:
+    moved = record(
+        Allocation("DC1", "", 0, 0),  # everything was transferred away
+        Allocation("DC2", "", 1, 2, acknowledged=1),
+        Allocation("DC2", "", 0, 0, fulfilled=1),
+        Allocation("DC2", "2026-12-01", 1, 0),
+    )
+    view = reservation_view(moved, 0, CREATED)
+    (line,) = view.lines
+    assert line.allocations == [AllocationView("DC2", 4, "on_hand"), AllocationView("DC2", 1, "incoming:2026-12-01")]
+    assert line.quantity == sum(at.quantity for at in line.allocations) == 5
+
+
+def test_a_line_that_was_granted_nothing_is_there() -> None:
+    (line,) = reservation_view(record(), 0, CREATED).lines
+    assert (line.requested, line.quantity, line.allocations) == (5, 0, [])
+
+
+def test_a_quote_is_a_reservation_without_id_and_position() -> None:
+    held = record(Allocation("DC1", "", 2, 0), metadata='{"k":"v"}')
+    quote = json.decode(json.encode(quote_view(held, CREATED)))
+    whole = json.decode(json.encode(reservation_view(held, 0, CREATED)))
+    assert quote == {name: value for name, value in whole.items() if name not in {"id", "position"}}
