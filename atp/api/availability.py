@@ -29,7 +29,10 @@ class StockSourceView(Struct, frozen=True, gc=False):
 
 
 class LocationStockView(Struct, frozen=True):
-    """One sku at one location."""
+    """One sku at one location.
+
+    `ats` = `on_hand` - `unsellable` - `safety_stock` - `held` - `committed` - `shipped_uncounted`, and never below 0.
+    """
 
     location: str
     ats: Annotated[int, Meta(description="Available to sell; 0 where the location is not active.")]
@@ -38,6 +41,9 @@ class LocationStockView(Struct, frozen=True):
     safety_stock: Annotated[int, Meta(description="Units withheld from sale.")]
     held: Annotated[int, Meta(description="Units reserved until a deadline.")]
     committed: Annotated[int, Meta(description="Units confirmed to orders and not yet shipped.")]
+    shipped_uncounted: Annotated[
+        int, Meta(description="Units that left, while `on_hand` does not show it yet; subtracted until it does.")
+    ]
     sources: list[StockSourceView]
 
 
@@ -118,6 +124,7 @@ def _location(at: LocationStock) -> LocationStockView:
         b.safety_stock,
         b.held,
         b.committed,
+        b.shipped_uncounted,
         [StockSourceView(at.source, rfc3339(at.as_of) if at.as_of else None, at.lag_ms / 1000, "authority")]
         if at.source
         else [],
@@ -128,7 +135,7 @@ def _etag(view: AvailabilityView) -> str:
     """Of everything but the times: a policy that changes the numbers without an entry of the sku changes it too."""
     numbers = [
         (at.location, at.ats, at.on_hand, at.unsellable, at.safety_stock, at.held, at.committed,
-         [source.source for source in at.sources])
+         at.shipped_uncounted, [source.source for source in at.sources])
         for at in view.locations
     ]  # fmt: skip
     return f'"{digest53(msgpack.encode((view.sku, view.channel, view.position, view.stale, numbers))):x}"'

@@ -42,6 +42,7 @@ async def test_availability_has_the_shape_of_the_contract(api: Api) -> None:
         "safety_stock": 6,
         "held": 2,
         "committed": 5,
+        "shipped_uncounted": 0,
     }
     assert source == {"source": "wms", "as_of": None, "lag_seconds": 0.0, "role": "authority"}
 
