@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct, field, json
 
 from atp.domain.entries import (
+    Acknowledged,
     AnyEntry,
     AuthorityTaken,
     Committed,
@@ -19,6 +20,7 @@ from atp.domain.entries import (
     DeltaApplied,
     Expired,
     Extended,
+    Fulfilled,
     Held,
     LedgerOpened,
     LevelSet,
@@ -26,6 +28,7 @@ from atp.domain.entries import (
     Released,
     ShortageFound,
     SourceSeen,
+    Transferred,
 )
 from atp.domain.records import Reservation
 
@@ -48,6 +51,9 @@ KINDS: dict[type, str] = {
     Released: "released",
     Extended: "extended",
     Expired: "expired",
+    Fulfilled: "fulfilled",
+    Acknowledged: "acknowledged",
+    Transferred: "transferred",
     PolicyPut: "policy-put",
 }
 
@@ -117,7 +123,10 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
     for entry in entries:
         rows.entries.append(_entry_row(partition, entry))
         match entry:
-            case Held() | Committed() | Released() | Extended() | Expired():
+            case (
+                Held() | Committed() | Released() | Extended() | Expired()
+                | Fulfilled() | Acknowledged() | Transferred()
+            ):  # fmt: skip
                 record = entry.reservation
                 rows.reservations[record.id, record.first_seq] = record
                 if record.first_seq == entry.seq:
@@ -143,7 +152,10 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
 def subject_of(entry: AnyEntry) -> str:
     """What the entry is about, for its history."""
     match entry:
-        case Held() | Committed() | Released() | Extended() | Expired():
+        case (
+            Held() | Committed() | Released() | Extended() | Expired()
+            | Fulfilled() | Acknowledged() | Transferred()
+        ):  # fmt: skip
             return entry.reservation.id
         case LevelSet() | DeltaApplied() | ShortageFound():
             return entry.sku

@@ -9,7 +9,18 @@ from urllib.parse import quote
 
 from msgspec import Struct, json
 
-from atp.domain.entries import AnyEntry, Committed, Expired, Extended, Held, Released, ShortageFound
+from atp.domain.entries import (
+    Acknowledged,
+    AnyEntry,
+    Committed,
+    Expired,
+    Extended,
+    Fulfilled,
+    Held,
+    Released,
+    ShortageFound,
+    Transferred,
+)
 from atp.domain.ids import digest53
 from atp.domain.records import SkuStock
 from atp.domain.times import rfc3339
@@ -59,6 +70,9 @@ class AvailabilityData(Struct, frozen=True):
     as_of: str  # when the ledger was read
 
 
+_OfReservation = Held | Committed | Released | Extended | Expired | Fulfilled | Acknowledged | Transferred
+
+
 class Messages:
     """Makes the messages of one partition."""
 
@@ -83,6 +97,12 @@ class Messages:
                 return self._reservation(entry, "extended")
             case Expired():
                 return self._reservation(entry, "expired")
+            case Fulfilled():
+                return self._reservation(entry, "fulfilled")
+            case Acknowledged():
+                return self._reservation(entry, "acknowledged")
+            case Transferred():
+                return self._reservation(entry, "transferred")
             case ShortageFound():
                 position = f"{self._partition}:{entry.seq}"
                 data = ShortageData(entry.sku, entry.location, entry.short_by, position)
@@ -98,7 +118,7 @@ class Messages:
             "availability", f"{position}:{digest53(stock.sku)}", now_ms, stock.sku, _encode(data), cause=""
         )
 
-    def _reservation(self, entry: Held | Committed | Released | Extended | Expired, what: str) -> Message:
+    def _reservation(self, entry: _OfReservation, what: str) -> Message:
         record = entry.reservation
         view = reservation_view(record, self._partition, entry.at)
         id = f"{self._partition}:{entry.seq}"

@@ -1,14 +1,18 @@
 """Entries made by hand, for tests of the journal alone."""
 
 from atp.domain.entries import (
+    Acknowledged,
     AnyEntry,
+    Committed,
     CursorMoved,
     DeltaApplied,
+    Fulfilled,
     Held,
     LedgerOpened,
     LevelSet,
     PolicyPut,
     Released,
+    Transferred,
 )
 from atp.domain.records import Allocation, Balance, Line, Reservation
 
@@ -36,6 +40,14 @@ def held(seq: int, id: str = "", at: int = AT) -> Held:
 
 def released(seq: int, id: str, first_seq: int) -> Released:
     return Released(seq, AT, "shop", "", record(id, seq, first_seq, held=0, released=2), [balance(0)], "")
+
+
+def changed[E: Committed | Acknowledged | Transferred | Fulfilled](kind: type[E], seq: int, id: str, first: int) -> E:
+    """One of the changes whose entries hold no more than the record and its balances."""
+    reservation = record(id, seq, first, held=0)
+    at = Allocation("DC1", "", 0, 0, fulfilled=2) if kind is Fulfilled else Allocation("DC2", "", 0, 2, acknowledged=1)
+    reservation.lines[0].allocations = [at]
+    return kind(seq, AT, "oms", "", reservation, [Balance("TSHIRT", at.location, 10, 0, 0, 0, at.committed, 1)])
 
 
 def level(seq: int, quantity: int, sku: str = "TSHIRT") -> LevelSet:

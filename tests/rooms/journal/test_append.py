@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from atp.domain.entries import AnyEntry
+from atp.domain.entries import Acknowledged, AnyEntry, Committed, Fulfilled, Transferred
 from atp.journal import Fenced, Journal, JournalForeign, JournalGap, JournalSettings, JournalUnavailable
+from atp.journal.rows import KINDS
 from tests.rooms.journal.cutting import cut_at_commit
-from tests.rooms.journal.made import AT, cursor, delta, held, level, opened, policy, record, released, run_of
+from tests.rooms.journal.made import AT, changed, cursor, delta, held, level, opened, policy, record, released, run_of
 
 pytestmark = pytest.mark.anyio
 
@@ -41,6 +42,25 @@ async def test_a_reservation_is_kept_in_its_newest_state(journal: Journal) -> No
     assert found is not None
     assert found.state == "released"
     assert await journal.reservation("other") is None
+
+
+async def test_every_change_of_a_reservation_is_in_its_history(journal: Journal, migrated: str) -> None:
+    changes = [
+        changed(kind, seq, "r", 2) for seq, kind in enumerate((Committed, Acknowledged, Transferred, Fulfilled), 3)
+    ]
+    claim = await journal.claim(0, "a")
+    await journal.append(0, 0, [opened(), held(2, "r"), *changes], claim.fence)
+    assert (await journal.history("r"))[1:] == changes
+    assert await journal.reservation("r") == changes[-1].reservation
+    connection = await asyncpg.connect(migrated)
+    rows = await connection.fetch("select kind from entries where subject = 'r' order by seq")
+    await connection.close()
+    assert [row["kind"] for row in rows] == ["held", "committed", "acknowledged", "transferred", "fulfilled"]
+
+
+def test_every_entry_has_a_kind_of_its_own() -> None:
+    assert set(KINDS) == set(AnyEntry.__args__)
+    assert len(set(KINDS.values())) == len(KINDS)
 
 
 async def test_a_delta_keeps_the_level_below_it(journal: Journal, migrated: str) -> None:

@@ -1,0 +1,53 @@
+"""Messages of entries made by hand: which entries are told, under which subject, and with what in them."""
+
+import pytest
+from msgspec import json
+
+from atp.domain.entries import Acknowledged, AuthorityTaken, Committed, Expired, Fulfilled, Held, Transferred
+from atp.domain.records import Allocation, Balance, Line, Reservation
+from atp.outbox.messages import Messages, skus_of
+
+AT = 1_795_255_200_000  # 2026-11-21T10:00:00Z
+MESSAGES = Messages("atp.v1", "shop", 0)
+
+
+def record(*allocations: Allocation) -> Reservation:
+    lines = [Line("1", "TSHIRT", 4, list(allocations))]
+    return Reservation("r", AT, AT + 600_000, 9, 2, 7, "shop", "web", "", "A-1", "", "", lines, [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [
+        (Held, "held"),
+        (Committed, "committed"),
+        (Acknowledged, "acknowledged"),
+        (Transferred, "transferred"),
+        (Fulfilled, "fulfilled"),
+        (Expired, "expired"),
+    ],
+)
+def test_changes_of_a_reservation_are_told(kind: type[Fulfilled], what: str) -> None:
+    entry = kind(9, AT, "oms", "", record(Allocation("DC1", "", 1, 3)), [Balance("TSHIRT", "DC1", 9, 0, 0, 1, 3)])
+    message = MESSAGES.of_entry(entry)
+    assert message is not None
+    assert message.subject == message.type == f"atp.v1.reservation.{what}"
+    assert message.id == "0:9"
+    assert message.headers["ce-subject"] == "r"
+    assert json.decode(message.data)["position"] == "0:9"
+    assert skus_of(entry) == {"TSHIRT"}
+
+
+def test_a_shipment_and_a_move_show_the_record_as_it_is_afterwards() -> None:
+    shipped = record(Allocation("DC1", "", 0, 0), Allocation("DC2", "", 0, 1, acknowledged=1, fulfilled=3))
+    message = MESSAGES.of_entry(Fulfilled(9, AT, "oms", "", shipped, []))
+    assert message is not None
+    data = json.decode(message.data)
+    assert data["state"] == "acknowledged"
+    (line,) = data["lines"]
+    assert (line["committed"], line["acknowledged"], line["fulfilled"]) == (1, 1, 3)
+    assert line["allocations"] == [{"location": "DC2", "quantity": 4, "supply": "on_hand"}]
+
+
+def test_what_only_concerns_ourselves_is_not_told() -> None:
+    assert MESSAGES.of_entry(AuthorityTaken(3, AT, "", "", "DC1", "wms")) is None
