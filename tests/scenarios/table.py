@@ -1,9 +1,11 @@
 """Scenario tables: a command, its outcome, and the balances after it, one per line, run on either law.
 
     location DC1 {"kind":"warehouse"}            put a policy: location, item or source
-    level A@DC1 10 v1 [by erp] [pos 7] [time]    delta A@DC1 -2 v3 e9 [by erp] [pos 7]      cursor 7
+    level A@DC1 10 v1 [by erp] [pos 7] [time] [at 90]       delta A@DC1 -2 v3 e9 [by erp] [pos 7]       cursor 7
     reserve r1 A:4@DC1 B:1 [ttl 5] [as 2]        lines are numbered 1, 2, …; `as` is the request's fingerprint
-    confirm r1 [1:2] [key 5] [body 1] [order X]  release r1 [1:2] [of all] [key 5]          extend r1 60 [key 5]
+        [partial] [whole] [dry] [replaces r0] [for c-1]     partial grants, no split, a quote, a customer
+    confirm r1 [1:2] [key 5] [body 1] [order X] [reacquire]      release r1 [1:2] [of all] [key 5]
+    extend r1 60 [key 5]     fulfil r1 [1:2] [shipment 7]        acknowledge r1 [1:2]     transfer r1 1:2 DC1 DC2
     wait 5                                       seconds; also: settle 1 (due holds settled by each batch from here)
 
 ``-> OUTCOME text`` ends a command; the text must be its detail, or "replayed". ``= A@DC1 6 4 0`` asks for
@@ -19,6 +21,17 @@ from atp.domain.outcomes import Outcome
 from atp.domain.records import Reservation
 from atp.domain.results import Result
 from tests.scenarios.laws import START_MS, LuaLaw, RulesLaw
+
+_VALUED = (
+    "by", "pos", "at", "ttl", "as", "as-client", "key", "body", "order", "of", "measure", "replaces", "for", "shipment",
+)  # fmt: skip
+_FLAGS = ("time", "partial", "whole", "dry", "reacquire")
+
+
+def _id(name: str) -> str:
+    """Names stand for ids in one bucket; `b2:name` is the same identity in another bucket."""
+    bucket, _, name = name.rpartition(":")
+    return f"{bucket or 'b1'}:{name}"
 
 
 class Table:
@@ -66,10 +79,8 @@ class Table:
         assert shown == (expected or ["APPLIED"]), f"got {' '.join(shown)}"
 
     def command(self, word: str, rest: list[str]) -> c.Command:
-        if word in ("reserve", "confirm", "release", "extend"):
-            # Names stand for ids in one bucket; `b2:name` is the same identity in another bucket.
-            bucket, _, name = rest[0].rpartition(":")
-            rest = [f"{bucket or 'b1'}:{name}", *rest[1:]]
+        if word in ("reserve", "confirm", "release", "extend", "fulfil", "acknowledge", "transfer"):
+            rest = [_id(rest[0]), *rest[1:]]
         if word in ("location", "item", "source"):
             return c.PutPolicy(word, rest[0], " ".join(rest[1:]) or "{}")
         if word == "cursor":
@@ -81,14 +92,25 @@ class Table:
             case "reserve":
                 lines = [self.reserve_line(i, text) for i, text in enumerate(plain[1:], 1)]
                 ttl, fingerprint = round(float(named.get("ttl", 600)) * 1000), int(named.get("as", 1))
-                return c.Reserve(plain[0], fingerprint, "shop", "web", "", "", "", "", ttl, lines, "cause")
+                replaces = _id(named["replaces"]) if "replaces" in named else ""
+                return c.Reserve(
+                    plain[0], fingerprint, named.get("as-client", "shop"), "web", named.get("for", ""), "", "", "",
+                    ttl, lines, "cause", "partial" in named, "whole" not in named, "dry" in named, replaces,
+                )  # fmt: skip
         self.changes += 1
         change = c.Change(int(named.get("key", 1_000 + self.changes)), int(named.get("body", 1)))
+        if word == "transfer":
+            line, quantity = plain[1].split(":")
+            return c.Transfer(plain[0], change, line, plain[2], plain[3], int(quantity), "shop")
         if word == "extend":
             return c.Extend(plain[0], change, int(plain[1]) * 1000, "shop")
         lines = [(line, int(quantity)) for line, quantity in (text.split(":") for text in plain[1:])]
         if word == "confirm":
-            return c.Confirm(plain[0], change, named.get("order", ""), lines, "shop")
+            return c.Confirm(plain[0], change, named.get("order", ""), lines, "shop", "", "reacquire" in named)
+        if word == "fulfil":
+            return c.Fulfil(plain[0], change, lines, int(named.get("shipment", 0)), "shop")
+        if word == "acknowledge":
+            return c.Acknowledge(plain[0], change, lines, "shop")
         assert word == "release", word
         return c.Release(plain[0], change, named.get("of", ""), lines, "reason", "shop")
 
@@ -98,9 +120,9 @@ class Table:
         named: dict[str, str] = {}
         words = iter(rest)
         for word in words:
-            if word in ("by", "pos", "ttl", "as", "key", "body", "order", "of", "measure"):
+            if word in _VALUED:
                 named[word] = next(words)
-            elif word == "time":
+            elif word in _FLAGS:
                 named[word] = word
             else:
                 plain.append(word)
@@ -117,10 +139,10 @@ class Table:
         sku, location = plain[0].split("@")
         kind = "time" if "time" in named else "sequence"
         common = (sku, location, named.get("by", "wms"), int(plain[1]), kind, (0, int(plain[2][1:])), "S")
-        position = int(named.get("pos", 0))
+        position, as_of = int(named.get("pos", 0)), START_MS + round(float(named["at"]) * 1000) if "at" in named else 0
         if word == "level":
-            return c.Level(*common, position, 0, named.get("measure", ""))
-        return c.Delta(*common, position, 0, crc32(plain[3].encode()))
+            return c.Level(*common, position, as_of, named.get("measure", ""))
+        return c.Delta(*common, position, as_of, crc32(plain[3].encode()))
 
     def check(self, rest: list[str]) -> None:
         name, *expected = rest

@@ -110,6 +110,32 @@ TABLES = {
         wait 4
         = r1 expired 1:0/0
     """,
+    "an expired hold is taken again and paid in one step, at its own place first (R17)": """
+        level A@DC1 2 v1
+        level A@DC2 5 v1
+        reserve r1 A:2 ttl 1
+        wait 4
+        = A@DC1 2 0 0
+        reserve r2 A:1
+        confirm r1 -> EXPIRED
+        confirm r1 reacquire
+        = r1 committed 1:0/2
+        = A@DC1 0 1 1
+        = A@DC2 4 0 1
+        confirm r1 reacquire -> REPLAYED replayed
+    """,
+    "what is gone cannot be taken again": """
+        level A@DC1 2 v1
+        reserve r1 A:2 ttl 1
+        wait 4
+        reserve r2 A:1
+        confirm r1 reacquire -> INSUFFICIENT
+        = r1 expired 1:0/0
+        = A@DC1 1 1 0
+        release r2
+        confirm r1 reacquire
+        = A@DC1 0 0 2
+    """,
     "a refusal never stands on a due hold (R21)": """
         level A@DC1 2 v1
         reserve r1 A:1 ttl 1
@@ -120,6 +146,8 @@ TABLES = {
         confirm r1 -> AGAIN
         release r1 -> AGAIN
         extend r1 60 -> AGAIN
+        reserve r3 A:2 partial -> AGAIN
+        reserve r3 A:1 replaces r1 -> AGAIN
         settle 1
         reserve r3 A:1
         reserve r4 A:1

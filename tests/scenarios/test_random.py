@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from atp.domain import commands as c
-from atp.domain.ids import partition_of, reservation_id
+from atp.domain.ids import identity_of, partition_of, reservation_id
 from atp.domain.results import Result
 from tests.scenarios.laws import START_MS, LuaLaw, RulesLaw
 
@@ -50,7 +50,7 @@ class LawsAgree(RuleBasedStateMachine):
         self.reference = RulesLaw()
         self.lua = LuaLaw.open(self.loop, self.url, f"r{LawsAgree.runs}p{self.partitions}", partition, self.partitions)
         self.now = START_MS
-        self.ids = [reservation_id("client", str(n), self.skus[0]) for n in range(12)]
+        self.ids = [reservation_id("client", str(n), self.skus[0]) for n in range(20)]
         self.ids += [reservation_id("client", str(n), self.skus[1]) for n in range(2)]  # the same keys, other baskets
         self.position = self.version = 0
         self.batch([c.PutPolicy("location", at, LOCATION_BODIES[i % 2]) for i, at in enumerate(LOCATIONS[:3])])
@@ -73,13 +73,14 @@ class LawsAgree(RuleBasedStateMachine):
         for reservation in self.reference.state.reservations.values():
             units = 0
             for line in reservation.lines:
-                assert sum(a.quantity for a in line.allocations) == line.requested
+                assert sum(a.quantity for a in line.allocations) <= line.requested
                 for a in line.allocations:
                     place = (line.sku, a.location)
                     held[place] = held.get(place, 0) + a.held
                     committed[place] = committed.get(place, 0) + a.committed
                     units += a.held
-                    assert min(a.held, a.committed, a.released, a.expired) >= 0
+                    assert min(a.held, a.committed, a.fulfilled, a.released, a.expired) >= 0
+                    assert 0 <= a.acknowledged <= a.committed
             assert (units > 0) == (reservation.id in self.reference.state.due)
         for sku, item in self.reference.state.skus.items():
             for at, position in item.positions.items():
@@ -113,19 +114,36 @@ class LawsAgree(RuleBasedStateMachine):
             c.ReserveLine(str(i), draw.choice(self.skus), draw.randint(1, 9), draw.choice(places))
             for i in range(draw.choice([1, 1, 2, 4]))
         ]
-        reservation = draw.choice(self.ids)
-        fingerprint = draw.choice([7, 7, 7, 8])
+        new = [i for i in self.ids if identity_of(i) not in self.reference.state.reservations]
+        reservation = draw.choice(new if new and draw.random() < 0.7 else self.ids)
+        fingerprint = draw.choice([7] * 9 + [8])
         ttl = draw.choice([1_000, 5_000, 600_000, 14_400_000])
-        return c.Reserve(reservation, fingerprint, "client", "web", "", "", "", "", ttl, lines, "t")
+        replaces = draw.choice([*[""] * 5, draw.choice(self.ids)])
+        customer = draw.choice(["", "", "", "c-1"])
+        partial, split, dry = draw.random() < 0.2, draw.random() < 0.8, draw.random() < 0.1
+        return c.Reserve(
+            reservation, fingerprint, "client", "web", customer, "", "", "", ttl, lines, "t",
+            partial, split, dry, replaces,
+        )  # fmt: skip
 
     def lifecycle(self, draw: Random, kind: int) -> c.Command:
-        target = draw.choice(self.ids) if draw.random() < 0.95 else reservation_id("client", "none", self.skus[0])
+        known = [r.id for r in self.reference.state.reservations.values()]
+        target = draw.choice(known if known and draw.random() < 0.95 else self.ids)
         change = c.Change(draw.randrange(60), draw.choice([0, 0, 0, 1]))
-        lines = [(draw.choice("00112x"), draw.randint(1, 5)) for _ in range(draw.choice([0, 0, 1, 2]))]
-        if kind < 50:
-            return c.Confirm(target, change, draw.choice(["", "A-1"]), lines, "client", "t")
-        if kind < 63:
+        lines = [(draw.choice("000001x"), draw.randint(1, 5)) for _ in range(draw.choice([0, 0, 1, 2]))]
+        if kind < 48:
+            return c.Confirm(target, change, draw.choice(["", "A-1"]), lines, "client", "t", draw.random() < 0.3)
+        if kind < 55:
             return c.Release(target, change, draw.choice(["", "held", "committed", "all"]), lines, "why", "client")
+        if kind < 59:
+            return c.Fulfil(target, change, lines, draw.choice([0, 0, 70, 71]), "client")
+        if kind < 62:
+            return c.Acknowledge(target, change, lines, "client")
+        if kind < 66:
+            record = self.reference.state.reservations.get(identity_of(target))
+            places = [a.location for line in record.lines for a in line.allocations] if record else []
+            source, to = draw.choice(places or LOCATIONS), draw.choice(LOCATIONS[:3] * 3 + LOCATIONS)
+            return c.Transfer(target, change, draw.choice("0001x"), source, to, draw.randint(1, 3), "client")
         return c.Extend(target, change, draw.choice([1, 60_000, 14_400_000]), "client")
 
     def stock(self, draw: Random, kind: int) -> c.Command:

@@ -144,6 +144,90 @@ TABLES = {
         pass 61
         reserve r1 A:1
     """,
+    "a partial grant takes what there is, and nothing at all is a refusal": """
+        level A@DC1 3 v1
+        level A@DC2 2 v1
+        level B@DC1 1 v1
+        reserve r1 A:9 B:1 C:2 partial
+        = r1 held 1:5/0 2:1/0 3:0/0
+        = A@DC1 0 3 0
+        = A@DC2 0 2 0
+        reserve r2 A:1 C:1 partial -> INSUFFICIENT
+        reserve r2 A:1 C:1 partial -> INSUFFICIENT replayed
+    """,
+    "a partial grant at a named location draws only there": """
+        level A@DC1 3 v1
+        level A@DC2 9 v1
+        reserve r1 A:5@DC1 partial
+        = A@DC1 0 3 0
+        = A@DC2 9 0 0
+    """,
+    "without splitting, one location covers all lines or none does": """
+        level A@DC1 3 v1
+        level A@DC2 4 v1
+        level B@DC2 1 v1
+        reserve r1 A:5 whole -> INSUFFICIENT
+        reserve r2 A:3 B:2 whole -> INSUFFICIENT
+        reserve r3 A:3 B:1 whole
+        = A@DC1 3 0 0
+        = A@DC2 1 3 0
+    """,
+    "a partial grant without splitting takes the location that gives most": """
+        level A@DC1 3 v1
+        level A@DC2 4 v1
+        level A@S1 4 v1
+        reserve r1 A:5 whole partial
+        = A@DC1 3 0 0
+        = A@DC2 0 4 0
+        = A@S1 4 0 0
+    """,
+    "a dry run answers and holds nothing": """
+        level A@DC1 3 v1
+        reserve r1 A:2 dry -> QUOTED
+        = A@DC1 3 0 0
+        reserve r1 A:9 dry -> INSUFFICIENT
+        reserve r1 A:3
+        = A@DC1 0 3 0
+    """,
+    "a basket that replaces one is never blocked by it (R37)": """
+        level A@DC1 3 v1
+        reserve r1 A:3
+        reserve r2 A:3 -> INSUFFICIENT
+        reserve r3 A:2 replaces r1
+        = r1 released 1:0/0
+        = r3 held 1:2/0
+        = A@DC1 1 2 0
+    """,
+    "refused, the old basket is kept": """
+        level A@DC1 3 v1
+        reserve r1 A:3
+        reserve r2 A:4 replaces r1 -> INSUFFICIENT
+        = r1 held 1:3/0
+        reserve r3 A:4 replaces r1 dry -> INSUFFICIENT
+        reserve r4 A:3 replaces r1 dry -> QUOTED
+        = r1 held 1:3/0
+    """,
+    "an ended basket is ignored, a paid or foreign one is not replaced": """
+        level A@DC1 5 v1
+        reserve r1 A:1
+        release r1
+        reserve r2 A:1 replaces r1
+        confirm r2
+        reserve r3 A:1 replaces r2 -> NOT_ACTIVE replaces
+        reserve r4 A:1
+        reserve r5 A:1 replaces r4 for c-1 -> NOT_FOUND replaces
+        reserve r6 A:1 replaces r4 as-client other -> NOT_FOUND replaces
+        reserve r7 A:1 replaces none
+        = A@DC1 2 2 1
+    """,
+    "replacing does not make a hold live longer than four hours": """
+        level A@DC1 5 v1
+        reserve r1 A:1 ttl 14400
+        wait 7200
+        reserve r2 A:1 replaces r1 ttl 7201 -> LIMIT_EXCEEDED
+        reserve r3 A:1 replaces r1 ttl 7200
+        extend r3 7201 -> LIMIT_EXCEEDED
+    """,
     "an unknown sku has nothing": """
         reserve r1 NEW:1 -> INSUFFICIENT
         level A@DC1 1 v1

@@ -80,7 +80,8 @@ local function move_units(b, sku, a, there, state, quantity)
   local units = math.min(quantity, a[state])
   if units > 0 then
     local held, committed = state == A_HELD and units or 0, state == A_COMMITTED and units or 0
-    a[state], there[state] = a[state] - units, there[state] + units
+    a[state] = a[state] - units
+    there[state] = there[state] + units -- after the other: both may be the same allocation
     move_position(b, sku, a[A_LOCATION], -held, -committed)
     move_position(b, sku, there[A_LOCATION], held, committed)
   end
