@@ -1,0 +1,115 @@
+"""Would the scenarios notice? Bugs planted in the Lua library, one at a time, each of which must be told from the rules.
+
+A mutant is (name, text, replacement). It runs the random batches of ``test_random`` with plain seeds, and then every
+scenario table, and must differ somewhere. A mutant whose text is gone fails, so that the list follows the code; one
+that no input can tell from the original does not belong here.
+"""
+# ruff: noqa: E501 - one line is one mutant
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.scenarios import altered, every
+
+#: Seeds of random lives before the tables, which are slower, and after them.
+FIRST, THEN = range(4), range(4, 30)
+BATCHES = 25
+
+MUTANTS = (
+    # Reserve
+    ("availability is not checked", "if #shortfalls > 0 then", "if false then"),
+    ("one unit too many is sold", "math.max(0, free_of(balance(b, sku, location))", "math.max(0, 1 + free_of(balance(b, sku, location))"),
+    ("held units are subtracted", "p[P_HELD] = p[P_HELD] + held", "p[P_HELD] = p[P_HELD] - held"),
+    ("two lines of one sku are not summed", " - (taken[position_key(sku, location)] or 0))", ")"),
+    ("only the last line of a sku is taken", "taken[place] = (taken[place] or 0) + quantity", "taken[place] = quantity"),
+    ("safety stock is sold", "return t[3] - t[4] - t[5] - t[6] - t[7] end", "return t[3] - t[4] - t[6] - t[7] end"),
+    ("an inactive location sells", "if not policy or not policy.active then return 0 end", "if not policy then return 0 end"),
+    ("priority is ignored", "local x, y = locations[a].priority, locations[b].priority", "local x, y = 0, 0"),
+    ("baskets are not kept together", "local together = one_location(b, taken, open)", "local together = nil"),
+    ("lines are not kept together", "together or whole_line(b, taken, line)", "together"),
+    ("a basket's fingerprint is not compared", "if known[R_FINGERPRINT] ~= c[3] or not find_by_id(b, c[2]) then", "if not find_by_id(b, c[2]) then"),
+    ("an identity's bucket is not compared", "return r and r[R_BUCKET] == string.sub(id, 1, 3) and r", "return r"),
+    ("a refusal is not remembered", "b.new_refused[identity] = { b.refused_gen, value }", ""),
+    ("a refusal's fingerprint is not compared", "if refusal[1] ~= c[3] then return KEY_REUSED, b.seq end", ""),
+    ("a refusal outlives two generations", "(age < 2 * REFUSED_MS and 1 or 2)", "1"),
+    ("a refusal stands on due holds", "if b.due_left then return AGAIN, b.seq end", ""),
+    ("an unknown location is only empty", "if line[4] ~= '' and not b.policies.locations[line[4]] then", "if false then"),
+    # Stock
+    ("an older level wins", "return STALE, b.seq", "n = n"),
+    ("the tie of equal versions is ignored", " and c[9] <= n[N_TIE])", ")"),
+    ("a delta counts twice", "if recent.items[event] then return DUPLICATE, b.seq end", ""),
+    ("a delta inside the level counts", "if n and n[N_LEVEL] and not version_less(n[N_VERSION], version) then return INCLUDED, b.seq end", ""),
+    ("a forgotten delta counts again", "if n and not version_less(n[N_FLOOR], version) then return LATE_DELTA, b.seq end", ""),
+    ("a level forgets the deltas above it", "then number = number + item[2] else forget(recent, event) end", "then else forget(recent, event) end"),
+    ("deltas below a level stay in memory", "call('HDEL', key, unpack(removed, first, math.min(first + CHUNK - 1, #removed)))", ""),
+    ("a level below forgotten deltas is believed", "number = math.min(number, n[N_NUMBER])", "number = number + 0"),
+    ("a shortage is not reported", "if after < 0 and after < before then", "if false then"),
+    ("a shortage is reported again", "if after < 0 and after < before then", "if after < 0 then"),
+    ("a cursor moves back", "if c[3] <= (b.cursors[c[2]] or 0) then return SETTLED, b.seq end", ""),
+    ("a settled event counts again", "if c[9] > 0 and c[9] <= (b.cursors[c[8]] or 0) then return SETTLED end", ""),
+    ("a measure is not compared", "if measure ~= '' and measure ~= policy.measure then", "if false then"),
+    ("a kind of version is not compared", "if c[6] ~= expected then", "if false then"),
+    ("the last source takes the authority", "if not policy.listed and not b.policies.authorities[c[3]] then", "if not policy.listed then"),
+    # Lifecycle
+    ("confirmed units stay held", "move_position(b, line[L_SKU], a[A_LOCATION], -units, units)", "move_position(b, line[L_SKU], a[A_LOCATION], 0, units)"),
+    ("what is no longer held stays due", "call('ZREM', b.prefix .. 'due', id)", "call('TIME')"),
+    ("a change leaves the sku's seq", "touch(b, line[L_SKU], seq)\n", "\n"),
+    ("a change's body is not compared", "known[2] == change[2] and REPLAYED or KEY_REUSED", "REPLAYED"),
+    ("more than 32 changes are remembered", "if #changes > CHANGES_MAX then table.remove(changes, 1) end", ""),
+    ("a due hold is changed before it is settled", "units_of(r).held > 0 and r[R_EXPIRES] + GRACE_MS <= b.now then return r, AGAIN end", "false then return r, AGAIN end"),
+    ("of both, committed units go first", """\
+    if of ~= 'committed' then -- of both, what nobody paid for goes first
+      quantity = give_back(b, want[1], quantity, A_HELD)
+      left = left - (want[2] - quantity)
+    end
+    if of ~= 'held' then give_back(b, want[1], quantity, A_COMMITTED) end
+""", """\
+    if of ~= 'held' then quantity = give_back(b, want[1], quantity, A_COMMITTED) end
+    if of ~= 'committed' then left = left - (quantity - give_back(b, want[1], quantity, A_HELD)) end
+"""),
+    ("the grace is missing", "r[R_EXPIRES] + GRACE_MS or false", "r[R_EXPIRES] or false"),
+    ("a deadline moves nearer", "math.max(r[R_EXPIRES], b.now + c[4])", "b.now + c[4]"),
+    ("the longest hold counts from now", "if expires > r[R_CREATED] + MAX_HOLD_MS then", "if expires > b.now + MAX_HOLD_MS then"),
+    ("due holds are settled in another order", "due', '-inf', b.now, 'BYSCORE', 'LIMIT'", "due', b.now, '-inf', 'BYSCORE', 'REV', 'LIMIT'"),
+    ("more holds are settled than asked", "due[#due] = nil", ""),
+    ("expired units stay held", "move_position(b, line[L_SKU], a[A_LOCATION], -a[A_HELD], 0)", ""),
+    # Policy and clock
+    ("a policy's version is not checked", "if c[5] ~= -1 and c[5] ~= current then", "if false then"),
+    ("a copy takes a version of its own", "local version = c[6] > 0 and c[6] or seq", "local version = seq"),
+    ("the clock runs backward", "math.max(header[7] > 0 and header[7] or clock(), tonumber(meta.last_now))", "(header[7] > 0 and header[7] or clock())"),
+)  # fmt: skip
+
+
+def test_the_original_passes_what_mutants_must_not(valkey: str, loop: asyncio.AbstractEventLoop) -> None:
+    difference = find_difference(valkey, loop)
+    assert difference is None, difference
+
+
+@pytest.mark.parametrize(("text", "replacement"), [m[1:] for m in MUTANTS], ids=[m[0] for m in MUTANTS])
+def test_a_planted_bug_is_found(
+    valkey: str, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch, text: str, replacement: str
+) -> None:
+    altered.use(monkeypatch, (text, replacement))
+    assert find_difference(valkey, loop), f"nothing tells the library from one with {replacement!r} for {text!r}"
+
+
+def find_difference(url: str, loop: asyncio.AbstractEventLoop) -> str | None:
+    """Where the loaded library first differs from the rules, or None after all that is tried."""
+    for name, attempt in attempts(url, loop):
+        try:
+            attempt()
+        except AssertionError as problem:
+            return f"{name}: {str(problem)[:500]}"
+    return None
+
+
+def attempts(url: str, loop: asyncio.AbstractEventLoop) -> Iterator[tuple[str, Callable[[], None]]]:
+    """All that is tried, in order."""
+    for seed in FIRST:
+        yield f"seed {seed}", lambda seed=seed: every.live(every.machine(url, loop), seed, BATCHES)
+    for name, scenario in every.scenarios().items():
+        yield name, lambda scenario=scenario: every.play(scenario, url, loop)
+    for seed in THEN:
+        yield f"seed {seed}", lambda seed=seed: every.live(every.machine(url, loop), seed, BATCHES)
