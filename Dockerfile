@@ -4,20 +4,20 @@
 
 FROM python:3.13-slim AS build
 COPY --from=ghcr.io/astral-sh/uv:0.13.8 /uv /usr/local/bin/uv
-ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
+ENV UV_CACHE_DIR=/var/cache/uv UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
 WORKDIR /src
 
 # The lock also has what tests and `atp dev` need. As a constraint it gives versions and hashes to what is asked for,
 # and with --require-hashes nothing that it does not know is installed.
 COPY pyproject.toml requirements.lock ./
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/var/cache/uv \
     uv venv --python /usr/local/bin/python3 /opt/atp \
     && uv pip install --python /opt/atp --require-hashes --constraint requirements.lock --requirement pyproject.toml
 
 COPY README.md LICENSE ./
 COPY migrations migrations
 COPY atp atp
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/var/cache/uv \
     uv build --wheel --require-hashes --build-constraint requirements.lock --out-dir /dist \
     && uv pip install --python /opt/atp --no-deps /dist/*.whl
 

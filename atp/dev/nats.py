@@ -1,6 +1,5 @@
 """Embedded NATS with JetStream that syncs every message to disk."""
 
-import http.client
 from pathlib import Path
 from typing import ClassVar
 
@@ -49,11 +48,4 @@ class Nats(Server):
 
     def answers(self, pid: int) -> bool:
         # The health page also waits for JetStream's recovery; the client port answers before that.
-        monitor = http.client.HTTPConnection(ports.HOST, self.monitor_port, timeout=1)
-        try:
-            monitor.request("GET", "/healthz")
-            return monitor.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            monitor.close()
+        return ports.is_healthy(self.monitor_port, "/healthz")

@@ -1,6 +1,5 @@
 """The service's own processes as programs to supervise: ``python -m atp serve | ingest | drain``."""
 
-import http.client
 import signal
 import sys
 from collections.abc import Mapping
@@ -45,11 +44,4 @@ class Api(Own):
         self._port = port
 
     def answers(self, pid: int) -> bool:
-        connection = http.client.HTTPConnection(ports.HOST, self._port, timeout=2)
-        try:
-            connection.request("GET", "/health/ready")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        return ports.is_healthy(self._port, "/health/ready")

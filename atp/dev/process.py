@@ -48,17 +48,7 @@ def spawn(launch: Launch, log: int, stdin: int = subprocess.DEVNULL) -> subproce
     with warnings.catch_warnings():
         # The child only makes system calls between fork and exec, so other threads of ours cannot block it.
         warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
-        if launch.owner is None:
-            return subprocess.Popen(
-                launch.argv,
-                env=launch.env,
-                cwd=launch.cwd,
-                stdin=stdin,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                process_group=0,
-                preexec_fn=_child_setup(os.getpid(), launch.inner),
-            )
+        owner = launch.owner
         return subprocess.Popen(
             launch.argv,
             env=launch.env,
@@ -67,9 +57,9 @@ def spawn(launch: Launch, log: int, stdin: int = subprocess.DEVNULL) -> subproce
             stdout=log,
             stderr=subprocess.STDOUT,
             process_group=0,
-            user=launch.owner.pw_uid,
-            group=launch.owner.pw_gid,
-            extra_groups=[],
+            user=owner.pw_uid if owner else None,
+            group=owner.pw_gid if owner else None,
+            extra_groups=[] if owner else None,
             preexec_fn=_child_setup(os.getpid(), launch.inner),
         )
 

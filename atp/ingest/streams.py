@@ -2,12 +2,9 @@
 
 from nats.js import JetStreamContext
 from nats.js.api import RetentionPolicy, StorageType, StreamConfig, StreamInfo
-from nats.js.errors import BadRequestError, NotFoundError
 
+from atp import streams
 from atp.ingest.settings import Settings
-
-#: Server error for a name that is taken: another process was faster.
-_NAME_IN_USE = 10058
 
 
 class StreamUnfit(Exception):
@@ -20,7 +17,7 @@ async def ensure_streams(js: JetStreamContext, settings: Settings, settled: int 
     ``settled`` is the ledger's cursor: a new stream starts behind it, so that no sequence means two messages.
     Raises StreamUnfit for one that keeps too little (R15) or ends before the cursor.
     """
-    stock = await _ensure(
+    stock = await streams.ensure(
         js,
         StreamConfig(
             name=settings.stream,
@@ -34,7 +31,7 @@ async def ensure_streams(js: JetStreamContext, settings: Settings, settled: int 
             first_seq=settled + 1 if settled else None,
         ),
     )
-    await _ensure(
+    await streams.ensure(
         js,
         StreamConfig(
             name=settings.dead_letters,
@@ -48,20 +45,6 @@ async def ensure_streams(js: JetStreamContext, settings: Settings, settled: int 
     )
     _check(stock, settings, settled)
     return stock
-
-
-async def _ensure(js: JetStreamContext, config: StreamConfig) -> StreamInfo:
-    assert config.name
-    try:
-        return await js.stream_info(config.name)
-    except NotFoundError:
-        pass
-    try:
-        return await js.add_stream(config)
-    except BadRequestError as error:
-        if error.err_code != _NAME_IN_USE:
-            raise
-    return await js.stream_info(config.name)
 
 
 def _check(info: StreamInfo, settings: Settings, settled: int) -> None:

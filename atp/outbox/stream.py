@@ -2,12 +2,9 @@
 
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamInfo
-from nats.js.errors import BadRequestError, NotFoundError
 
+from atp import streams
 from atp.outbox.settings import Settings
-
-#: Server error for a name that is taken: another process was faster.
-_NAME_IN_USE = 10058
 
 
 class StreamUnfit(Exception):
@@ -16,7 +13,7 @@ class StreamUnfit(Exception):
 
 async def ensure_stream(js: JetStreamContext, settings: Settings) -> StreamInfo:
     """The stream as it is. Raises StreamUnfit for one that does not keep our subjects, or not on disk."""
-    info = await _ensure(js, settings)
+    info = await streams.ensure(js, _wanted(settings))
     config = info.config
     if config.storage != StorageType.FILE or config.retention != RetentionPolicy.LIMITS:
         raise StreamUnfit(f"Stream {settings.stream} must have storage file and retention limits; delete or rename it.")
@@ -28,27 +25,16 @@ async def ensure_stream(js: JetStreamContext, settings: Settings) -> StreamInfo:
     return info
 
 
-async def _ensure(js: JetStreamContext, settings: Settings) -> StreamInfo:
-    try:
-        return await js.stream_info(settings.stream)
-    except NotFoundError:
-        pass
-    try:
-        return await js.add_stream(
-            StreamConfig(
-                name=settings.stream,
-                description="What atp did: reservations, shortages, availability, as CloudEvents",
-                subjects=[f"{settings.root}.>"],
-                retention=RetentionPolicy.LIMITS,
-                storage=StorageType.FILE,
-                discard=DiscardPolicy.OLD,
-                max_age=settings.retention_s,
-                duplicate_window=settings.duplicate_window_s,
-                allow_atomic=True,
-                allow_direct=True,
-            )
-        )
-    except BadRequestError as error:
-        if error.err_code != _NAME_IN_USE:
-            raise
-    return await js.stream_info(settings.stream)
+def _wanted(settings: Settings) -> StreamConfig:
+    return StreamConfig(
+        name=settings.stream,
+        description="What atp did: reservations, shortages, availability, as CloudEvents",
+        subjects=[f"{settings.root}.>"],
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.OLD,
+        max_age=settings.retention_s,
+        duplicate_window=settings.duplicate_window_s,
+        allow_atomic=True,
+        allow_direct=True,
+    )

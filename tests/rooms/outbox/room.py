@@ -9,10 +9,11 @@ from msgspec import Struct, json
 from nats.aio.client import Client as Nats
 from nats.js.errors import NotFoundError
 
+from atp.dev.postgres import Postgres
 from atp.domain.commands import Change, Command, Confirm, Extend, Level, PutPolicy, Release, Reserve, ReserveLine
 from atp.domain.ids import reservation_id
 from atp.domain.results import Result
-from atp.journal import Journal, JournalSettings
+from atp.journal import Journal, JournalSettings, migrate
 from atp.ledger import Ledger, LedgerSettings
 from atp.outbox import Counters, Drainer, Outbox, Publisher, Settings
 from atp.outbox.handover import Handover
@@ -49,6 +50,13 @@ class Room:
     async def close(self) -> None:
         await self.ledger.close()
         await self.journal.close()
+
+    async def move_journal(self, server: Postgres) -> None:
+        """Use a PostgreSQL that the test may stop, with a journal that soon notices."""
+        await migrate(server.url)
+        await self.journal.close()
+        self.journal = Journal(JournalSettings(server.url, "other", connect_s=0.5))
+        await self.journal.open()
 
     async def apply(self, *commands: Command) -> list[Result]:
         return await self.ledger.apply(commands)

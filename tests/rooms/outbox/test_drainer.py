@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from atp.dev.postgres import Postgres
-from atp.journal import Fenced, Journal, JournalGap, JournalSettings, migrate
+from atp.journal import Fenced, JournalGap
 from atp.ledger import Ledger
 from atp.outbox.handover import Handover
 from tests.rooms.outbox.room import Room, level, reserve, reserves
@@ -95,10 +95,7 @@ async def test_a_hole_before_the_outbox_stops_the_drainer(room: Room) -> None:
 async def test_postgresql_away(room: Room, tmp_path: Path) -> None:
     """Commands go on, entries wait in the outbox, and none is lost or written twice."""
     with Postgres(tmp_path) as server:
-        await migrate(server.url)
-        await room.journal.close()
-        room.journal = Journal(JournalSettings(server.url, "other", connect_s=0.5))
-        await room.journal.open()
+        await room.move_journal(server)
         await room.apply(level(100))
         async with room.running() as outbox:
             counters = outbox.partitions[0].counters

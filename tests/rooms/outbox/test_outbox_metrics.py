@@ -8,7 +8,6 @@ from prometheus_client import REGISTRY
 
 from atp.dev.nats import Nats
 from atp.dev.postgres import Postgres
-from atp.journal import Journal, JournalSettings, migrate
 from atp.telemetry import exposition
 from tests.rooms.outbox.room import Room, confirm, level, reserve, reserves
 from tests.support import wait_until_async
@@ -41,10 +40,7 @@ async def test_what_goes_through_is_counted(room: Room) -> None:
 async def test_what_waits_is_told_also_by_a_drainer_that_has_never_seen_the_journal(room: Room, tmp_path: Path) -> None:
     """The alarm on unjournaled entries (R2) must not wait for a claim that needs PostgreSQL."""
     with Postgres(tmp_path) as server:
-        await migrate(server.url)
-        await room.journal.close()
-        room.journal = Journal(JournalSettings(server.url, "other", connect_s=0.5))
-        await room.journal.open()
+        await room.move_journal(server)
         server.stop()
         await room.apply(level(100), *reserves(3))
         async with room.running():
