@@ -13,7 +13,7 @@ from atp.domain.records import Balance, Reservation, Shortfall, Version
 RECENT_MAX = 4_096
 
 #: How many of the oldest are forgotten at once when the memory is full, so that forgetting is rare.
-RECENT_CUT = 256
+RECENT_CUT = 1_024
 
 #: Refusals are remembered for at least this long, or until as many newer ones came (R18).
 REFUSED_MS = 60_000

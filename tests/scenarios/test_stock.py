@@ -152,5 +152,5 @@ def test_the_memory_of_deltas_is_bounded_and_what_fell_out_of_it_is_not_guessed(
         """
     )
     # A level below what was forgotten cannot be re-based exactly: the lower number is sold (R8).
-    table.run("level A@DC1 9000 v3\n= A@DC1 5058 0 0")
+    table.run("level A@DC1 8000 v3\n= A@DC1 4826 0 0")
     table.run("level A@DC1 9000 v5000\n= A@DC1 9000 0 0")

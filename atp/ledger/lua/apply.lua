@@ -117,10 +117,19 @@ end
 
 local function pack_value(_, value) return pack(value) end
 
+-- Deadlines in bulk: {score, member, …} and {member, …}.
 local function write_due(b)
+  local key, added, removed = b.prefix .. 'due', {}, {}
   for id, deadline in pairs(b.due) do
-    if deadline then call('ZADD', b.prefix .. 'due', deadline, id) else call('ZREM', b.prefix .. 'due', id) end
+    if deadline then
+      added[#added + 1] = deadline
+      added[#added + 1] = id
+    else
+      removed[#removed + 1] = id
+    end
   end
+  for first = 1, #added, CHUNK do call('ZADD', key, unpack(added, first, math.min(first + CHUNK - 1, #added))) end
+  for first = 1, #removed, CHUNK do call('ZREM', key, unpack(removed, first, math.min(first + CHUNK - 1, #removed))) end
 end
 
 local function write_recent(b)
@@ -173,6 +182,7 @@ local PLAIN_RESULT = '\192\144\160\194' -- nil, [], "", false
 local function pack_result(outcome, seq, record, shortfalls, detail, replayed)
   local head = '\150' .. pack(outcome, seq)
   if not (record or shortfalls or detail or replayed) then return head .. PLAIN_RESULT end
+  if not (shortfalls or detail or replayed) then return head .. record .. '\144\160\194' end
   return head .. (record or '\192') .. pack(shortfalls or {}, detail or '', replayed or false)
 end
 

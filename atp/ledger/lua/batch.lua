@@ -59,16 +59,17 @@ local function sku_record(b, sku)
 end
 
 local function position_record(b, sku, location)
-  local p = find_position(b, sku, location)
+  local place = position_key(sku, location)
+  local p = lookup(b, b.positions, 'pos', place)
   if not p then
     p = { FORMAT, 0, 0, 0, {}, {} }
-    b.positions[position_key(sku, location)] = p
+    b.positions[place] = p
     local s = sku_record(b, sku)
     s[S_LOCATIONS][#s[S_LOCATIONS] + 1] = location
     b.dirty_skus[sku] = true
     b.ranked[sku] = nil
   end
-  b.dirty_positions[position_key(sku, location)] = p
+  b.dirty_positions[place] = p
   return p
 end
 
@@ -79,6 +80,7 @@ end
 
 local function safety_stock(s, location)
   local at = s[S_SAFETY_AT]
+  if #at == 0 then return s[S_SAFETY] end
   for i = 1, #at, 2 do
     if at[i] == location then return at[i + 1] end
   end
@@ -86,7 +88,8 @@ local function safety_stock(s, location)
 end
 
 local function find_number(p, source)
-  for _, n in ipairs(p[P_SOURCES]) do
-    if n[N_SOURCE] == source then return n end
+  local numbers = p[P_SOURCES]
+  for i = 1, #numbers do
+    if numbers[i][N_SOURCE] == source then return numbers[i] end
   end
 end

@@ -33,7 +33,7 @@ local MAX_HOLD_MS = 14400000
 local CHANGES_MAX = 32
 local OTHERS_MAX = 10
 local RECENT_MAX = 4096
-local RECENT_CUT = 256
+local RECENT_CUT = 1024
 local REFUSED_MS = 60000
 local REFUSED_MAX = 100000
 local CHUNK = 4000 -- arguments of one bulk call: Lua's unpack fails at 8,000
@@ -81,6 +81,12 @@ local function array_header(n)
   if n < 16 then return string.char(0x90 + n) end
   if n < 65536 then return struct.pack('>BH', 0xdc, n) end
   return struct.pack('>BI4', 0xdd, n)
+end
+
+-- A short text as msgpack, without a call for it.
+local function pack_text(text)
+  if #text < 32 then return string.char(0xa0 + #text) .. text end
+  return pack(text)
 end
 
 -- Order of bytes, which is the order of code points. Lua's own < follows the server's locale.

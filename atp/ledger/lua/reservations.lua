@@ -22,7 +22,7 @@ end
 
 -- Answers and entries have an array of 15 with the id in slot 1; stored is an array of 16 (a header of three bytes)
 -- with the format in slot 1 and the bucket in the last four bytes.
-local function packed(b, id) return '\159' .. pack(id) .. string.sub(b.raw[identity_of(id)], 5, -5) end
+local function packed(b, id) return '\159' .. pack_text(id) .. string.sub(b.raw[identity_of(id)], 5, -5) end
 
 local function pack_record(id, r) return '\159' .. pack(id, unpack(r, 2, 15)) end
 
@@ -65,16 +65,15 @@ local function move_position(b, sku, location, held, committed)
   p[P_COMMITTED] = p[P_COMMITTED] + committed
 end
 
--- Give a changed reservation its seq, keep it and its deadline, and return the packed record and its balances.
-local function keep(b, id, r, seq, held)
-  r[R_SEQ] = seq
-  local rest, identity = pack(unpack(r, 2, 15)), identity_of(id)
-  b.raw[identity] = '\220\0\16' .. pack(FORMAT) .. rest .. pack(r[R_BUCKET])
-  b.reservations[identity] = r
-  b.dirty_reservations[identity] = true
-  b.due[id] = held > 0 and r[R_EXPIRES] + GRACE_MS or false
+-- The balances that a change left, each position once; its skus take its seq.
+local function balances_of(b, r, seq)
+  local lines = r[R_LINES]
+  if #lines == 1 and #lines[1][L_ALLOCATIONS] == 1 then -- most are like this
+    touch(b, lines[1][L_SKU], seq)
+    return { balance(b, lines[1][L_SKU], lines[1][L_ALLOCATIONS][1][A_LOCATION]) }
+  end
   local balances, done = {}, {}
-  for _, line in ipairs(r[R_LINES]) do
+  for _, line in ipairs(lines) do
     touch(b, line[L_SKU], seq)
     for _, a in ipairs(line[L_ALLOCATIONS]) do
       local place = position_key(line[L_SKU], a[A_LOCATION])
@@ -84,11 +83,28 @@ local function keep(b, id, r, seq, held)
       end
     end
   end
-  return '\159' .. pack(id) .. rest, balances
+  return balances
+end
+
+-- Give a changed reservation its seq, keep it and its deadline, and return the packed record and its balances.
+local function keep(b, id, r, seq, held)
+  r[R_SEQ] = seq
+  local rest, identity = pack(unpack(r, 2, 15)), identity_of(id)
+  b.raw[identity] = '\220\0\16\1' .. rest .. pack_text(r[R_BUCKET]) -- \1 is the format
+  b.reservations[identity] = r
+  b.dirty_reservations[identity] = true
+  b.due[id] = held > 0 and r[R_EXPIRES] + GRACE_MS or false
+  return '\159' .. pack_text(id) .. rest, balances_of(b, r, seq)
 end
 
 -- Log the entry of a changed reservation: common fields, the record, then what the kind adds.
-local function log_reservation(b, tag, seq, client, cause, record, ...)
-  log(b, array_header(6 + select('#', ...)) .. pack(tag, seq, b.now, client, cause) .. record
-    .. (select('#', ...) > 0 and pack(...) or ''))
+local function log_reservation(b, tag, seq, client, cause, record, balances, reason)
+  local head = pack(tag, seq, b.now, client, cause)
+  if reason then
+    log(b, '\152' .. head .. record .. pack(balances, reason))
+  elseif balances then
+    log(b, '\151' .. head .. record .. pack(balances))
+  else
+    log(b, '\150' .. head .. record)
+  end
 end

@@ -95,13 +95,15 @@ local function reserve(b, c)
   if b.now + c[10] > since + MAX_HOLD_MS then return O.LIMIT_EXCEEDED, b.seq end
   local s = new_sourcing(b)
   if old then give_back_held(s, old) end
-  local shortfalls = shortfalls_of(s, c[11], c[14])
-  if #shortfalls > 0 and b.due_left then return O.AGAIN, b.seq end
-  local drawn, any
-  if #shortfalls == 0 or c[13] then drawn, any = draw_lines(s, c[11], c[14]) end
-  if not any then
-    if not c[15] then remember_refusal(b, c, shortfalls) end
-    return O.INSUFFICIENT, b.seq, nil, shortfalls
+  local drawn = draw_quickly(s, c[11])
+  if not drawn then
+    local shortfalls, any = shortfalls_of(s, c[11], c[14]), false
+    if #shortfalls > 0 and b.due_left then return O.AGAIN, b.seq end
+    if #shortfalls == 0 or c[13] then drawn, any = draw_lines(s, c[11], c[14]) end
+    if not any then
+      if not c[15] then remember_refusal(b, c, shortfalls) end
+      return O.INSUFFICIENT, b.seq, nil, shortfalls
+    end
   end
   if c[15] then return O.QUOTED, b.seq, pack_record(c[2], new_record(b, c, drawn, since, b.seq)) end
   if old then release_replaced(b, old, c) end

@@ -152,6 +152,23 @@ local function whole_line(s, line)
   end
 end
 
+-- The common baskets in one look: a single line, or lines without a location that one location covers. Nil for all
+-- others, which are looked at in full and would be drawn the same way.
+local function draw_quickly(s, lines)
+  if #lines == 1 and lines[1][4] ~= '' then
+    local line = lines[1]
+    return free_units(s, line[2], line[4]) >= line[3] and { { { line[4], line[3] } } } or nil
+  end
+  for _, line in ipairs(lines) do
+    if line[4] ~= '' then return nil end
+  end
+  local location = #lines == 1 and whole_line(s, lines[1]) or #lines > 1 and one_location(s, lines)
+  if not location then return nil end
+  local drawn = {}
+  for index, line in ipairs(lines) do drawn[index] = { { location, line[3] } } end
+  return drawn
+end
+
 -- Where each line draws: everything where it can be had, else what there is. Also whether anything was drawn.
 local function draw_lines(s, lines, split)
   s.taken = {}

@@ -39,21 +39,39 @@ local function seen(b, c, n, source)
   end
 end
 
--- The remembered deltas of a position and source, read once a batch: digest -> {version, quantity}.
+-- The remembered deltas of a position and source: digest -> {version, quantity}. A delta asks for its own digest and
+-- for how many there are; only a level, or a full memory, reads them all.
 local function recent_of(b, c)
   local key = b.prefix .. 'recent:' .. c[2] .. '\0' .. c[3] .. '\0' .. c[4]
   local recent = b.recent[key]
   if not recent then
-    recent = { items = {}, count = 0, added = {}, removed = {} }
-    local stored = call('HGETALL', key)
-    for i = 1, #stored, 2 do
-      local generation, high, low, quantity = struct.unpack('>HI4I4i4', stored[i + 1])
-      recent.items[stored[i]] = { { generation, high, low }, quantity }
-      recent.count = recent.count + 1
-    end
+    recent = { key = key, items = {}, whole = false, count = call('HLEN', key), added = {}, removed = {} }
     b.recent[key] = recent
   end
   return recent
+end
+
+local function unpack_delta(packed)
+  local generation, high, low, quantity = struct.unpack('>HI4I4i4', packed)
+  return { { generation, high, low }, quantity }
+end
+
+local function read_recent(recent)
+  if recent.whole then return end
+  recent.whole = true
+  if recent.count == 0 then return end
+  local stored = call('HGETALL', recent.key)
+  for i = 1, #stored, 2 do
+    local event = stored[i]
+    if not recent.removed[event] and not recent.items[event] then
+      recent.items[event] = unpack_delta(stored[i + 1])
+    end
+  end
+end
+
+local function is_recent(recent, event)
+  if recent.items[event] then return true end
+  return not recent.whole and recent.count > 0 and not recent.removed[event] and call('HEXISTS', recent.key, event) == 1
 end
 
 local function remember(recent, event, version, quantity)
@@ -72,6 +90,7 @@ end
 
 -- The memory is full: the oldest by version go, and their highest version becomes the floor.
 local function forget_oldest(recent, n)
+  read_recent(recent)
   local events = {}
   for event, item in pairs(recent.items) do events[#events + 1] = { item[1], tonumber(event), event } end
   table.sort(events, function(x, y)
@@ -126,6 +145,7 @@ local function level(b, c)
   local policy = b.policies.locations[c[3]]
   if not policy.listed and not b.policies.authorities[c[3]] then take_authority(b, c[3], c[4], c[12]) end
   local recent = recent_of(b, c)
+  read_recent(recent)
   local number = c[5]
   for event, item in pairs(recent.items) do
     if version_less(version, item[1]) then number = number + item[2] else forget(recent, event) end
@@ -152,7 +172,7 @@ local function delta(b, c)
   if n and n[N_LEVEL] and not version_less(n[N_VERSION], version) then return O.INCLUDED, b.seq end
   local recent = recent_of(b, c)
   local event = string.format('%.0f', c[11])
-  if recent.items[event] then return O.DUPLICATE, b.seq end
+  if is_recent(recent, event) then return O.DUPLICATE, b.seq end
   if n and not version_less(n[N_FLOOR], version) then return O.LATE_DELTA, b.seq end
   p = position_record(b, c[2], c[3])
   n = number_record(p, c[4])
