@@ -7,7 +7,20 @@ from collections.abc import Sequence
 
 from msgspec import Struct, field, structs
 
-from atp.domain.commands import Command, Confirm, Cursor, Delta, Extend, Level, PutPolicy, Release, Reserve
+from atp.domain.commands import (
+    Acknowledge,
+    Command,
+    Confirm,
+    Cursor,
+    Delta,
+    Extend,
+    Fulfil,
+    Level,
+    PutPolicy,
+    Release,
+    Reserve,
+    Transfer,
+)
 from atp.domain.entries import AnyEntry
 from atp.domain.ids import partition_of, reservation_partition
 from atp.domain.outcomes import Outcome
@@ -257,7 +270,7 @@ class Ledger:
                 if len(found) > 1:
                     raise CrossPartition("the lines of this reservation live in more than one partition")
                 return found.pop()
-            case Confirm() | Release() | Extend():
+            case Confirm() | Release() | Extend() | Fulfil() | Acknowledge() | Transfer():
                 return reservation_partition(command.id, self.partitions)
             case Level() | Delta():
                 return partition_of(command.sku, self.partitions)
