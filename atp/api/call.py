@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
-_KEY = re.compile(rb"[\x20-\x7e]{1,255}")
+#: Characters of an Idempotency-Key.
+KEY_MAX = 255
+
+_KEY = re.compile(rb"[\x20-\x7e]{1,%d}" % KEY_MAX)
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -51,11 +54,12 @@ class Answer(Struct, frozen=True):
 class Call:
     """One request. Headers are looked up by lower-case bytes; path parameters are decoded once, here (R39)."""
 
-    __slots__ = ("_limits", "_params", "_query", "_receive", "headers", "principal", "request_id")
+    __slots__ = ("_limits", "_params", "_query", "_receive", "headers", "principal", "request_id", "stopping")
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive, params: dict[str, str], limits: ApiSettings) -> None:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id: str = scope["state"]["request_id"]
+        self.stopping: bool = scope["state"].get("stopping", False)
         self.principal: Principal  # set once the caller is known
         self._query: bytes = scope["query_string"]
         self._params = params
@@ -98,7 +102,7 @@ class Call:
             raise Problem(KEY_MISSING, "Send a key of your own, at most 255 printable ASCII characters, and repeat it "
                           "with every retry of this request.")  # fmt: skip
         if not _KEY.fullmatch(key):
-            detail = "Idempotency-Key must be 1 to 255 printable ASCII characters."
+            detail = f"Idempotency-Key must be 1 to {KEY_MAX} printable ASCII characters."
             raise Problem(KEY_MISSING, detail, [Fault(detail, header="Idempotency-Key")])
         return key.decode("ascii")
 
@@ -124,9 +128,12 @@ class Call:
             raise Problem(DEADLINE_TOO_SHORT, "Nothing was applied: the answer could not have come in time.")
         return min(ms / 1000, self._limits.deadline_max_s)
 
-    async def body(self, *, required: bool = True) -> bytes:
-        """The JSON body, of bounded size and time. Empty only if it is not ``required``. Raises Problem, ClientGone."""
-        raw = await self._read()
+    async def body(self, *, required: bool = True, limit: int = 0) -> bytes:
+        """The JSON body, of bounded size and time. Empty only if it is not ``required``. Raises Problem, ClientGone.
+
+        ``limit`` in bytes takes the place of the usual one.
+        """
+        raw = await self._read(limit or self._limits.body_max_bytes)
         if not raw:
             if required:
                 raise invalid("The body is empty.", pointer="")
@@ -136,34 +143,33 @@ class Call:
             raise Problem(UNSUPPORTED_MEDIA_TYPE, "Send JSON with the header Content-Type: application/json.")
         return raw
 
-    async def _read(self) -> bytes:
-        limit = self._limits.body_max_bytes
+    async def _read(self, limit: int) -> bytes:
         length = self.headers.get(b"content-length", b"0")
         try:
             async with asyncio.timeout(self._limits.body_timeout_s):
                 if not length.isdigit() or int(length) > limit:
-                    return await self._refuse_body(0)
+                    return await self._refuse_body(0, limit)
                 parts, size, more = [], 0, True
                 while more:
                     message = await self._next()
                     part = message.get("body", b"")
                     size += len(part)
                     if size > limit:
-                        return await self._refuse_body(size)
+                        return await self._refuse_body(size, limit)
                     parts.append(part)
                     more = message.get("more_body", False)
                 return parts[0] if len(parts) == 1 else b"".join(parts)
         except TimeoutError:
             raise Problem(BODY_TIMEOUT, "Nothing was applied.", headers={"connection": "close"}) from None
 
-    async def _refuse_body(self, size: int) -> bytes:
+    async def _refuse_body(self, size: int, limit: int) -> bytes:
         """Throw a bounded amount away before answering, so that the client reads a 413 instead of a reset."""
         more = True
         while more and size < self._limits.drain_max_bytes:
             message = await self._next()
             size += len(message.get("body", b""))
             more = message.get("more_body", False)
-        detail = f"The body may have at most {self._limits.body_max_bytes} bytes."
+        detail = f"The body may have at most {limit} bytes."
         raise Problem(TOO_LARGE, detail, headers={"connection": "close"} if more else None)
 
     async def _next(self) -> Mapping[str, Any]:

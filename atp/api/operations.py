@@ -30,8 +30,11 @@ async def live(service: Service, call: Call) -> Answer:
 async def ready(service: Service, call: Call) -> Answer:
     """Whether to send requests here: a real call of the ledger's library, and clients are known.
 
-    The journal is told and does not count, because reservations go on without it (DESIGN §5).
+    The journal is told and does not count, because reservations go on without it (DESIGN §5). A process that was told
+    to stop says so for a moment while it still serves, so that whoever distributes requests goes elsewhere.
     """
+    if call.stopping:
+        return _health("stopping", ok=False)
     ledger, journal = await asyncio.gather(_ledger_check(service), _journal_check(service))
     clients: dict[str, object] = {"ok": service.clients.loaded}
     ok = ledger["ok"] and clients["ok"]

@@ -12,7 +12,8 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.embed import Server
 
-from atp.api.app import AsgiApp
+from atp.api.settings import ApiSettings
+from atp.api.stopping import AsgiApp, says_goodbye
 
 #: Connections waiting to be accepted, and connections open. Granian's own defaults (128, 1,024) hang the next client;
 #: what we take on is decided by our own limits.
@@ -24,6 +25,8 @@ HEAD_TIMEOUT_MS = 30_000
 #: Request line and headers together.
 HEAD_MAX_BYTES = 32_768
 
+_DEFAULTS = ApiSettings()
+
 #: Granian's own lines go the way of all others, instead of to stdout in a form of their own.
 _LOGGING = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}}
 
@@ -32,8 +35,16 @@ class PortTaken(OSError):
     """Somebody listens on the address already; the message names it and what to do."""
 
 
-async def serve(app: AsgiApp, host: str, port: int, stop: asyncio.Event, *, shared: bool = False) -> None:
-    """Serve ``app`` until ``stop`` is set, then answer what was accepted and return.
+async def serve(
+    app: AsgiApp,
+    host: str,
+    port: int,
+    stop: asyncio.Event,
+    *,
+    shared: bool = False,
+    settings: ApiSettings = _DEFAULTS,
+) -> None:
+    """Serve ``app`` until ``stop`` is set, then say so for a moment, answer what was accepted and return.
 
     With ``shared``, other workers may serve the same port. Else raises PortTaken if anyone does: granian would start
     beside it and each would get some of the other's requests.
@@ -41,7 +52,7 @@ async def serve(app: AsgiApp, host: str, port: int, stop: asyncio.Event, *, shar
     if not shared:
         require_free(host, port)
     server = Server(
-        app,
+        says_goodbye(app, stop),
         address=host,
         port=port,
         interface=Interfaces.ASGI,
@@ -56,7 +67,9 @@ async def serve(app: AsgiApp, host: str, port: int, stop: asyncio.Event, *, shar
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((serving,), timeout=settings.lame_duck_s)
     finally:
         stopping.cancel()
         server.stop()

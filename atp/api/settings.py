@@ -7,10 +7,12 @@ class ApiSettings(Struct, frozen=True):
     """Bounds of what one caller can make the process do, and how fresh its knowledge of clients is."""
 
     body_max_bytes: int = 65_536  # 100 lines with the longest identifiers fit
+    batch_max_bytes: int = 262_144  # of a batch: 100 reservations of usual size fit several times
     drain_max_bytes: int = 16_777_216  # thrown away of a body that is too large, so that the 413 can be read
     body_timeout_s: float = 10.0  # a slow sender may hold a request no longer
     deadline_min_ms: int = 5  # less than this cannot be met, so it is not begun
     deadline_max_s: float = 10.0
+    lame_duck_s: float = 0.5  # told to stop, it says so on every answer for this long before it closes the door
     health_timeout_s: float = 1.0
     clients_check_s: float = 1.0  # revocation has to work within 5 s (research/reliability.md §5)
     tokens_max: int = 4_096  # verified tokens remembered

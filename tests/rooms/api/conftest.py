@@ -74,8 +74,9 @@ async def served(valkey: str, namespace: str, settings: ApiSettings | None = Non
     sweeping = asyncio.create_task(ledger.sweep(stop))
     serving = None
     try:
-        app = create_app(ledger, names.get("journal"), settings or ApiSettings())
-        serving = asyncio.create_task(serve(app, "127.0.0.1", port, stop))
+        settings = settings or ApiSettings(lame_duck_s=0)
+        app = create_app(ledger, names.get("journal"), settings)
+        serving = asyncio.create_task(serve(app, "127.0.0.1", port, stop, settings=settings))
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
             api = Api(ledger, port, http)
             api.key = await api.add_client("shop", [scope for scope in SCOPES if scope != "admin"])

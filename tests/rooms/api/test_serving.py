@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from atp.api import PortTaken, serve
+from atp.api import ApiSettings, PortTaken, serve
 from atp.dev.ports import free_port
 from tests.support import wait_until_async
 
@@ -52,6 +52,7 @@ async def test_requests_under_way_are_answered_before_the_end() -> None:
         app.go_on.set()
         answers = await asyncio.gather(*requests)
     assert [answer.text for answer in answers] == ["slow"] * 20
+    assert {answer.headers["connection"] for answer in answers} == {"close"}  # begun before the stop, answered after it
     await serving
     assert app.ended
 
@@ -80,6 +81,42 @@ async def test_stopping_in_the_middle_of_traffic_loses_no_reservation(valkey: st
         await asyncio.gather(*shoppers)
         # Whoever was answered has the units; a request that met the closed door had no effect or can be repeated.
         assert 1_000_000 - await api.ats("A") >= granted
+
+
+async def test_before_the_door_closes_everybody_is_told(valkey: str, namespace: str) -> None:
+    stop = asyncio.Event()
+    async with served(valkey, namespace, ApiSettings(lame_duck_s=2.0), stop=stop) as api:
+        await api.stock("A", 9)
+        assert "connection" not in (await api.reserve("A")).headers
+        kept = await asyncio.open_connection("127.0.0.1", api.port)
+        first = await exchange(kept)
+        assert first.startswith(b"HTTP/1.1 200 ")
+        assert b"connection: close" not in first
+        stop.set()
+        last = await exchange(kept)
+        assert last.startswith(b"HTTP/1.1 200 ")
+        assert b"\r\nconnection: close\r\n" in last
+        assert await kept[0].read() == b""  # the server closed the connection after it
+        kept[1].close()
+
+        ready = await api.http.get("/health/ready")
+        assert (ready.status_code, ready.json()["status"]) == (503, "stopping")
+        assert ready.headers["retry-after"]
+        assert (await api.http.get("/health/live")).status_code == 200
+        for answer in (await api.reserve("A"), await api.http.get("/v1/nothing"), ready):
+            assert answer.headers.get_list("connection") == ["close"]
+        assert await api.ats("A") == 7
+        await wait_until_async(lambda: not listens(api.port), description="nothing new is accepted")
+
+
+async def exchange(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> bytes:
+    """One request over a connection that is kept; returns the answer's head with its body read away."""
+    reader, writer = connection
+    writer.write(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+    await reader.readexactly(length)
+    return head.lower().replace(b"http/1.1", b"HTTP/1.1", 1)
 
 
 async def test_a_stop_before_the_start_ends_at_once() -> None:
