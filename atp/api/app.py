@@ -13,13 +13,15 @@ from litestar.exceptions import HTTPException, ImproperlyConfiguredException, Me
 from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
+from atp.api.answers import problem_of
 from atp.api.call import Answer, Call, ClientGone, given_request_id
 from atp.api.documents import openapi_config, operation_class, responses
 from atp.api.identity import PUBLIC
-from atp.api.problems import INTERNAL, INVALID, MEDIA_TYPE, METHOD_NOT_ALLOWED, NOT_FOUND, Problem, ledger_problem
+from atp.api.problems import INTERNAL, INVALID, MEDIA_TYPE, METHOD_NOT_ALLOWED, NOT_FOUND, Problem
 from atp.api.routes import ROUTES, Route
 from atp.api.service import Service
 from atp.api.settings import ApiSettings
+from atp.api.stopping import AsgiApp
 from atp.journal import Journal
 from atp.ledger import Ledger, LedgerError
 from atp.telemetry import PROBLEMS, REQUEST_SECONDS, REQUESTS_ACTIVE, series
@@ -29,7 +31,6 @@ log = structlog.get_logger("atp.api")
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
-AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]  # frameworks and servers each name these types themselves
 
 #: On every answer; a route's own header of the same name wins.
 _SECURITY_HEADERS = (
@@ -108,16 +109,10 @@ async def respond(service: Service, route: Route, call: Call) -> Answer:
             call.principal = await service.clients.authenticate(call.headers)
             call.principal.require(route.scopes)
         return await route.endpoint(service, call)
-    except Problem as problem:
-        return problem_answer(problem, call.request_id)
-    except LedgerError as error:
-        log.warning("the ledger failed a request", error=type(error).__name__, request_id=call.request_id)
-        return problem_answer(ledger_problem(error), call.request_id)
     except ClientGone:
         return Answer(400)  # nobody reads it
-    except Exception:
-        log.exception("a request failed", route=route.path, request_id=call.request_id)
-        return problem_answer(Problem(INTERNAL), call.request_id)
+    except Exception as error:
+        return problem_answer(problem_of(error, call.request_id), call.request_id)
 
 
 def problem_answer(problem: Problem, request_id: str) -> Answer:

@@ -19,17 +19,21 @@ _FIELD = re.compile(r"^Object (?:contains unknown|missing required) field `([^`]
 
 
 class Body[T]:
-    """A strict decoder of one struct, made once and used for every request."""
+    """A strict decoder of one struct, made once and used for every request.
 
-    def __init__(self, type: type[T]) -> None:
+    Not ``nested``: keys that appear twice are looked for at the top alone, since the parts are decoded on their own.
+    """
+
+    def __init__(self, type: type[T], *, nested: bool = True) -> None:
         self.type = type
         self._decode = json.Decoder(type).decode
+        self._scan = _scan if nested else _scan_top
 
     def decode(self, raw: bytes) -> T:
         """The struct. Raises Problem (400) with a JSON Pointer where one can be named."""
         try:
             decoded = self._decode(raw)
-            _scan(raw.decode())
+            self._scan(raw.decode())
         except ValidationError as error:
             raise _invalid_value(str(error)) from None
         except (DecodeError, UnicodeDecodeError) as error:
@@ -78,9 +82,18 @@ class _Pairs(list[tuple[str, Any]]):
     pass
 
 
+_pairs = stdlib_json.JSONDecoder(object_pairs_hook=_Pairs).decode
+
+
+def _scan_top(text: str) -> None:
+    whole = _pairs(text)
+    if isinstance(whole, _Pairs):
+        _unique(whole)
+
+
 def _find_twice(raw: bytes) -> str:
     """Pointer to the first key that appears twice; a second and slower look that only a refused body gets."""
-    todo: list[tuple[str, Any]] = [("", stdlib_json.loads(raw, object_pairs_hook=_Pairs))]
+    todo: list[tuple[str, Any]] = [("", _pairs(raw.decode()))]
     while todo:
         pointer, value = todo.pop()
         if isinstance(value, _Pairs):

@@ -25,6 +25,7 @@ from litestar.router import Router
 from msgspec import json
 
 from atp import __version__
+from atp.api.examples import ANSWERS, BODIES, QUOTE
 from atp.api.identity import PUBLIC
 from atp.api.problems import MEDIA_TYPE, ProblemView
 from atp.api.routes import ROUTES, Route
@@ -32,7 +33,8 @@ from atp.api.routes import ROUTES, Route
 _REF = "#/components/schemas/{name}"
 
 _HEADERS = {
-    "Idempotency-Key": "A key of your own for this request; repeat it with every retry. A repeat has no second effect.",
+    "Idempotency-Key": "A key of your own for this request; repeat it with every retry. A repeat has no second "
+    "effect. A dry run needs none.",
     "If-Match": "The version the object must have, as its ETag says; else 412.",
     "If-None-Match": "An ETag you have; `*` on PUT creates only.",
 }
@@ -68,15 +70,27 @@ def openapi_config(router: Router) -> OpenAPIConfig:
 
 
 class _WithBodies(JsonRenderPlugin):
-    """Litestar keeps only the schemas it made itself, so those of the bodies come in where the document is written."""
+    """Litestar keeps only the schemas it made itself, and no null in an example, so both come in at the end."""
 
     def render(self, request: Request, openapi_schema: dict[str, Any]) -> bytes:
         bodies = {route.body for route in ROUTES if route.body}
         _, schemas = json.schema_components(bodies, ref_template=_REF)
         components = openapi_schema["components"]
-        return super().render(
-            request, openapi_schema | {"components": components | {"schemas": schemas | components["schemas"]}}
-        )
+        components |= {"schemas": schemas | components["schemas"]}
+        for route in ROUTES:
+            if route.body or route.answer:
+                path = openapi_schema["paths"][route.path.replace(":str", "")]
+                _show_examples(route, path[route.method.value.lower()])
+        return super().render(request, openapi_schema | {"components": components})
+
+
+def _show_examples(route: Route, operation: dict[str, Any]) -> None:
+    if route.name in BODIES:
+        operation["requestBody"]["content"]["application/json"]["example"] = BODIES[route.name]
+    if route.name in ANSWERS:
+        operation["responses"][str(route.status)]["content"]["application/json"]["example"] = ANSWERS[route.name]
+    if route.dry_answer:
+        operation["responses"]["200"]["content"]["application/json"]["example"] = QUOTE
 
 
 def responses(route: Route) -> dict[int, ResponseSpec]:
@@ -90,8 +104,10 @@ def responses(route: Route) -> dict[int, ResponseSpec]:
         status: ResponseSpec(ProblemView, generate_examples=False, description=_PROBLEMS[status], media_type=MEDIA_TYPE)
         for status in sorted(statuses)
     }
-    success = ResponseSpec(route.answer, generate_examples=False, description=route.summary)
-    return {route.status: success} | problems
+    answers = {route.status: ResponseSpec(route.answer, generate_examples=False, description=route.summary)}
+    if route.dry_answer:
+        answers[200] = ResponseSpec(route.dry_answer, generate_examples=False, description="Of a dry run.")
+    return answers | problems
 
 
 def operation_class(route: Route) -> type[Operation]:
@@ -104,10 +120,8 @@ def operation_class(route: Route) -> type[Operation]:
             if route.scopes is not PUBLIC:
                 self.security = [{"key": list(route.scopes)}]
             if route.body:
-                self.request_body = RequestBody(
-                    content={"application/json": OpenAPIMediaType(Reference(_REF.format(name=route.body.__name__)))},
-                    required=route.body_required,
-                )
+                content = OpenAPIMediaType(Reference(_REF.format(name=route.body.__name__)))
+                self.request_body = RequestBody(content={"application/json": content}, required=route.body_required)
 
     return Documented
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType, json
 
 from atp.domain.outcomes import Outcome
-from atp.domain.records import Shortfall
+from atp.domain.records import Reservation, Shortfall
 from atp.domain.results import Result
 from atp.ledger.errors import (
     CrossPartition,
@@ -63,13 +63,13 @@ RECOVERING = Kind("recovering", 503, "The ledger is recovering", 5)
 _OF_OUTCOME = {
     Outcome.KEY_REUSED: (KEY_REUSED, "This Idempotency-Key belongs to a request with another content."),
     Outcome.NOT_FOUND: (NOT_FOUND, "There is no such reservation."),
-    Outcome.UNKNOWN_LOCATION: (INVALID, "A line names a location that does not exist."),
+    Outcome.UNKNOWN_LOCATION: (INVALID, "The request names a location that does not exist."),
     Outcome.UNKNOWN_LINE: (INVALID, "The reservation has no such line."),
     Outcome.VERSION_MISMATCH: (VERSION_MISMATCH, "If-Match names another version than the object has."),
     Outcome.EXPIRED: (EXPIRED, "The deadline passed before this call; the units are free again."),
     Outcome.NOT_ACTIVE: (NOT_ACTIVE, "The reservation does not have the units that this call would change."),
     Outcome.LIMIT_EXCEEDED: (LIMIT_EXCEEDED, "The hold would live longer than the longest hold allowed."),
-    Outcome.INSUFFICIENT: (INSUFFICIENT, "Nothing was reserved: not every line can be met."),
+    Outcome.INSUFFICIENT: (INSUFFICIENT, "Nothing was changed: not all the units are free."),
 }
 
 _OF_LEDGER_ERROR = (
@@ -88,6 +88,7 @@ class Fault(Struct, omit_defaults=True):
     pointer: Annotated[str | UnsetType, Meta(description="JSON Pointer into the request's body.")] = UNSET
     parameter: Annotated[str | UnsetType, Meta(description="Parameter of the path or the query.")] = UNSET
     header: Annotated[str | UnsetType, Meta(description="Request header.")] = UNSET
+    line_id: Annotated[str | UnsetType, Meta(description="Line of the reservation, in a refused change.")] = UNSET
     sku: Annotated[str | UnsetType, Meta(description="What could not be reserved.")] = UNSET
     requested: Annotated[int | UnsetType, Meta(description="Units the line asked for.")] = UNSET
     available: Annotated[int | UnsetType, Meta(description="Units this line could have been granted.")] = UNSET
@@ -132,12 +133,16 @@ class Problem(Exception):
         self.errors = list(errors)
         self.headers = headers or {}
 
+    def view(self, request_id: str) -> ProblemView:
+        """What the caller reads."""
+        kind = self.kind
+        return ProblemView(
+            TYPE_PREFIX + kind.code, kind.title, kind.status, self.detail, request_id, self.errors or UNSET
+        )
+
     def body(self, request_id: str) -> bytes:
         """The JSON text of the answer."""
-        kind = self.kind
-        return _encode(
-            ProblemView(TYPE_PREFIX + kind.code, kind.title, kind.status, self.detail, request_id, self.errors or UNSET)
-        )
+        return _encode(self.view(request_id))
 
     def all_headers(self) -> dict[str, str]:
         """Headers of the answer, Retry-After among them where coming back makes sense."""
@@ -152,15 +157,19 @@ def invalid(detail: str, *, pointer: str | UnsetType = UNSET, **where: Any) -> P
 
 
 def refusal(result: Result, pointer: str = "") -> Problem:
-    """What a caller is told of a refused command. ``pointer`` is where the body names what ``detail`` speaks of."""
+    """What a caller is told of a refused command. ``pointer`` is where the body names what the refusal speaks of."""
     kind, detail = _OF_OUTCOME[result.outcome]
-    errors = [_shortfall(s) for s in result.shortfalls]
-    if result.outcome is Outcome.UNKNOWN_LOCATION:
-        errors = [Fault("There is no such location.", f"/lines/{result.detail}/location")]
+    errors: list[Fault] = []
+    if result.outcome is Outcome.INSUFFICIENT:
+        errors = [_shortfall(s, result.reservation, pointer) for s in result.shortfalls]
+    elif result.outcome is Outcome.UNKNOWN_LOCATION:
+        errors = [Fault("There is no such location.", pointer or UNSET)]
     elif result.outcome is Outcome.UNKNOWN_LINE:
         errors = [Fault(f"The reservation has no line {result.detail!r}.", pointer or UNSET)]
     elif result.outcome is Outcome.VERSION_MISMATCH and result.detail:
         detail = f"If-Match does not name the object's version, which is {result.detail}."
+    elif pointer:
+        errors = [Fault(detail, pointer)]
     return Problem(kind, detail, errors, {"idempotency-replayed": "true"} if result.replayed else None)
 
 
@@ -172,10 +181,12 @@ def ledger_problem(error: LedgerError) -> Problem:
     return Problem(LEDGER_UNAVAILABLE, "The ledger is not usable now.")
 
 
-def _shortfall(s: Shortfall) -> Fault:
+def _shortfall(s: Shortfall, changed: Reservation | None, pointer: str) -> Fault:
+    """The figures of one line: of the request, or of the reservation that was to be ``changed``."""
     return Fault(
         f"{s.requested} requested, {s.available} available.",
-        pointer=f"/lines/{s.line}",
+        pointer=pointer or f"/lines/{s.line}",
+        line_id=changed.lines[s.line].line_id if changed else UNSET,
         sku=s.sku,
         requested=s.requested,
         available=s.available,

@@ -4,7 +4,8 @@ Structs say what a schema can say and become OpenAPI; ``checked`` functions say 
 fingerprint of a request the same when a later release adds an optional field.
 """
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated
 
 from msgspec import Meta, Struct, json, msgpack
 
@@ -12,18 +13,28 @@ from atp.api.decoding import escape
 from atp.api.problems import invalid
 from atp.domain.commands import ReserveLine
 from atp.domain.identifiers import ID_MAX, REF_MAX, ChannelId, CustomerRef, LineId, LocationId, OrderRef, Sku, fault
+from atp.domain.ids import reservation_partition
 
 QUANTITY_MAX = 1_000_000_000
 LINES_MAX = 100
+BATCH_MAX = 100
 METADATA_MAX_BYTES = 512
 DEFAULT_CHANNEL = "default"
 
+_ID = re.compile(r"[0-9A-Za-z_-]{19}")
+
 Quantity = Annotated[int, Meta(ge=1, le=QUANTITY_MAX, description="Units.")]
 Ttl = Annotated[int, Meta(ge=1, le=14_400, description="Seconds the units are held.")]
+Replaces = Annotated[
+    str,
+    Meta(
+        description="Id of an earlier hold of the same client and customer, given back in the same step. If this request "
+        "is refused, it stays; if it has ended, there is nothing to do."
+    ),
+]
 # Not decided yet: they are known, so that a caller who sends one is told, and refused.
 LocationGroup = Annotated[str, Meta(min_length=1, max_length=ID_MAX, description="Not supported yet.")]
 Campaign = Annotated[str, Meta(min_length=1, max_length=ID_MAX, description="Not supported yet.")]
-Reason = Annotated[str, Meta(min_length=1, max_length=256, description="Kept with the entry.")]
 
 
 class ReserveLineBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -38,7 +49,7 @@ class ReserveLineBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class ReserveBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """Hold units of every line until a deadline, or of none."""
+    """Hold units of every line until a deadline, or of none; with `allow_partial`, of what there is."""
 
     lines: Annotated[list[ReserveLineBody], Meta(min_length=1, max_length=LINES_MAX)]
     channel: ChannelId | None = None
@@ -46,43 +57,21 @@ class ReserveBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
     order_ref: OrderRef | None = None
     campaign: Campaign | None = None
     ttl_seconds: Ttl = 600
-    allow_partial: bool = False
-    allow_split: bool = True
-    dry_run: bool = False
-    replaces: str | None = None
+    allow_partial: Annotated[
+        bool, Meta(description="Grant what there is, line by line; nothing at all is refused.")
+    ] = False
+    allow_split: Annotated[
+        bool, Meta(description="If not, all lines that name no location are taken from one location, or refused.")
+    ] = True
+    dry_run: Annotated[bool, Meta(description="Answer what would be held, and hold nothing.")] = False
+    replaces: Replaces | None = None
     metadata: Annotated[dict[str, str], Meta(description=f"Kept as sent; {METADATA_MAX_BYTES} bytes as JSON.")] = {}
 
 
-class ChangeLineBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """Units of one line of an existing reservation."""
+class BatchBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """Reservations that have nothing to do with each other; item *i* acts under the key `<Idempotency-Key>/<i>`."""
 
-    line_id: LineId
-    quantity: Quantity
-
-
-ChangeLines = Annotated[list[ChangeLineBody], Meta(min_length=1, max_length=LINES_MAX)]
-
-
-class ConfirmBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """Turn held units into committed ones; without lines, all of them."""
-
-    order_ref: OrderRef | None = None
-    lines: ChangeLines | None = None
-    reacquire: bool = False
-
-
-class ReleaseBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """Give units back; without lines, all of them. Without ``of``: held ones if there are any, else committed ones."""
-
-    lines: ChangeLines | None = None
-    of: Literal["held", "committed", "all"] | None = None
-    reason: Reason | None = None
-
-
-class ExtendBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """Move the deadline to now + ``ttl_seconds``, never nearer."""
-
-    ttl_seconds: Ttl
+    reservations: Annotated[list[ReserveBody], Meta(min_length=1, max_length=BATCH_MAX)]
 
 
 class AvailabilityBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -135,35 +124,16 @@ def check_reserve(body: ReserveBody) -> str:
     check_identifier(body.order_ref, "/order_ref", REF_MAX)
     if body.campaign is not None:
         raise _not_yet("/campaign")
-    if body.allow_partial:
-        raise _not_yet("/allow_partial")
-    if not body.allow_split:
-        raise _not_yet("/allow_split")
-    if body.dry_run:
-        raise _not_yet("/dry_run")
-    if body.replaces is not None:
-        raise _not_yet("/replaces")
     return _metadata(body.metadata) if body.metadata else ""
 
 
-def change_lines(lines: list[ChangeLineBody] | None) -> list[tuple[str, int]]:
-    """(line_id, quantity) of the command; a line named twice is refused, since it is more likely a mistake."""
-    if lines is None:
-        return []
-    found: dict[str, int] = {}
-    for index, line in enumerate(lines):
-        check_identifier(line.line_id, f"/lines/{index}/line_id")
-        if line.line_id in found:
-            raise invalid(f"The line {line.line_id!r} is named twice.", pointer=f"/lines/{index}/line_id")
-        found[line.line_id] = line.quantity
-    return list(found.items())
-
-
-def check_confirm(body: ConfirmBody) -> None:
-    """Raises Problem (400)."""
-    check_identifier(body.order_ref, "/order_ref", REF_MAX)
-    if body.reacquire:
-        raise _not_yet("/reacquire")
+def check_replaces(replaces: str, id: str, partitions: int) -> None:
+    """The hold to give back must live where the new one, ``id``, will, to be one step. Raises Problem (400)."""
+    partition = reservation_partition(replaces, partitions) if _ID.fullmatch(replaces) else None
+    if partition is None:
+        raise invalid("This is not the id of a reservation.", pointer="/replaces")
+    if partition != reservation_partition(id, partitions):
+        raise invalid("This is not supported over several partitions yet.", pointer="/replaces")
 
 
 def check_availability(body: AvailabilityBody) -> None:

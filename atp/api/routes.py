@@ -5,15 +5,15 @@ from collections.abc import Awaitable, Callable
 from litestar.enums import HttpMethod
 from msgspec import Struct
 
-from atp.api import availability, operations, policies, requests, reservations
+from atp.api import availability, batches, change_bodies, changes, operations, policies, requests, reservations
 from atp.api.call import Answer, Call
 from atp.api.identity import PUBLIC
 from atp.api.service import Service
-from atp.domain.views import ReservationView
+from atp.domain.views import QuoteView, ReservationView
 
 Endpoint = Callable[[Service, Call], Awaitable[Answer]]
 
-READ, RESERVE, ADMIN = ("availability:read",), ("reservations:write",), ("admin",)
+READ, RESERVE, FULFIL, ADMIN = ("availability:read",), ("reservations:write",), ("reservations:fulfil",), ("admin",)
 
 GET, POST, PUT = HttpMethod.GET, HttpMethod.POST, HttpMethod.PUT
 
@@ -31,26 +31,39 @@ class Route(Struct, frozen=True):
     body: type | None = None
     body_required: bool = True
     status: int = 200
+    dry_answer: type | None = None  # of a dry run, with status 200
     keyed: bool = False  # needs an Idempotency-Key
     query: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
     problems: tuple[int, ...] = ()  # statuses beside those that every route may have
 
 
+_CHANGE = (404, 409, 422)
 _IF = ("If-Match", "If-None-Match")
 
 # fmt: off
 ROUTES = (
     Route(POST, "/v1/reservations", RESERVE, reservations.reserve, "reserve", "Reserve units",
-          ReservationView, requests.ReserveBody, status=201, keyed=True, problems=(409, 422)),
+          ReservationView, requests.ReserveBody, status=201, dry_answer=QuoteView, keyed=True,
+          problems=(404, 409, 422)),
+    Route(POST, "/v1/reservations/batch", RESERVE, batches.reserve_batch, "reserve_batch",
+          "Make many independent reservations", batches.BatchView, requests.BatchBody, keyed=True),
     Route(GET, "/v1/reservations/{id:str}", RESERVE, reservations.get_reservation, "get_reservation",
           "One reservation", ReservationView, problems=(404,)),
-    Route(POST, "/v1/reservations/{id:str}/confirm", RESERVE, reservations.confirm, "confirm", "Confirm held units",
-          ReservationView, requests.ConfirmBody, body_required=False, keyed=True, problems=(404, 409, 422)),
-    Route(POST, "/v1/reservations/{id:str}/release", RESERVE, reservations.release, "release", "Release units",
-          ReservationView, requests.ReleaseBody, body_required=False, keyed=True, problems=(404, 409, 422)),
-    Route(POST, "/v1/reservations/{id:str}/extend", RESERVE, reservations.extend, "extend", "Extend a hold",
-          ReservationView, requests.ExtendBody, keyed=True, problems=(404, 409, 422)),
+    Route(POST, "/v1/reservations/{id:str}/confirm", RESERVE, changes.confirm, "confirm", "Confirm held units",
+          ReservationView, change_bodies.ConfirmBody, body_required=False, keyed=True, problems=_CHANGE),
+    Route(POST, "/v1/reservations/{id:str}/release", RESERVE, changes.release, "release", "Release units",
+          ReservationView, change_bodies.ReleaseBody, body_required=False, keyed=True, problems=_CHANGE),
+    Route(POST, "/v1/reservations/{id:str}/extend", RESERVE, changes.extend, "extend", "Extend a hold",
+          ReservationView, change_bodies.ExtendBody, keyed=True, problems=_CHANGE),
+    Route(POST, "/v1/reservations/{id:str}/fulfil", FULFIL, changes.fulfil, "fulfil", "Fulfil committed units",
+          ReservationView, change_bodies.FulfilBody, body_required=False, keyed=True, problems=_CHANGE),
+    Route(POST, "/v1/reservations/{id:str}/acknowledge", FULFIL, changes.acknowledge, "acknowledge",
+          "Acknowledge committed units", ReservationView, change_bodies.AcknowledgeBody, body_required=False,
+          keyed=True, problems=_CHANGE),
+    Route(POST, "/v1/reservations/{id:str}/transfer", FULFIL, changes.transfer, "transfer",
+          "Transfer units to another location", ReservationView, change_bodies.TransferBody, keyed=True,
+          problems=_CHANGE),
 
     Route(GET, "/v1/availability/{sku:str}", READ, availability.get_availability, "get_availability",
           "Availability of one sku", availability.AvailabilityView, query=("channel", "location"),

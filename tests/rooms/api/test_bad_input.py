@@ -62,10 +62,16 @@ BAD = {
     "{" + LINE + ',"metadata":{"a":1}}': "/metadata",
     "{" + LINE + ',"metadata":{"a":"\\u0000"}}': "/metadata/a",
     "{" + LINE + ',"metadata":{"a":"' + "x" * 512 + '"}}': "/metadata",
-    "{" + LINE + ',"dry_run":true}': "/dry_run",
-    "{" + LINE + ',"allow_partial":true}': "/allow_partial",
-    "{" + LINE + ',"allow_split":false}': "/allow_split",
+    "{" + LINE + ',"dry_run":1}': "/dry_run",
+    "{" + LINE + ',"allow_partial":"yes"}': "/allow_partial",
+    "{" + LINE + ',"allow_split":null}': "/allow_split",
     "{" + LINE + ',"replaces":"x"}': "/replaces",
+    "{" + LINE + ',"replaces":""}': "/replaces",
+    "{" + LINE + ',"replaces":"ooo0000000000000000"}': "/replaces",  # no such bucket
+    "{" + LINE + ',"replaces":"000000000000000\\u0000000"}': "/replaces",
+    "{" + LINE + ',"replaces":"00000000000000 0000"}': "/replaces",
+    "{" + LINE + ',"replaces":5}': "/replaces",
+    "{" + LINE + ',"dry_run":true,"campaign":"bf-2026"}': "/campaign",
     "{" + LINE + ',"campaign":"bf-2026"}': "/campaign",
     '{"lines":[{"sku":"A","quantity":1,"needed_by":"2026-12-01"}]}': "/lines/0/needed_by",
     '{"lines":[{"sku":"A","quantity":1,"location_group":"east"}]}': "/lines/0/location_group",
@@ -83,6 +89,56 @@ async def test_bad_reserve_bodies(api: Api) -> None:
         assert problem["errors"][0]["pointer"] == pointer, (body[:200], problem)
     assert (await api.ledger.heads())[0].seq == before
     assert (await api.reserve("A")).status_code == 201
+
+
+#: action and body → pointer of the first error
+BAD_CHANGES = {
+    ("confirm", '{"reacquire":true,"lines":[{"line_id":"1","quantity":1}]}'): "/reacquire",
+    ("confirm", '{"reacquire":"yes"}'): "/reacquire",
+    ("confirm", '{"lines":[]}'): "/lines",
+    ("confirm", '{"order_ref":"\\u0000"}'): "/order_ref",
+    ("release", '{"of":"fulfilled"}'): "/of",
+    ("release", '{"reason":"\\u0007"}'): "/reason",
+    ("fulfil", '{"lines":[{"line_id":"1","quantity":0}]}'): "/lines/0/quantity",
+    ("fulfil", '{"lines":[{"line_id":"1","quantity":1},{"line_id":"1","quantity":1}]}'): "/lines/1/line_id",
+    ("fulfil", '{"lines":[{"line_id":"9","quantity":1}]}'): "/lines/0/line_id",
+    ("fulfil", '{"shipment":""}'): "/shipment",
+    ("fulfil", '{"shipment":"' + "x" * 129 + '"}'): "/shipment",
+    ("fulfil", '{"shipment":"a\\n"}'): "/shipment",
+    ("fulfil", '{"shipment":7}'): "/shipment",
+    ("fulfil", '{"reason":"x"}'): "/reason",
+    ("fulfil", "[]"): "",
+    ("acknowledge", '{"lines":[]}'): "/lines",
+    ("acknowledge", '{"lines":[{"line_id":"","quantity":1}]}'): "/lines/0/line_id",
+    ("acknowledge", '{"lines":[{"line_id":"9","quantity":1}]}'): "/lines/0/line_id",
+    ("acknowledge", '{"shipment":"x"}'): "/shipment",
+    ("transfer", ""): "",
+    ("transfer", "{}"): "/line_id",
+    ("transfer", '{"line_id":"1","from":"DC1","to":"DC2"}'): "/quantity",
+    ("transfer", '{"line_id":"1","from":"DC1","to":"DC2","quantity":-1}'): "/quantity",
+    ("transfer", '{"line_id":"1","from":"DC1","to":"DC1","quantity":1}'): "/to",
+    ("transfer", '{"line_id":"1","from":"DC1","to":"nowhere","quantity":1}'): "/to",
+    ("transfer", '{"line_id":"1","from":"DC1","to":"D\\u0000","quantity":1}'): "/to",
+    ("transfer", '{"line_id":"1","from":"\\u0000","to":"DC2","quantity":1}'): "/from",
+    ("transfer", '{"line_id":"1\\n","from":"DC1","to":"DC2","quantity":1}'): "/line_id",
+    ("transfer", '{"line_id":"9","from":"DC1","to":"DC2","quantity":1}'): "/line_id",
+    ("transfer", '{"line_id":"1","source":"DC1","to":"DC2","quantity":1}'): "/source",
+    ("transfer", '{"line_id":"1","from":"DC1","to":"DC2","to":"DC3","quantity":1}'): "/to",
+}
+
+
+async def test_bad_bodies_of_changes(api: Api) -> None:
+    await api.stock("A", 5)
+    await api.stock("A", 5, "DC2")
+    id = (await api.reserve("A", 2)).json()["id"]
+    assert (await api.send("POST", f"/v1/reservations/{id}/confirm")).status_code == 200
+    before = (await api.ledger.heads())[0].seq
+    for (action, body), pointer in BAD_CHANGES.items():
+        headers = {"content-type": "application/json"}
+        answer = await api.send("POST", f"/v1/reservations/{id}/{action}", content=body, headers=headers)
+        problem = assert_problem(answer, 400, "invalid-request")
+        assert problem["errors"][0]["pointer"] == pointer, (action, body, problem)
+    assert (await api.ledger.heads())[0].seq == before
 
 
 @pytest.mark.parametrize(
@@ -133,6 +189,10 @@ async def test_the_idempotency_key_is_required(api: Api) -> None:
         (f"/v1/reservations/{id}/confirm", {}),
         (f"/v1/reservations/{id}/release", {}),
         (f"/v1/reservations/{id}/extend", {"ttl_seconds": 1}),
+        (f"/v1/reservations/{id}/fulfil", {}),
+        (f"/v1/reservations/{id}/acknowledge", {}),
+        (f"/v1/reservations/{id}/transfer", {"line_id": "1", "from": "DC1", "to": "DC2", "quantity": 1}),
+        ("/v1/reservations/batch", {"reservations": [{"lines": [{"sku": "A", "quantity": 1}]}]}),
     ):
         for key in ("", "x" * 256, "tab\tbed", b"\xc3\xa4"):
             answer = await api.send("POST", path, json=body, headers={"idempotency-key": key})

@@ -25,6 +25,10 @@ NEEDED = {
     "POST /v1/reservations/{id:str}/confirm": "reservations:write",
     "POST /v1/reservations/{id:str}/release": "reservations:write",
     "POST /v1/reservations/{id:str}/extend": "reservations:write",
+    "POST /v1/reservations/batch": "reservations:write",
+    "POST /v1/reservations/{id:str}/fulfil": "reservations:fulfil",
+    "POST /v1/reservations/{id:str}/acknowledge": "reservations:fulfil",
+    "POST /v1/reservations/{id:str}/transfer": "reservations:fulfil",
     "GET /v1/availability/{sku:str}": "availability:read",
     "POST /v1/availability/query": "availability:read",
     "GET /v1/locations": "admin",
@@ -132,7 +136,9 @@ async def test_a_disabled_client_and_one_that_cannot_be_read(api: Api) -> None:
 
 async def test_a_client_bound_to_channels(api: Api) -> None:
     await api.stock("A", 9)
-    bound = await api.add_client("market", ["reservations:write", "availability:read"], ["market", "outlet"])
+    bound = await api.add_client(
+        "market", ["reservations:write", "reservations:fulfil", "availability:read"], ["market", "outlet"]
+    )
     assert_problem(await api.reserve("A", key=bound, body={"channel": "web"}), 403, "channel-not-allowed")
     assert_problem(await api.reserve("A", key=bound), 403, "channel-not-allowed")
     own = await api.reserve("A", key=bound, body={"channel": "market"})
@@ -143,7 +149,9 @@ async def test_a_client_bound_to_channels(api: Api) -> None:
 
     foreign = f"/v1/reservations/{(await api.reserve('A', body={'channel': 'web'})).json()['id']}"
     assert_problem(await api.send("GET", foreign, key=bound), 404, "not-found")
-    for action, body in (("confirm", {}), ("release", {}), ("extend", {"ttl_seconds": 900})):
+    move = {"line_id": "1", "from": "DC1", "to": "DC2", "quantity": 1}
+    bodies = {"confirm": {}, "release": {}, "extend": {"ttl_seconds": 900}, "fulfil": {}, "acknowledge": {}}
+    for action, body in {**bodies, "transfer": move}.items():
         answer = await api.send("POST", f"{foreign}/{action}", key=bound, json=body)
         assert_problem(answer, 404, "not-found")
     assert (await api.send("GET", foreign)).json()["lines"][0]["held"] == 1

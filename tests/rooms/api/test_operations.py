@@ -4,10 +4,13 @@ import re
 from typing import Any
 
 import pytest
+from msgspec import convert, to_builtins
 
 from atp.api import ApiSettings
+from atp.api.examples import ANSWERS, BODIES, QUOTE
 from atp.api.routes import ROUTES
 from atp.dev.valkey import Valkey
+from atp.domain.views import QuoteView
 from tests.support import wait_until_async
 
 from .conftest import Api, assert_problem, served
@@ -100,11 +103,51 @@ async def test_the_document_names_every_route(api: Api) -> None:
                 assert "application/problem+json" in operation["responses"]["401"]["content"]
     reserve = document["paths"]["/v1/reservations"]["post"]
     assert [(p["name"], p["required"]) for p in reserve["parameters"]] == [("Idempotency-Key", True)]
+    assert reserve["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith("QuoteView")
     schemas = document["components"]["schemas"]
     for reference in re.findall(r'"#/components/schemas/([^"]+)"', answer.text):
         assert reference in schemas
     assert schemas["ReserveLineBody"]["properties"]["quantity"]["maximum"] == 1_000_000_000
     assert "state" in schemas["ReservationView"]["properties"]
+
+
+async def test_every_reservation_route_is_documented_with_an_example(api: Api) -> None:
+    document = (await api.http.get("/schema/openapi.json")).json()
+    for route in ROUTES:
+        if "reservations" in route.path or "availability" in route.path:
+            operation = document["paths"][route.path.replace(":str", "")][route.method.value.lower()]
+            answer = operation["responses"][str(route.status)]["content"]["application/json"]
+            assert answer["example"] == ANSWERS[route.name]
+        if route.body:
+            operation = document["paths"][route.path.replace(":str", "")][route.method.value.lower()]
+            assert operation["requestBody"]["content"]["application/json"]["example"] == BODIES[route.name]
+    quote = document["paths"]["/v1/reservations"]["post"]["responses"]["200"]["content"]["application/json"]
+    assert quote["example"] == QUOTE
+
+
+def assert_within(part: Any, whole: Any) -> None:
+    if isinstance(part, dict):
+        assert part.keys() <= whole.keys() | {name for name, value in part.items() if value in (False, [], 0)}
+        for name in part.keys() & whole.keys():
+            assert_within(part[name], whole[name])
+    elif isinstance(part, list):
+        assert len(part) == len(whole)
+        for one, other in zip(part, whole, strict=True):
+            assert_within(one, other)
+    else:
+        assert part == whole
+
+
+def test_the_examples_are_what_they_are_of() -> None:
+    """Each can be decoded, and what it shows is in what was decoded: no field has a name of its own."""
+    for route in ROUTES:
+        for example, kind in ((BODIES.get(route.name), route.body), (ANSWERS.get(route.name), route.answer)):
+            if example is not None:
+                assert kind is not None
+                assert_within(example, to_builtins(convert(example, kind)))
+    assert_within(QUOTE, to_builtins(convert(QUOTE, QuoteView)))
+    names = {route.name for route in ROUTES}
+    assert names >= BODIES.keys() | ANSWERS.keys()
 
 
 async def test_the_documentation_can_be_switched_off(valkey: str, namespace: str) -> None:

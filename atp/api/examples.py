@@ -1,0 +1,102 @@
+"""Examples for the document, by route: a body that may be sent, and what it is answered.
+
+A test decodes each as the type it stands for, so that none goes out of date.
+"""
+
+from typing import Any
+
+_LINE = {
+    "line_id": "1", "sku": "TSHIRT-M", "requested": 2, "quantity": 2,
+    "held": 2, "committed": 0, "acknowledged": 0, "fulfilled": 0, "released": 0, "expired": 0,
+    "allocations": [{"location": "DC1", "quantity": 2, "supply": "on_hand"}],
+}  # fmt: skip
+
+#: Of a dry run, too.
+QUOTE = {
+    "state": "held",
+    "expires_at": "2026-11-21T10:10:00.000Z",
+    "expires_in_seconds": 600,
+    "created_at": "2026-11-21T10:00:00.000Z",
+    "channel": "web",
+    "customer": "c-42",
+    "order_ref": None,
+    "campaign": None,
+    "metadata": {},
+    "lines": [_LINE],
+}
+_HELD = {"id": "3k7Zp0vQm1xT8sLw2aB", **QUOTE, "position": "0:1234"}
+_ENDED = {**_HELD, "expires_at": None, "expires_in_seconds": None, "order_ref": "A-1001", "position": "0:1260"}
+_PART = [{"line_id": "1", "quantity": 2}]
+
+
+def _changed(state: str, location: str = "DC1", **units: int) -> dict[str, Any]:
+    allocations = [{"location": location, "quantity": 2, "supply": "on_hand"}]
+    return {**_ENDED, "state": state, "lines": [{**_LINE, "held": 0, **units, "allocations": allocations}]}
+
+
+_RESERVE = {"lines": [{"sku": "TSHIRT-M", "quantity": 2}], "channel": "web", "customer": "c-42", "ttl_seconds": 600}
+
+_SHORT = {
+    "type": "urn:atp:problem:insufficient-availability",
+    "title": "Not enough units are available",
+    "status": 409,
+    "detail": "Nothing was changed: not all the units are free.",
+    "request_id": "9f1c4e0f6b1d4b0d",
+    "errors": [
+        {
+            "detail": "3 requested, 1 available.", "pointer": "/reservations/1/lines/0", "sku": "MUG", "requested": 3,
+            "available": 1, "largest_quantity": 1, "held_by_others": 4, "other_locations": [],
+        }
+    ],
+}  # fmt: skip
+
+_AVAILABILITY = {
+    "sku": "TSHIRT-M",
+    "channel": "web",
+    "ats": 36,
+    "held": 2,
+    "committed": 5,
+    "locations": [
+        {
+            "location": "DC1", "ats": 36, "on_hand": 50, "unsellable": 0, "safety_stock": 6, "held": 2, "committed": 5,
+            "shipped_uncounted": 1,
+            "sources": [
+                {"source": "wms-east", "as_of": "2026-11-21T09:59:58.000Z", "lag_seconds": 0.4, "role": "authority"}
+            ],
+        }
+    ],
+    "as_of": "2026-11-21T10:00:00.000Z",
+    "position": "0:1234",
+    "stale": False,
+}  # fmt: skip
+
+#: Bodies by the name of the route.
+BODIES: dict[str, Any] = {
+    "reserve": _RESERVE,
+    "reserve_batch": {"reservations": [_RESERVE, {"lines": [{"sku": "MUG", "quantity": 3}]}]},
+    "confirm": {"order_ref": "A-1001"},
+    "release": {"lines": _PART, "of": "committed", "reason": "customer changed their mind"},
+    "extend": {"ttl_seconds": 900},
+    "fulfil": {"lines": _PART, "shipment": "SHIP-77"},
+    "acknowledge": {"lines": _PART},
+    "transfer": {"line_id": "1", "from": "DC1", "to": "DC2", "quantity": 2},
+    "query_availability": {"skus": ["TSHIRT-M", "MUG"], "channel": "web"},
+    "put_location": {"kind": "warehouse", "priority": 0, "sources": [{"source": "wms-east", "role": "authority"}]},
+    "put_item": {"safety_stock": 2, "safety_stock_by_location": {"DC1": 6}},
+    "put_source": {"kind": "wms", "measure": "on_hand", "version": "sequence", "stale_after_seconds": 900},
+}
+
+#: Success answers by the name of the route.
+ANSWERS: dict[str, Any] = {
+    "reserve": _HELD,
+    "reserve_batch": {"results": [{"status": 201, "reservation": _HELD}, {"status": 409, "problem": _SHORT}]},
+    "get_reservation": _HELD,
+    "confirm": _changed("committed", committed=2),
+    "release": _changed("released", released=2),
+    "extend": {**_HELD, "expires_at": "2026-11-21T10:15:00.000Z", "expires_in_seconds": 900, "position": "0:1240"},
+    "fulfil": _changed("fulfilled", fulfilled=2),
+    "acknowledge": _changed("acknowledged", committed=2, acknowledged=2),
+    "transfer": _changed("committed", location="DC2", committed=2),
+    "get_availability": _AVAILABILITY,
+    "query_availability": {"availability": [_AVAILABILITY]},
+}
