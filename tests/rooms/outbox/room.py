@@ -110,8 +110,8 @@ class Room:
         return [told for told in await self.told() if told.subject != "availability"]
 
 
-def level(quantity: int, version: int = 1, sku: str = "TSHIRT") -> Level:
-    return Level(sku, "DC1", "wms", quantity, "sequence", (0, version), "", 0, 0)
+def level(quantity: int, version: int = 1, sku: str = "TSHIRT", location: str = "DC1") -> Level:
+    return Level(sku, location, "wms", quantity, "sequence", (0, version), "", 0, 0)
 
 
 def reserve(key: str, quantity: int = 1, sku: str = "TSHIRT", cause: str = "") -> Reserve:

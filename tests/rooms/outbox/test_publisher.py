@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from nats.js.api import StreamConfig
 
 from atp.dev.nats import Nats
-from atp.domain.commands import Delta
+from atp.domain.commands import Acknowledge, Change, Delta, Fulfil, PutPolicy, Transfer
 from atp.domain.times import rfc3339
 from atp.journal import Claim, Fenced, Journal
 from atp.outbox import StreamUnfit
@@ -77,6 +77,32 @@ async def test_every_change_is_told_as_a_cloudevent(room: Room) -> None:
     assert told[2].data["order_ref"] == "A-1"
     assert told[4].headers["ce-reason"] == "changed%20mind"
     assert told[5].data == {"sku": "TSHIRT", "location": "DC1", "short_by": 1, "position": told[5].id}
+
+
+async def test_what_becomes_of_committed_units_is_told(room: Room) -> None:
+    await room.apply(
+        PutPolicy("location", "DC2", '{"kind":"store"}'), level(10), level(5, location="DC2"), reserve("a", 3),
+        confirm("a"), Acknowledge(id_of("a"), Change(4, 4), []),
+        Transfer(id_of("a"), Change(5, 5), "1", "DC1", "DC2", 2, cause=TRACE), Fulfil(id_of("a"), Change(6, 6), []),
+    )  # fmt: skip
+    async with room.running():
+        await wait_until_async(lambda: published(room))
+    told = await room.told_events()
+    assert [t.subject for t in told] == [
+        "reservation.held", "reservation.committed", "reservation.acknowledged", "reservation.transferred",
+        "reservation.fulfilled",
+    ]  # fmt: skip
+    assert [t.data["state"] for t in told] == ["held", "committed", "acknowledged", "committed", "fulfilled"]
+    assert told[3].data["lines"][0]["allocations"] == [
+        {"location": "DC1", "quantity": 1, "supply": "on_hand"},
+        {"location": "DC2", "quantity": 2, "supply": "on_hand"},
+    ]
+    assert told[3].headers["traceparent"] == TRACE
+    assert told[4].data["lines"][0]["fulfilled"] == 3
+    assert (await room.told("availability"))[-1].data["ats"] == 12  # they left, and the numbers do not show it yet
+    kept = await room.journal.reservation(id_of("a"))
+    assert kept is not None
+    assert kept.state == "fulfilled"
 
 
 async def test_killed_between_acknowledgement_and_cursor(room: Room) -> None:
