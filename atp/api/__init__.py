@@ -1,8 +1,7 @@
 """The HTTP API: a request becomes a command, the ledger's result becomes an answer.
 
-What a route does is a plain function of a Call (``reservations``, ``changes``, ``batches``,
-``availability``, ``policies``, ``operations``);
-``routes`` lists them all; Litestar routes and documents them.
+What a route does is a plain function of a Call (``reservations``, ``changes``, ``batches``, ``availability``,
+``policies``, ``operations``); ``routes`` lists them all; Litestar routes and documents them.
 """
 
 from atp.api.app import create_app

@@ -28,8 +28,8 @@ Ttl = Annotated[int, Meta(ge=1, le=14_400, description="Seconds the units are he
 Replaces = Annotated[
     str,
     Meta(
-        description="Id of an earlier hold of the same client and customer, given back in the same step. If this request "
-        "is refused, it stays; if it has ended, there is nothing to do."
+        description="Id of an earlier hold of the same client and customer, given back in the same step. If this "
+        "request is refused, it stays; if it has ended, there is nothing to do."
     ),
 ]
 # Not decided yet: they are known, so that a caller who sends one is told, and refused.
