@@ -91,6 +91,16 @@ class Reservation(Struct, array_like=True):
         return "expired" if expired else "released"
 
 
+#: An ended reservation keeps its whole record this long, if the journal has it by then (R18).
+WHOLE_MS = 900_000
+
+#: What is left of it, enough to recognise a repeat, goes this long after its end (R18).
+TOMBSTONE_MS = 86_400_000
+
+#: Changes that a tombstone still recognises (R4).
+TOMBSTONE_CHANGES = 4
+
+
 class Shortfall(Struct, array_like=True):
     """Why one line was refused: one atomic reading. ``line`` is the index in the request."""
 

@@ -79,6 +79,16 @@ class Location(Struct):
     sources: list[tuple[str, str]] = []  # (source, role)
 
 
+class Tombstone(Struct):
+    """What is left of an ended reservation: it answers repeats, the journal has the rest (R18)."""
+
+    id: str
+    fingerprint: int
+    state: str  # released, expired or fulfilled
+    seq: int
+    changes: list[tuple[int, int]]
+
+
 class Refusal(Struct):
     """A remembered refusal: the repeat gets the same answer."""
 
@@ -97,6 +107,10 @@ class State(Struct):
     policy_version: int = 0
     skus: dict[str, Sku] = field(default_factory=dict)
     reservations: dict[str, Reservation] = field(default_factory=dict)  # by ids.identity_of
+    tombstones: dict[str, Tombstone] = field(default_factory=dict)  # by identity
+    ended: list[tuple[int, int, str]] = field(default_factory=list)  # (seq, when, identity) of whole ended records
+    buried: list[tuple[int, int, str]] = field(default_factory=list)  # the same of tombstones, oldest first
+    trimmed: int = 0  # the journal has everything up to here
     due: dict[str, int] = field(default_factory=dict)  # reservation → deadline with grace, ms
     sources: dict[str, Source] = field(default_factory=dict)
     authorities: dict[str, str] = field(default_factory=dict)  # location → source, where none is listed (R24)

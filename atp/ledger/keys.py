@@ -23,6 +23,8 @@ TABLE = (
     Key("pos", "hash", "sku NUL location → its record", "never"),
     Key("recent:*", "hash", "deltas above the last level of one position and source", "with the next level"),
     Key("res", "hash", "identity (of client and key) → reservation record", "with its retention"),
+    Key("ended", "list", "ended reservations whose whole record is still here, oldest first", "with their record"),
+    Key("buried", "list", "tombstones, oldest first", "with the tombstone"),
     Key("due", "zset", "reservation id → deadline", "when nothing is held"),
     Key("policy", "hash", "kind/id → version and body", "never"),
     Key("authority", "hash", "location → first source that sent a level", "never"),

@@ -9,7 +9,10 @@ from hashlib import blake2b
 from importlib.resources import files
 
 #: Files in the order in which they are joined: a local must stand above its first use.
-PARTS = ("head", "batch", "policies", "stock", "reservations", "sourcing", "reserve", "lifecycle", "fulfilment", "policy", "apply", "read")
+PARTS = (
+    "head", "batch", "policies", "stock", "reservations", "retention", "sourcing", "reserve", "lifecycle", "fulfilment",
+    "policy", "apply", "read",
+)  # fmt: skip
 
 
 @cache

@@ -31,6 +31,10 @@ class RulesLaw:
     ) -> tuple[list[Result], list[AnyEntry]]:
         return apply(self.state, commands, now, settle_max)
 
+    def trim(self, through: int) -> None:
+        """The journal has everything up to here."""
+        self.state.trimmed = max(self.state.trimmed, min(through, self.state.seq))
+
     def dump(self) -> dict[str, Any]:
         """The whole state in plain values, to be compared with the other law's."""
         s = self.state
@@ -57,6 +61,9 @@ class RulesLaw:
                 for source, n in p.sources.items() for event, (version, quantity) in n.recent.items()
             },
             "reservations": {name: msgspec.structs.asdict(r) for name, r in s.reservations.items()},
+            "tombstones": {name: msgspec.structs.astuple(t) for name, t in s.tombstones.items()},
+            "ended": list(s.ended),
+            "buried": list(s.buried),
             "due": dict(s.due),
             "policies": dict(s.policies),
             "authorities": dict(s.authorities),
@@ -109,7 +116,12 @@ class LuaLaw:
         self._seq = reply.seq
         return reply.results, entries
 
+    def trim(self, through: int) -> None:
+        self._ask("FCALL", library.function("trim"), 1, self._meta, through)
+
     def dump(self) -> dict[str, Any]:
+        stored = {k.decode(): v for k, v in self._hash("res").items()}
+        buried = {name: _unpack(v) for name, v in stored.items() if v[0] != 0xDC}
         skus = {k.decode(): _unpack(v) for k, v in self._hash("sku").items()}
         positions = {tuple(k.decode().split("\0")): _unpack(v) for k, v in self._hash("pos").items()}
         recent = {}
@@ -137,8 +149,13 @@ class LuaLaw:
             },
             "recent": recent,
             "reservations": {
-                k.decode(): msgspec.structs.asdict(_reservation(k.decode(), v)) for k, v in self._hash("res").items()
+                name: msgspec.structs.asdict(_reservation(name, v)) for name, v in stored.items() if v[0] == 0xDC
             },
+            "tombstones": {
+                name: (t[2] + name, t[1], t[3], t[4], [tuple(change) for change in t[5]]) for name, t in buried.items()
+            },
+            "ended": [tuple(_unpack(item)) for item in self._ask("LRANGE", self._prefix + "ended", 0, -1)],
+            "buried": [tuple(_unpack(item)) for item in self._ask("LRANGE", self._prefix + "buried", 0, -1)],
             "due": dict(self._due()),
             "policies": {tuple(k.decode().split("/", 1)): tuple(_unpack(v)) for k, v in self._hash("policy").items()},
             "authorities": {k.decode(): v.decode() for k, v in self._hash("authority").items()},

@@ -6,6 +6,7 @@
         [partial] [whole] [dry] [replaces r0] [for c-1]     partial grants, no split, a quote, a customer
     confirm r1 [1:2] [key 5] [body 1] [order X] [reacquire]      release r1 [1:2] [of all] [key 5]
     extend r1 60 [key 5]     fulfil r1 [1:2] [shipment 7]        acknowledge r1 [1:2]     transfer r1 1:2 DC1 DC2
+    journal                                      the journal has everything so far; gone r1: only a tombstone is left
     wait 5                                       seconds; also: settle 1 (due holds settled by each batch from here)
 
 ``-> OUTCOME text`` ends a command; the text must be its detail, or "replayed". ``= A@DC1 6 4 0`` asks for
@@ -61,6 +62,10 @@ class Table:
         elif word == "wait":
             self.now += round(float(rest[0]) * 1000)
             self.entries += self.law.apply([], self.now, self.settle_max)[1]
+        elif word == "gone":
+            assert _id(rest[0])[3:] not in self.law.dump()["reservations"], "the record is still whole"
+        elif word == "journal":
+            self.law.trim(self.law.dump()["seq"])
         elif word == "pass":
             self.now += round(float(rest[0]) * 1000)
         elif word == "settle":

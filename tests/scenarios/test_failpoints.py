@@ -25,7 +25,7 @@ from tests.scenarios.test_random import LawsAgree
 #: Writes that cannot fail once the key has its type and the arguments their form, and the type each needs.
 WRITES = {
     "XADD": "stream", "HSET": "hash", "HDEL": "hash", "HINCRBY": "hash", "ZADD": "zset", "ZREM": "zset",
-    "UNLINK": "any", "DEL": "any",
+    "RPUSH": "list", "LPOP": "list", "UNLINK": "any", "DEL": "any",
 }  # fmt: skip
 
 #: What a refused command may change: the clock, the sender's session, the memory of refusals.
@@ -56,6 +56,7 @@ READ_ALL = """
 local read = {
   hash = function(key) return redis.call('HGETALL', key) end,
   zset = function(key) return redis.call('ZRANGE', key, 0, -1, 'WITHSCORES') end,
+  list = function(key) return redis.call('LRANGE', key, 0, -1) end,
   stream = function(key) return redis.call('XRANGE', key, '-', '+') end,
   string = function(key) return redis.call('GET', key) end,
 }

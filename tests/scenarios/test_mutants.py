@@ -31,7 +31,7 @@ MUTANTS = (
     ("baskets are not kept together", "#lines > 1 and one_location(s, lines)\n", "#lines > 1 and whole_line(s, lines[1])\n"),
     ("lines are not kept together", "together or whole_line(s, line)", "together"),
     ("a basket's fingerprint is not compared", "if known[R_FINGERPRINT] ~= c[3] or not find_by_id(b, c[2]) then", "if not find_by_id(b, c[2]) then"),
-    ("an identity's bucket is not compared", "return r and r[R_BUCKET] == string.sub(id, 1, 3) and r", "return r"),
+    ("an identity's bucket is not compared", "return r and (r.tombstone and r[T.BUCKET] or r[R_BUCKET]) == string.sub(id, 1, 3) and r", "return r"),
     ("a refusal is not remembered", "b.new_refused[identity] = { b.refused_gen, value }", ""),
     ("a refusal's fingerprint is not compared", "if refusal[1] ~= c[3] then return O.KEY_REUSED, b.seq end", ""),
     ("a refusal outlives two generations", "(age < 2 * REFUSED_MS and 1 or 2)", "1"),
@@ -57,7 +57,7 @@ MUTANTS = (
     ("confirmed units stay held", "move_position(b, line[L_SKU], a[A_LOCATION], -units, units)", "move_position(b, line[L_SKU], a[A_LOCATION], 0, units)"),
     ("what is no longer held stays due", "call('ZREM', key, unpack(removed, first, math.min(first + CHUNK - 1, #removed)))", "call('TIME')"),
     ("a change leaves the sku's seq", "touch(b, lines[1][L_SKU], seq)\n", "\n"),
-    ("a change's body is not compared", "known[2] == change[2] and O.REPLAYED or O.KEY_REUSED", "O.REPLAYED"),
+    ("a change's body is not compared", "return r, known[2] == change[2] and O.REPLAYED or O.KEY_REUSED", "return r, O.REPLAYED"),
     ("more than 32 changes are remembered", "if #changes > CHANGES_MAX then table.remove(changes, 1) end", ""),
     ("a due hold is changed before it is settled", "r[R_EXPIRES] + GRACE_MS <= b.now and units_of(r).held > 0 then return r, O.AGAIN end", "false then return r, O.AGAIN end"),
     ("of both, committed units go first", """\

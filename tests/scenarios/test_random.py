@@ -93,7 +93,12 @@ class LawsAgree(RuleBasedStateMachine):
         draw = Random(seed)
         self.batch([self.command(draw) for _ in range(size)], draw.choice([0, 1, 2, 256]))
 
-    @rule(step=st.sampled_from([-50_000, 61_000, 130_000, 700_000]))
+    @rule(back=st.sampled_from([0, 0, 3]))
+    def journal(self, back: int) -> None:
+        self.reference.trim(self.reference.state.seq - back)
+        self.lua.trim(self.reference.state.seq - back)
+
+    @rule(step=st.sampled_from([-50_000, 61_000, 130_000, 700_000, 1_000_000, 86_400_000]))
     def jump(self, step: int) -> None:
         self.now += step
         self.batch([], 3)

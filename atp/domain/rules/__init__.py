@@ -2,7 +2,7 @@
 
 ``apply`` is read by people and is the oracle of the tests; the Lua library is what runs. Both pass the same scenario
 tables and the same random workload, batch by batch (DESIGN §3). The order within a batch is part of the law: time
-first, then due holds, then the commands one after the other (R21).
+first, then due holds, then what ended long ago, then the commands one after the other (R21).
 """
 
 from collections.abc import Sequence
@@ -28,6 +28,7 @@ from atp.domain.rules.fulfilment import acknowledge, fulfil, transfer
 from atp.domain.rules.lifecycle import confirm, extend, release, settle
 from atp.domain.rules.policy import put_policy
 from atp.domain.rules.reserve import reserve
+from atp.domain.rules.retention import retire
 from atp.domain.rules.stock import delta, level, move_cursor
 from atp.domain.state import State
 
@@ -45,6 +46,7 @@ def apply(
     """
     batch = Batch(state, now)
     settle(batch, settle_max)
+    retire(batch)
     return [decide(batch, command) for command in commands], batch.entries
 
 

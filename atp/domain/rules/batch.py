@@ -6,6 +6,7 @@ from functools import lru_cache
 from msgspec import Struct, json
 
 from atp.domain.entries import AnyEntry
+from atp.domain.ids import identity_of
 from atp.domain.records import Balance, Reservation
 from atp.domain.state import Location, Sku, State
 
@@ -95,7 +96,12 @@ class Batch:
         return sorted(found, key=lambda at: (policy.priority if (policy := self.location(at)) else 0, at))
 
     def after(self, reservation: Reservation) -> tuple[Reservation, list[Balance]]:
-        """A copy of a reservation that just changed, and the balances it left; its skus take its seq."""
+        """A copy of a reservation that just changed, and the balances it left; its skus take its seq.
+
+        One without live units is queued for retention; a later change queues it again under its new seq.
+        """
         self.touch(reservation.seq, [line.sku for line in reservation.lines])
+        if not any(a.held or a.committed for line in reservation.lines for a in line.allocations):
+            self.state.ended.append((reservation.seq, self.now, identity_of(reservation.id)))
         places = dict.fromkeys((line.sku, a.location) for line in reservation.lines for a in line.allocations)
         return deepcopy(reservation), [self.balance(sku, at) for sku, at in places]

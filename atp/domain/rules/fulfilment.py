@@ -24,7 +24,7 @@ from atp.domain.state import SHIPPED_BUCKET_MS
 
 def fulfil(batch: Batch, c: Fulfil) -> Result:
     """Committed units left; they stay subtracted until the location's source shows it (R8)."""
-    found = find_to_change(batch, c.id, c.change)
+    found = find_to_change(batch, c.id, c.change, "fulfilled")
     if isinstance(found, Result):
         return found
     if c.shipment and any(key == c.shipment for key, _ in found.changes):

@@ -14,6 +14,7 @@ from atp.domain.outcomes import Outcome
 from atp.domain.records import GRACE_MS, MAX_HOLD_MS, Allocation, Line, Reservation, Shortfall
 from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
+from atp.domain.rules.retention import answer_change
 from atp.domain.rules.sourcing import Draws, Sourcing
 from atp.domain.state import Position
 
@@ -39,7 +40,7 @@ def settle(batch: Batch, settle_max: int) -> None:
 
 def confirm(batch: Batch, c: Confirm) -> Result:
     """Held units become committed: of the named lines, or all of them."""
-    found = find_to_change(batch, c.id, c.change)
+    found = find_to_change(batch, c.id, c.change, "fulfilled")
     if isinstance(found, Result):
         return found
     if c.reacquire and total(found, lambda a: a.expired):
@@ -106,7 +107,7 @@ def _reacquire(batch: Batch, found: Reservation, c: Confirm) -> Result:
 
 def release(batch: Batch, c: Release) -> Result:
     """Units go back to free: held ones, committed ones, or both (R37)."""
-    found = find_to_change(batch, c.id, c.change)
+    found = find_to_change(batch, c.id, c.change, "released")
     if isinstance(found, Result):
         return found
     of = c.of or ("held" if total(found, held_units) else "committed")
@@ -180,9 +181,16 @@ def total(reservation: Reservation, units: Callable[[Allocation], int]) -> int:
     return sum(units(a) for line in reservation.lines for a in line.allocations)
 
 
-def find_to_change(batch: Batch, id: str, change: Change) -> Reservation | Result:
-    """The record to change, or the answer: unknown, repeated, reused key, or due and not yet settled."""
-    found = batch.state.reservations.get(identity_of(id))
+def find_to_change(batch: Batch, id: str, change: Change, *repeats: str) -> Reservation | Result:
+    """The record to change, or the answer: unknown, repeated, reused key, ended long ago, or due and not yet settled.
+
+    ``repeats`` are the ended states in which the whole change has nothing left to do.
+    """
+    identity = identity_of(id)
+    buried = batch.state.tombstones.get(identity)
+    if buried is not None and buried.id == id:
+        return answer_change(buried, change.key, change.body, repeats)
+    found = batch.state.reservations.get(identity)
     if found is None or found.id != id:
         return Result(Outcome.NOT_FOUND, batch.state.seq)
     for key, body in found.changes:

@@ -50,6 +50,10 @@ def _decided(batch: Batch, c: Reserve) -> Result | None:
         if known.fingerprint != c.fingerprint or known.id != c.id:
             return Result(Outcome.KEY_REUSED, state.seq)
         return Result(Outcome.REPLAYED, known.seq, deepcopy(known), replayed=True)
+    if (buried := state.tombstones.get(identity)) is not None:
+        if buried.fingerprint != c.fingerprint or buried.id != c.id:
+            return Result(Outcome.KEY_REUSED, state.seq)
+        return Result(Outcome.REPLAYED, buried.seq, replayed=True)
     if (refusal := state.refused.get(identity) or state.refused_before.get(identity)) is not None:
         if refusal.fingerprint != c.fingerprint:
             return Result(Outcome.KEY_REUSED, state.seq)

@@ -68,7 +68,7 @@ local function gather(b, commands, due)
   fetch(b.prefix .. 'res', wanted.ids, b.raw)
   for _, identity in ipairs(wanted.ids) do
     local r = find_reservation(b, identity)
-    if r then
+    if r and not r.tombstone then
       for _, line in ipairs(r[R_LINES]) do
         want('skus', line[L_SKU])
         for _, a in ipairs(line[L_ALLOCATIONS]) do want('positions', position_key(line[L_SKU], a[A_LOCATION])) end
@@ -165,6 +165,7 @@ local function scatter(b, header, gen_before)
   call('HSET', b.prefix .. 'meta', 'seq', b.seq, 'last_now', b.now, 'policy_version', b.policy_version,
     'refused_gen', b.refused_gen, 'refused_since', b.refused_since)
   call('HSET', b.prefix .. 'sessions', header[2], header[3])
+  write_retention(b) -- before the records: an id that is forgotten may be used anew in the same batch
   write_hash(b.prefix .. 'res', b.dirty_reservations, function(identity) return b.raw[identity] end)
   write_hash(b.prefix .. 'pos', b.dirty_positions, pack_value)
   write_hash(b.prefix .. 'sku', b.dirty_skus, function(sku) return pack(b.skus[sku]) end)
@@ -204,6 +205,7 @@ local function apply(keys, args)
   end
   gather(b, commands, due)
   settle(b, due)
+  retire(b)
   local results = {}
   for i, c in ipairs(commands) do results[i] = pack_result(handlers[c[1]](b, c)) end
   scatter(b, header, gen_before)

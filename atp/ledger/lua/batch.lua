@@ -7,6 +7,7 @@ local function new_batch(prefix, meta, now)
     skus = {}, positions = {}, reservations = {}, raw = {}, sources = {}, cursors = {}, refused = {},
     dirty_skus = {}, dirty_positions = {}, dirty_reservations = {}, dirty_sources = {}, dirty_cursors = {},
     dirty_policies = {}, dirty_authorities = {}, new_refused = {}, due = {}, recent = {}, ranked = {},
+    ended = {}, retired = 0, buried = {}, removed = {}, trimmed = tonumber(meta.trimmed),
     policy_version = tonumber(meta.policy_version),
     refused_gen = tonumber(meta.refused_gen), refused_since = tonumber(meta.refused_since), refused_count = nil,
   }
@@ -65,7 +66,7 @@ local function position_record(b, sku, location)
     p = { FORMAT, 0, 0, 0, {}, {} }
     b.positions[place] = p
     local s = sku_record(b, sku)
-    s[S_LOCATIONS][#s[S_LOCATIONS] + 1] = location
+    s[S.LOCATIONS][#s[S.LOCATIONS] + 1] = location
     b.dirty_skus[sku] = true
     b.ranked[sku] = nil
   end
@@ -74,17 +75,17 @@ local function position_record(b, sku, location)
 end
 
 local function touch(b, sku, seq)
-  sku_record(b, sku)[S_SEQ] = seq
+  sku_record(b, sku)[S.SEQ] = seq
   b.dirty_skus[sku] = true
 end
 
 local function safety_stock(s, location)
-  local at = s[S_SAFETY_AT]
-  if #at == 0 then return s[S_SAFETY] end
+  local at = s[S.SAFETY_AT]
+  if #at == 0 then return s[S.SAFETY] end
   for i = 1, #at, 2 do
     if at[i] == location then return at[i + 1] end
   end
-  return s[S_SAFETY]
+  return s[S.SAFETY]
 end
 
 local function find_number(p, source)

@@ -14,7 +14,7 @@ local function ship(b, sku, location, units)
 end
 
 local function fulfil(b, c)
-  local r, outcome = find_to_change(b, c[2], c[3])
+  local r, outcome = find_to_change(b, c[2], c[3], 'fulfilled')
   if outcome then return answer_found(b, c[2], r, outcome) end
   if c[5] > 0 then
     for _, known in ipairs(r[R_CHANGES]) do

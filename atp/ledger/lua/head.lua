@@ -17,6 +17,8 @@
 --                      [minute, units shipped and not counted yet, …]]
 --   recent:sku NUL location NUL source   hash   event digest -> packed version and quantity (R8, R15)
 --   res        hash    identity -> record (domain/records.py, slot 1 holds the format) and, last, the id's bucket
+--   ended      list    [seq, when, identity] of whole records without live units, oldest first (R18)
+--   buried     list    the same of tombstones: res holds [format, fingerprint, bucket, state, seq, changes] for them
 --   due        zset    reservation id -> deadline with grace, ms
 --   policy     hash    kind/id -> [version, JSON body]
 --   authority  hash    location -> source, where none is listed (R24)
@@ -31,6 +33,10 @@ local FORMAT = 1
 local GRACE_MS = 2000
 local MAX_HOLD_MS = 14400000
 local CHANGES_MAX = 32
+local WHOLE_MS = 900000
+local TOMBSTONE_MS = 86400000
+local TOMBSTONE_CHANGES = 4
+local RETIRE_MAX = 256
 local OTHERS_MAX = 10
 local RECENT_MAX = 4096
 local RECENT_CUT = 1024
@@ -64,9 +70,10 @@ local E = {
 -- Slots of a position, of a source's number inside it, of a sku, a reservation, a line and an allocation.
 local P_HELD, P_COMMITTED, P_UNSELLABLE, P_SOURCES, P_SHIPPED = 2, 3, 4, 5, 6
 local N_SOURCE, N_NUMBER, N_LEVEL, N_VERSION, N_TIE, N_FLOOR, N_AS_OF = 1, 2, 3, 4, 5, 6, 7
-local S_SEQ, S_VERSION, S_POLICY, S_SAFETY, S_SAFETY_AT, S_LOCATIONS = 2, 3, 4, 5, 6, 7
+local S = { SEQ = 2, VERSION = 3, POLICY = 4, SAFETY = 5, SAFETY_AT = 6, LOCATIONS = 7 }
 local R_EXPIRES, R_SEQ, R_FINGERPRINT, R_CLIENT, R_CUSTOMER, R_ORDER = 3, 4, 6, 7, 9, 10
 local R_LINES, R_CHANGES, R_SINCE, R_BUCKET = 13, 14, 15, 16
+local T = { FINGERPRINT = 2, BUCKET = 3, STATE = 4, SEQ = 5, CHANGES = 6 } -- of a tombstone
 local L_ID, L_SKU, L_ALLOCATIONS = 1, 2, 4
 local A_LOCATION, A_HELD, A_COMMITTED, A_ACKNOWLEDGED, A_FULFILLED, A_RELEASED, A_EXPIRED = 1, 3, 4, 5, 6, 7, 8
 

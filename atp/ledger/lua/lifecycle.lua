@@ -22,10 +22,20 @@ local function settle(b, due)
   end
 end
 
--- The record to change, or an outcome: unknown, repeated, reused key, or due and not yet settled.
-local function find_to_change(b, id, change)
+-- What a tombstone answers to a change that has nothing left to do in the state `repeated_in`.
+local function answer_of_tombstone(tombstone, change, repeated_in)
+  for _, known in ipairs(tombstone[T.CHANGES]) do
+    if known[1] == change[1] then return known[2] == change[2] and O.REPLAYED or O.KEY_REUSED end
+  end
+  if tombstone[T.STATE] == repeated_in then return O.REPLAYED end
+  return tombstone[T.STATE] == 'expired' and O.EXPIRED or O.NOT_ACTIVE
+end
+
+-- The record to change, or an outcome: unknown, repeated, reused key, ended long ago, or due and not yet settled.
+local function find_to_change(b, id, change, repeated_in)
   local r = find_by_id(b, id)
   if not r then return nil, O.NOT_FOUND end
+  if r.tombstone then return r, answer_of_tombstone(r, change, repeated_in) end
   for _, known in ipairs(r[R_CHANGES]) do
     if known[1] == change[1] then return r, known[2] == change[2] and O.REPLAYED or O.KEY_REUSED end
   end
@@ -35,6 +45,7 @@ local function find_to_change(b, id, change)
 end
 
 local function answer_found(b, id, r, outcome)
+  if r and r.tombstone then return outcome, r[T.SEQ], nil, nil, nil, outcome == O.REPLAYED end
   if outcome == O.REPLAYED then return O.REPLAYED, r[R_SEQ], packed(b, id), nil, nil, true end
   return outcome, b.seq
 end
@@ -149,7 +160,7 @@ local function reacquire(b, c, r, t)
 end
 
 local function confirm(b, c)
-  local r, outcome = find_to_change(b, c[2], c[3])
+  local r, outcome = find_to_change(b, c[2], c[3], 'fulfilled')
   if outcome then return answer_found(b, c[2], r, outcome) end
   local t = units_of(r)
   if c[8] and t.expired > 0 then return reacquire(b, c, r, t) end
@@ -178,7 +189,7 @@ local function give_back(b, line, quantity, state)
 end
 
 local function release(b, c)
-  local r, outcome = find_to_change(b, c[2], c[3])
+  local r, outcome = find_to_change(b, c[2], c[3], 'released')
   if outcome then return answer_found(b, c[2], r, outcome) end
   local t = units_of(r)
   local of = c[4]

@@ -101,7 +101,7 @@ local function ranked(b, sku)
   local s = find_sku(b, sku)
   if not s then return found end
   local locations = b.policies.locations
-  for _, id in ipairs(s[S_LOCATIONS]) do
+  for _, id in ipairs(s[S.LOCATIONS]) do
     local policy = locations[id]
     if policy and policy.active then found[#found + 1] = id end
   end

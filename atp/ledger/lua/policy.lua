@@ -3,16 +3,16 @@
 local function put_item(b, c, seq, version)
   local item = cjson.decode(c[4])
   local s = sku_record(b, c[3])
-  s[S_VERSION], s[S_POLICY], s[S_SAFETY] = version, c[4], item.safety_stock or 0
+  s[S.VERSION], s[S.POLICY], s[S.SAFETY] = version, c[4], item.safety_stock or 0
   local at = {}
   for location, units in pairs(item.safety_stock_by_location or {}) do
     at[#at + 1] = location
     at[#at + 1] = units
   end
-  s[S_SAFETY_AT] = at
+  s[S.SAFETY_AT] = at
   touch(b, c[3], seq)
   local locations, balances = {}, {}
-  for i, location in ipairs(s[S_LOCATIONS]) do locations[i] = location end
+  for i, location in ipairs(s[S.LOCATIONS]) do locations[i] = location end
   table.sort(locations, bytes_less)
   for i, location in ipairs(locations) do balances[i] = balance(b, c[3], location) end
   return balances
@@ -23,7 +23,7 @@ local function put_policy(b, c)
   local current = 0
   if c[2] == 'item' then
     local s = find_sku(b, c[3])
-    current = s and s[S_VERSION] or 0
+    current = s and s[S.VERSION] or 0
   else
     local known = b.dirty_policies[field] or call('HGET', b.prefix .. 'policy', field)
     current = known and unpack_one(known)[1] or 0

@@ -5,7 +5,7 @@ local function read_sku(b, sku)
   local s = find_sku(b, sku)
   if not s then return { sku, 0, {} } end
   local names, wanted = {}, {}
-  for i, location in ipairs(s[S_LOCATIONS]) do
+  for i, location in ipairs(s[S.LOCATIONS]) do
     names[i] = location
     wanted[i] = position_key(sku, location)
   end
@@ -24,7 +24,7 @@ local function read_sku(b, sku)
     locations[i] = { balance(b, sku, location), policy ~= nil and policy.active, n and source or '',
       n and n[N_AS_OF] or 0, about and about[4] or 0 }
   end
-  return { sku, s[S_SEQ], locations }
+  return { sku, s[S.SEQ], locations }
 end
 
 local function read_policies(b, kind)
@@ -42,7 +42,7 @@ end
 local function read_policy(b, kind, id)
   if kind == 'item' then
     local s = find_sku(b, id)
-    return s and s[S_VERSION] > 0 and { kind, id, s[S_VERSION], s[S_POLICY] }
+    return s and s[S.VERSION] > 0 and { kind, id, s[S.VERSION], s[S.POLICY] }
   end
   local stored = call('HGET', b.prefix .. 'policy', kind .. '/' .. id)
   if not stored then return false end
@@ -67,7 +67,8 @@ local function read(keys, args)
   for i, query in ipairs(unpack_one(args[1])) do
     local kind, answer = query[1], nil
     if kind == 1 then
-      answer = find_by_id(b, query[2]) and packed(b, query[2]) or '\192'
+      local r = find_by_id(b, query[2])
+      answer = r and not r.tombstone and packed(b, query[2]) or '\192'
     elseif kind == 2 then
       answer = pack(read_sku(b, query[2]))
     elseif kind == 3 then

@@ -9,6 +9,8 @@ local function find_reservation(b, identity)
       b.raw[identity] = stored
     end
     known = stored and unpack_one(stored) or false
+    -- Whole records are arrays of 16, which start with this byte; a tombstone is a shorter one.
+    if known and string.byte(stored, 1) ~= 220 then known.tombstone = true end
     b.reservations[identity] = known
   end
   return known
@@ -17,7 +19,7 @@ end
 -- The record of exactly this id: another bucket before the same identity is another, unknown reservation.
 local function find_by_id(b, id)
   local r = find_reservation(b, identity_of(id))
-  return r and r[R_BUCKET] == string.sub(id, 1, 3) and r
+  return r and (r.tombstone and r[T.BUCKET] or r[R_BUCKET]) == string.sub(id, 1, 3) and r
 end
 
 -- Answers and entries have an array of 15 with the id in slot 1; stored is an array of 16 (a header of three bytes)
@@ -86,6 +88,15 @@ local function balances_of(b, r, seq)
   return balances
 end
 
+local function has_committed(r)
+  for _, line in ipairs(r[R_LINES]) do
+    for _, a in ipairs(line[L_ALLOCATIONS]) do
+      if a[A_COMMITTED] > 0 then return true end
+    end
+  end
+  return false
+end
+
 -- Give a changed reservation its seq, keep it and its deadline, and return the packed record and its balances.
 local function keep(b, id, r, seq, held)
   r[R_SEQ] = seq
@@ -93,6 +104,7 @@ local function keep(b, id, r, seq, held)
   b.raw[identity] = '\220\0\16\1' .. rest .. pack_text(r[R_BUCKET]) -- \1 is the format
   b.reservations[identity] = r
   b.dirty_reservations[identity] = true
+  if held == 0 and not has_committed(r) then b.ended[#b.ended + 1] = pack({ seq, b.now, identity }) end
   b.due[id] = held > 0 and r[R_EXPIRES] + GRACE_MS or false
   return '\159' .. pack_text(id) .. rest, balances_of(b, r, seq)
 end

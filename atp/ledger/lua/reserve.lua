@@ -24,6 +24,7 @@ end
 -- The hold to release in the same step, nothing if it has ended, or an outcome and what it is about.
 local function find_replaced(b, c)
   local old = c[16] ~= '' and find_by_id(b, c[16])
+  if old and old.tombstone then old = nil end
   if old and (old[R_CLIENT] ~= c[4] or old[R_CUSTOMER] ~= c[6]) then return nil, O.NOT_FOUND, 'replaces' end
   for index, line in ipairs(c[11]) do
     if line[4] ~= '' and not b.policies.locations[line[4]] then
@@ -79,7 +80,10 @@ local function reserve(b, c)
     rotate_refusals(b)
     local identity = identity_of(c[2])
     local known = find_reservation(b, identity)
-    if known then
+    if known and known.tombstone then
+      if known[T.FINGERPRINT] ~= c[3] or not find_by_id(b, c[2]) then return O.KEY_REUSED, b.seq end
+      return O.REPLAYED, known[T.SEQ], nil, nil, nil, true
+    elseif known then
       if known[R_FINGERPRINT] ~= c[3] or not find_by_id(b, c[2]) then return O.KEY_REUSED, b.seq end
       return O.REPLAYED, known[R_SEQ], packed(b, c[2]), nil, nil, true
     end

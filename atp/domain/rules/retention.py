@@ -1,0 +1,45 @@
+"""Retention: ended reservations leave the ledger in two steps, so that its memory is bounded by what is alive (R18).
+
+Only what the journal has is cut down. A whole record goes first and leaves a tombstone, which still recognises the
+repeats of its request and of its last changes; that goes at the end of the window.
+"""
+
+from atp.domain.outcomes import Outcome
+from atp.domain.records import TOMBSTONE_CHANGES, TOMBSTONE_MS, WHOLE_MS
+from atp.domain.results import Result
+from atp.domain.rules.batch import Batch
+from atp.domain.state import Tombstone
+
+#: Records cut down, and tombstones removed, by one batch at most, so that its time stays bounded.
+RETIRE_MAX = 256
+
+
+def retire(batch: Batch) -> None:
+    """Cut down what ended long enough ago and is journaled, oldest first and bounded."""
+    state = batch.state
+    for _ in range(RETIRE_MAX):
+        if not state.buried or state.buried[0][1] + TOMBSTONE_MS > batch.now:
+            break
+        seq, _, identity = state.buried.pop(0)
+        del state.tombstones[identity]
+    for _ in range(RETIRE_MAX):
+        if not state.ended or state.ended[0][0] > state.trimmed or state.ended[0][1] + WHOLE_MS > batch.now:
+            break
+        seq, when, identity = state.ended.pop(0)
+        r = state.reservations.get(identity)
+        if r is not None and r.seq == seq:
+            del state.reservations[identity]
+            state.tombstones[identity] = Tombstone(r.id, r.fingerprint, r.state, seq, r.changes[-TOMBSTONE_CHANGES:])
+            state.buried.append((seq, when, identity))
+
+
+def answer_change(tombstone: Tombstone, key: int, body: int, repeats: tuple[str, ...]) -> Result:
+    """What a tombstone answers to a change. ``repeats``: the states in which the change has nothing left to do."""
+    for known, known_body in tombstone.changes:
+        if known == key:
+            if known_body != body:
+                return Result(Outcome.KEY_REUSED, tombstone.seq)
+            return Result(Outcome.REPLAYED, tombstone.seq, replayed=True)
+    if tombstone.state in repeats:
+        return Result(Outcome.REPLAYED, tombstone.seq, replayed=True)
+    return Result(Outcome.EXPIRED if tombstone.state == "expired" else Outcome.NOT_ACTIVE, tombstone.seq)
