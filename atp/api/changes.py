@@ -142,6 +142,6 @@ def reservation_in_path(service: Service, call: Call) -> str:
 async def _require_visible(service: Service, call: Call, id: str) -> None:
     """A reservation of a channel the client is not bound to does not exist for it (R34); unbound clients see all."""
     if call.principal.channels:
-        found = await service.ledger.reservation(id)
+        found = await service.reservation(id)
         if found is not None and not call.principal.sees(found.channel):
             raise Problem(NOT_FOUND, "There is no such reservation.")

@@ -7,13 +7,11 @@ from atp.api.answers import decided, view_of
 from atp.api.call import Answer, Call
 from atp.api.changes import reservation_in_path
 from atp.api.decoding import Body
-from atp.api.problems import JOURNAL_UNAVAILABLE, NOT_FOUND, Problem
+from atp.api.problems import NOT_FOUND, Problem
 from atp.api.requests import DEFAULT_CHANNEL, ReserveBody, canonical, check_replaces, check_reserve, reserve_lines
 from atp.api.service import Service
 from atp.domain.commands import Reserve
 from atp.domain.ids import digest53, reservation_id
-from atp.domain.records import Reservation
-from atp.journal import JournalError
 
 log = structlog.get_logger("atp.api")
 
@@ -65,17 +63,7 @@ def reserve_command(service: Service, call: Call, key: str, body: ReserveBody) -
 async def get_reservation(service: Service, call: Call) -> Answer:
     """One reservation, from the ledger while it is known there, else from the journal."""
     id = reservation_in_path(service, call)
-    found = await service.ledger.reservation(id) or await _from_journal(service, id)
+    found = await service.reservation(id)
     if found is None or not call.principal.sees(found.channel):
         raise Problem(NOT_FOUND, "There is no such reservation.")
     return Answer(200, _encode(view_of(service, found)))
-
-
-async def _from_journal(service: Service, id: str) -> Reservation | None:
-    """Whether it exists cannot be told without the journal, so its absence is not answered with 404."""
-    try:
-        if service.journal is not None:
-            return await service.journal.reservation(id)
-    except JournalError as error:
-        log.warning("the journal could not be asked for a reservation", error=type(error).__name__)
-    raise Problem(JOURNAL_UNAVAILABLE, "The ledger does not hold this reservation, and the journal cannot be asked.")

@@ -3,12 +3,19 @@
 import asyncio
 import time
 
+import structlog
+from msgspec import structs
+
 from atp.api.identity import Clients
+from atp.api.problems import JOURNAL_UNAVAILABLE, Problem
 from atp.api.settings import ApiSettings
 from atp.domain.commands import Command
+from atp.domain.records import Reservation
 from atp.domain.results import Result
-from atp.journal import Journal
+from atp.journal import Journal, JournalError
 from atp.ledger import Ledger, OutcomeUnknown
+
+log = structlog.get_logger("atp.api")
 
 
 class Service:
@@ -21,7 +28,32 @@ class Service:
         self.clients = Clients(ledger, settings)
 
     async def decide(self, command: Command, deadline: float | None) -> Result:
-        """The law's answer. Raises LedgerError; OutcomeUnknown also when ``deadline`` (seconds) passes first."""
+        """The law's answer, with the record from the journal where the ledger only recognised a repeat (R18).
+
+        Raises LedgerError, OutcomeUnknown also when ``deadline`` (seconds) passes first; Problem if the journal that
+        has the record is away.
+        """
+        result = await self._submit(command, deadline)
+        if result.replayed and result.outcome.accepted and result.reservation is None:
+            return structs.replace(result, reservation=await self._journaled(getattr(command, "id", "")))
+        return result
+
+    async def reservation(self, id: str) -> Reservation | None:
+        """The record as it is now, from the ledger while it is whole there, else from the journal."""
+        return await self.ledger.reservation(id) or await self._journaled(id)
+
+    async def _journaled(self, id: str) -> Reservation | None:
+        """Whether it exists cannot be told without the journal, so its absence is not answered with 404."""
+        try:
+            if self.journal is not None:
+                return await self.journal.reservation(id)
+        except JournalError as error:
+            log.warning("the journal could not be asked for a reservation", error=type(error).__name__)
+        raise Problem(
+            JOURNAL_UNAVAILABLE, "The ledger does not hold this reservation, and the journal cannot be asked."
+        )
+
+    async def _submit(self, command: Command, deadline: float | None) -> Result:
         answer = self.ledger.submit(command)
         if deadline is None:
             return await answer

@@ -163,6 +163,7 @@ class Table:
             free = number - item[4].get(location, item[3]) - held - committed - sum(shipped.values())
             found = [str(free), str(held), str(committed)]
         else:
+            assert name in state["reservations"], "there is no whole record of it"
             record = state["reservations"][name]
             found = []
             for line in record["lines"]:

@@ -96,6 +96,11 @@ MUTANTS = (
     ("a parcel counts twice", "if known[1] == c[5] then return answer_found(b, c[2], r, O.REPLAYED) end", ""),
     ("a transfer takes what is not free", "if available < c[7] then", "if false then"),
     ("a transfer keeps acknowledgements", "for _, a in ipairs(here) do a[A_ACKNOWLEDGED] = math.min(a[A_ACKNOWLEDGED], a[A_COMMITTED]) end", ""),
+    ("a record is cut down before it is journaled", "return item[1] <= b.trimmed and item[2]", "return item[2]"),
+    ("a record that came back to life is cut down", "and r[R_SEQ] == item[1] then", "then"),
+    ("a tombstone forgets its last changes", "for _, known in ipairs(tombstone[T.CHANGES]) do", "for _, known in ipairs({}) do"),
+    ("a tombstone's fingerprint is not compared", "if known[T.FINGERPRINT] ~= c[3] or not find_by_id(b, c[2]) then", "if not find_by_id(b, c[2]) then"),
+    ("a tombstone stays for ever", "if #b.removed > 0 then", "if false then"),
     ("units are reacquired out of nothing", "if #short > 0 then", "if false then"),
     # Policy and clock
     ("a policy's version is not checked", "if c[5] ~= -1 and c[5] ~= current then", "if false then"),

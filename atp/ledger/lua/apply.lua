@@ -92,8 +92,9 @@ local function gather(b, commands, due)
   if #wanted.refused > 0 then
     b.refused_count = call('HLEN', b.prefix .. 'refused:' .. b.refused_gen)
     for gen = b.refused_gen - 1, b.refused_gen do
-      local values = {}
-      fetch(b.prefix .. 'refused:' .. gen, wanted.refused, values, unpack_one)
+      local values, key = {}, b.prefix .. 'refused:' .. gen
+      local held = gen == b.refused_gen and b.refused_count or call('HLEN', key)
+      if held > 0 then fetch(key, wanted.refused, values, unpack_one) end
       for id, value in pairs(values) do
         if value then b.refused[id] = { gen = gen, value = value } end
       end

@@ -32,7 +32,8 @@ end
 local function load_policies(prefix, meta)
   local cached = policy_cache[prefix]
   if cached and cached.birth == meta.birth and cached.version == meta.policy_version then return cached end
-  local policies = { birth = meta.birth, version = meta.policy_version, locations = {}, sources = {}, authorities = {} }
+  local policies = { birth = meta.birth, version = meta.policy_version, locations = {}, sources = {}, authorities = {},
+    orders = {}, order_count = 0 }
   local stored = call('HGETALL', prefix .. 'policy')
   for i = 1, #stored, 2 do
     local kind, id = string.match(stored[i], '^(%l+)/(.*)$')
@@ -92,19 +93,33 @@ local function free_at(b, sku, location, place)
     - p[P_COMMITTED] - shipped_units(p)
 end
 
+-- Orders of location sets kept with the policies: skus share few sets.
+local ORDERS_MAX = 1000
+
+local function rank_set(policies, names)
+  local found = {}
+  for _, id in ipairs(names) do
+    local policy = policies.locations[id]
+    if policy and policy.active then found[#found + 1] = id end
+  end
+  table.sort(found, function(x, y) return policies.locations[x].rank < policies.locations[y].rank end)
+  return found
+end
+
 -- Active locations that have a position of the sku, best rank first.
 local function ranked(b, sku)
   local found = b.ranked[sku]
   if found then return found end
-  found = {}
-  b.ranked[sku] = found
-  local s = find_sku(b, sku)
-  if not s then return found end
-  local locations = b.policies.locations
-  for _, id in ipairs(s[S.LOCATIONS]) do
-    local policy = locations[id]
-    if policy and policy.active then found[#found + 1] = id end
+  local s, policies = find_sku(b, sku), b.policies
+  if s then
+    local set = table.concat(s[S.LOCATIONS], '\0')
+    found = policies.orders[set]
+    if not found then
+      found = rank_set(policies, s[S.LOCATIONS])
+      if policies.order_count >= ORDERS_MAX then policies.orders, policies.order_count = {}, 0 end
+      policies.orders[set], policies.order_count = found, policies.order_count + 1
+    end
   end
-  if #found > 1 then table.sort(found, function(x, y) return locations[x].rank < locations[y].rank end) end
-  return found
+  b.ranked[sku] = found or {}
+  return b.ranked[sku]
 end

@@ -41,7 +41,7 @@ local function put_policy(b, c)
     if c[2] == 'location' then
       b.policies.locations[c[3]] = read_location(c[4])
       rank_locations(b.policies.locations)
-      b.ranked = {}
+      b.ranked, b.policies.orders, b.policies.order_count = {}, {}, 0
     elseif c[2] == 'source' then
       b.policies.sources[c[3]] = read_source(c[4])
     end
