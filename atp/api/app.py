@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import secrets
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -13,32 +11,23 @@ from litestar.exceptions import HTTPException, ImproperlyConfiguredException, Me
 from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
-from atp.api.answers import problem_of
-from atp.api.call import Answer, Call, ClientGone, given_request_id
+from atp.api.call import Call
 from atp.api.documents import openapi_config, operation_class, responses
+from atp.api.door import front_door, problem_answer, respond
 from atp.api.identity import PUBLIC
-from atp.api.problems import INTERNAL, INVALID, MEDIA_TYPE, METHOD_NOT_ALLOWED, NOT_FOUND, Problem
+from atp.api.problems import INTERNAL, INVALID, METHOD_NOT_ALLOWED, NOT_FOUND, Problem
 from atp.api.routes import ROUTES, Route
 from atp.api.service import Service
 from atp.api.settings import ApiSettings
 from atp.api.stopping import AsgiApp
 from atp.journal import Journal
 from atp.ledger import Ledger, LedgerError
-from atp.telemetry import PROBLEMS, REQUEST_SECONDS, REQUESTS_ACTIVE, series
 
 log = structlog.get_logger("atp.api")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
-
-#: On every answer; a route's own header of the same name wins.
-_SECURITY_HEADERS = (
-    (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-content-type-options", b"nosniff"),
-)
 
 
 def create_app(ledger: Ledger, journal: Journal | None, settings: ApiSettings) -> AsgiApp:
@@ -47,7 +36,7 @@ def create_app(ledger: Ledger, journal: Journal | None, settings: ApiSettings) -
     Raises ImproperlyConfiguredException if a route has no declared scopes.
     """
     service = Service(ledger, journal, settings)
-    return front_door(litestar_app(service, [handler(service, route) for route in ROUTES]))
+    return front_door(service, litestar_app(service, [handler(service, route) for route in ROUTES]))
 
 
 def litestar_app(service: Service, handlers: list[HTTPRouteHandler]) -> Litestar:
@@ -100,63 +89,6 @@ def handler(service: Service, route: Route) -> HTTPRouteHandler:
         operation_class=operation_class(route),
         include_in_schema=not route.path.startswith("/docs"),
     )(endpoint)
-
-
-async def respond(service: Service, route: Route, call: Call) -> Answer:
-    """The answer to one call of a known route, whatever happens; needs nothing of the framework."""
-    try:
-        if route.scopes is not PUBLIC:
-            call.principal = await service.clients.authenticate(call.headers)
-            call.principal.require(route.scopes)
-        return await route.endpoint(service, call)
-    except ClientGone:
-        return Answer(400)  # nobody reads it
-    except Exception as error:
-        return problem_answer(problem_of(error, call.request_id), call.request_id)
-
-
-def problem_answer(problem: Problem, request_id: str) -> Answer:
-    """A problem as an answer."""
-    series(PROBLEMS, problem.kind.code).inc()
-    return Answer(problem.kind.status, problem.body(request_id), problem.all_headers(), MEDIA_TYPE)
-
-
-def front_door(app: AsgiApp) -> AsgiApp:
-    """Request ids, security headers and metrics around ``app``, and the path as it was sent.
-
-    Litestar splits the path at slashes, so it gets the raw one: ``%2F`` inside a sku stays inside it (R39).
-    """
-
-    async def door(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await app(scope, receive, send)
-        started = time.perf_counter()
-        status = 500
-        request_id = given_request_id(dict(scope["headers"])) or secrets.token_hex(16)
-        scope = {**scope, "path": scope["raw_path"].decode("ascii", "replace")}
-        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
-
-        async def send_signed(message: Any) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                headers = list(message["headers"])
-                names = {name for name, _ in headers}
-                headers += [header for header in _SECURITY_HEADERS if header[0] not in names]
-                headers.append((b"x-request-id", request_id.encode()))
-                message = {**message, "headers": headers}
-            await send(message)
-
-        REQUESTS_ACTIVE.inc()
-        try:
-            await app(scope, receive, send_signed)
-        finally:
-            REQUESTS_ACTIVE.dec()
-            route = scope.get("path_template") or "unmatched"
-            method = scope["method"] if route != "unmatched" else "any"
-            series(REQUEST_SECONDS, method, route, str(status)).observe(time.perf_counter() - started)
-
-    return door
 
 
 def _require_scopes(app: Litestar) -> None:

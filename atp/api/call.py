@@ -150,7 +150,8 @@ class Call:
                 if not length.isdigit() or int(length) > limit:
                     return await self._refuse_body(0, limit)
                 parts, size, more = [], 0, True
-                while more:
+                whole = int(length) or -1  # a server that announces more after the last byte is not waited for
+                while more and size != whole:
                     message = await self._next()
                     part = message.get("body", b"")
                     size += len(part)

@@ -37,6 +37,11 @@ class Route(Struct, frozen=True):
     headers: tuple[str, ...] = ()
     problems: tuple[int, ...] = ()  # statuses beside those that every route may have
 
+    @property
+    def template(self) -> str:
+        """The path as metrics and people name it."""
+        return self.path.replace(":str", "")
+
 
 _CHANGE = (404, 409, 422)
 _IF = ("If-Match", "If-None-Match")

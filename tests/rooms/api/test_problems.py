@@ -6,8 +6,9 @@ import httpx
 import pytest
 from litestar.enums import HttpMethod
 
-from atp.api.app import front_door, handler, litestar_app
+from atp.api.app import handler, litestar_app
 from atp.api.call import Call
+from atp.api.door import front_door
 from atp.api.identity import PUBLIC
 from atp.api.problems import refusal
 from atp.api.routes import Route
@@ -43,7 +44,7 @@ async def answer_to(error: Exception) -> httpx.Response:
 
     route = Route(HttpMethod.GET, "/fail", PUBLIC, fail, "fail", "Fails")
     service = Service(Ledger(LedgerSettings("redis://127.0.0.1:1/0")), None, ApiSettings())
-    app = front_door(litestar_app(service, [handler(service, route)]))
+    app = front_door(None, litestar_app(service, [handler(service, route)]))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http:
         return await http.get("/fail")
 

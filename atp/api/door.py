@@ -1,0 +1,142 @@
+"""Door: what every request and every answer passes, and the short way of the hot routes past the framework.
+
+Litestar routes and documents; its handler path costs several times what the rest of a request does (research/spikes.md
+§7). Reserve, the changes of a reservation and the availability of one sku are therefore answered here, by the same
+``respond`` that Litestar's handlers call. A test holds the two ways equal.
+"""
+
+import random
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from atp.api.answers import problem_of
+from atp.api.call import Answer, Call, ClientGone, given_request_id
+from atp.api.identity import PUBLIC
+from atp.api.problems import MEDIA_TYPE, Problem
+from atp.api.routes import ROUTES, Route
+from atp.api.service import Service
+from atp.telemetry import PROBLEMS, REQUEST_SECONDS, REQUESTS_ACTIVE, series
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]  # frameworks and servers each name these types themselves
+
+#: On every answer; a route's own header of the same name wins.
+_SECURITY_HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
+
+_RESERVATIONS, _AVAILABILITY = b"/v1/reservations", b"/v1/availability/"
+_BY_NAME = {route.name: route for route in ROUTES}
+_RESERVE, _STOCK = _BY_NAME["reserve"], _BY_NAME["get_availability"]
+_CHANGES = {
+    action.encode(): _BY_NAME[action]
+    for action in ("confirm", "release", "extend", "fulfil", "acknowledge", "transfer")
+}
+
+
+def front_door(service: Service | None, app: AsgiApp) -> AsgiApp:
+    """Request ids, security headers and metrics around ``app``; hot routes are answered without it.
+
+    ``service`` None sends everything to ``app``. Litestar splits the path at slashes, so it gets the raw one: ``%2F``
+    inside a sku stays inside it (R39).
+    """
+
+    async def door(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await app(scope, receive, send)
+        started = time.perf_counter()
+        request_id = given_request_id(dict(scope["headers"])) or f"{random.getrandbits(128):032x}"
+        REQUESTS_ACTIVE.inc()
+        template, status = "unmatched", 500
+        try:
+            hot = hot_route(scope["method"], scope["raw_path"]) if service else None
+            if service and hot:
+                route, params = hot
+                template, status = (
+                    route.template,
+                    await _answer_hot(service, route, params, scope, receive, send, request_id),
+                )
+            else:
+                template, status = await _through(app, scope, receive, send, request_id)
+        finally:
+            REQUESTS_ACTIVE.dec()
+            method = scope["method"] if template != "unmatched" else "any"
+            series(REQUEST_SECONDS, method, template, str(status)).observe(time.perf_counter() - started)
+
+    return door
+
+
+def hot_route(method: str, path: bytes) -> tuple[Route, dict[str, str]] | None:
+    """The hot route of a raw path and its parameters, still encoded; None for all that Litestar answers."""
+    if method == "POST" and path.startswith(_RESERVATIONS):
+        if path == _RESERVATIONS:
+            return _RESERVE, {}
+        id, _, action = path[len(_RESERVATIONS) + 1 :].partition(b"/")
+        if id and path[len(_RESERVATIONS)] == 47 and (route := _CHANGES.get(action)):
+            return route, {"id": id.decode("ascii", "replace")}
+    elif method == "GET" and path.startswith(_AVAILABILITY):
+        sku = path[len(_AVAILABILITY) :]
+        if sku and b"/" not in sku:
+            return _STOCK, {"sku": sku.decode("ascii", "replace")}
+    return None
+
+
+async def _answer_hot(
+    service: Service, route: Route, params: dict[str, str], scope: Scope, receive: Receive, send: Send, request_id: str
+) -> int:
+    scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+    answer = await respond(service, route, Call(scope, receive, params, service.settings))
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
+    headers += [(b"content-length", b"%d" % len(answer.body)), (b"content-type", answer.media_type.encode())]
+    await send({"type": "http.response.start", "status": answer.status, "headers": _signed(headers, request_id)})
+    await send({"type": "http.response.body", "body": answer.body})
+    return answer.status
+
+
+async def _through(app: AsgiApp, scope: Scope, receive: Receive, send: Send, request_id: str) -> tuple[str, int]:
+    """Let the framework answer; returns the template of the route it found, and the status."""
+    status = 500
+    scope = {**scope, "path": scope["raw_path"].decode("ascii", "replace")}
+    scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+
+    async def send_signed(message: Any) -> None:
+        nonlocal status
+        if message["type"] == "http.response.start":
+            status = message["status"]
+            message = {**message, "headers": _signed(list(message["headers"]), request_id)}
+        await send(message)
+
+    await app(scope, receive, send_signed)
+    return scope.get("path_template") or "unmatched", status
+
+
+def _signed(headers: list[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
+    names = {name for name, _ in headers}
+    headers += [header for header in _SECURITY_HEADERS if header[0] not in names]
+    headers.append((b"x-request-id", request_id.encode()))
+    return headers
+
+
+async def respond(service: Service, route: Route, call: Call) -> Answer:
+    """The answer to one call of a known route, whatever happens; needs nothing of the framework."""
+    try:
+        if route.scopes is not PUBLIC:
+            call.principal = await service.clients.authenticate(call.headers)
+            call.principal.require(route.scopes)
+        return await route.endpoint(service, call)
+    except ClientGone:
+        return Answer(400)  # nobody reads it
+    except Exception as error:
+        return problem_answer(problem_of(error, call.request_id), call.request_id)
+
+
+def problem_answer(problem: Problem, request_id: str) -> Answer:
+    """A problem as an answer."""
+    series(PROBLEMS, problem.kind.code).inc()
+    return Answer(problem.kind.status, problem.body(request_id), problem.all_headers(), MEDIA_TYPE)

@@ -1,0 +1,138 @@
+"""The short way of the hot routes answers as Litestar's does: status, headers and body, for good and bad requests."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from atp.api import ApiSettings
+from atp.api.app import handler, litestar_app
+from atp.api.door import front_door, hot_route
+from atp.api.routes import ROUTES
+from atp.api.service import Service
+from atp.ledger import Ledger, LedgerSettings
+
+from .conftest import served
+
+pytestmark = pytest.mark.anyio
+
+JSON = {"content-type": "application/json"}
+LINE = {"sku": "A", "quantity": 2}
+TRANSFER = {"line_id": "1", "from": "a", "to": "a", "quantity": 1}
+
+#: (method, path, headers, body); {id} is the first reservation.
+REQUESTS: list[tuple[str, str, dict[str, str], Any]] = [
+    ("POST", "/v1/reservations", {"idempotency-key": "k1"}, {"lines": [LINE]}),
+    ("POST", "/v1/reservations", {"idempotency-key": "k1"}, {"lines": [LINE]}),
+    ("POST", "/v1/reservations", {"idempotency-key": "k1"}, {"lines": [LINE, LINE]}),
+    ("POST", "/v1/reservations", {"idempotency-key": "k2"}, {"lines": [{"sku": "A", "quantity": 99}]}),
+    ("POST", "/v1/reservations", {"idempotency-key": "k3"}, {"lines": [LINE], "dry_run": True}),
+    ("POST", "/v1/reservations", {"idempotency-key": "k4"}, {"lines": [{**LINE, "location": "nowhere"}]}),
+    ("POST", "/v1/reservations", {"idempotency-key": "k5"}, {"lines": []}),
+    ("POST", "/v1/reservations", {"idempotency-key": "k6"}, {"lines": [LINE], "typo": 1}),
+    ("POST", "/v1/reservations", {"idempotency-key": "k7"}, b'{"lines": [{"sku": "A", "sku": "B", "quantity": 1}]}'),
+    ("POST", "/v1/reservations", {"idempotency-key": "k8"}, b"[" * 100_000),
+    ("POST", "/v1/reservations", {"idempotency-key": "k9"}, b"x" * 70_000),
+    ("POST", "/v1/reservations", {"idempotency-key": "k10", "content-type": "text/plain"}, b"{}"),
+    ("POST", "/v1/reservations", {"idempotency-key": "k11", "x-request-timeout-ms": "soon"}, {"lines": [LINE]}),
+    ("POST", "/v1/reservations", {"idempotency-key": "k12", "authorization": "Bearer nobody"}, {"lines": [LINE]}),
+    ("POST", "/v1/reservations", {}, {"lines": [LINE]}),
+    ("POST", "/v1/reservations", {"idempotency-key": "k13"}, b""),
+    ("POST", "/v1/reservations/", {"idempotency-key": "k14"}, {"lines": [{**LINE, "quantity": 1}]}),
+    ("GET", "/v1/reservations/{id}", {}, None),
+    ("POST", "/v1/reservations/{id}/extend", {"idempotency-key": "e1"}, {"ttl_seconds": 900}),
+    ("POST", "/v1/reservations/{id}/extend", {"idempotency-key": "e1"}, {"ttl_seconds": 901}),
+    ("POST", "/v1/reservations/{id}/confirm", {"idempotency-key": "c1"}, {"lines": [{"line_id": "1", "quantity": 1}]}),
+    ("POST", "/v1/reservations/{id}/confirm", {"idempotency-key": "c2"}, {"lines": [{"line_id": "9", "quantity": 1}]}),
+    ("POST", "/v1/reservations/{id}/confirm", {"idempotency-key": "c3"}, b""),
+    ("POST", "/v1/reservations/{id}/confirm", {"idempotency-key": "c3"}, b""),
+    ("POST", "/v1/reservations/{id}/fulfil", {"idempotency-key": "f1"}, {"shipment": "s1"}),
+    ("POST", "/v1/reservations/{id}/acknowledge", {"idempotency-key": "a1"}, b""),
+    ("POST", "/v1/reservations/{id}/transfer", {"idempotency-key": "t1"}, TRANSFER),
+    ("POST", "/v1/reservations/{id}/release", {"idempotency-key": "r1"}, {"of": "held"}),
+    ("POST", "/v1/reservations/{id}/refund", {"idempotency-key": "x1"}, b""),
+    ("POST", "/v1/reservations/none/confirm", {"idempotency-key": "x2"}, b""),
+    ("POST", "/v1/reservations/a%2Fb/confirm", {"idempotency-key": "x3"}, b""),
+    ("DELETE", "/v1/reservations", {}, None),
+    ("GET", "/v1/availability/A", {}, None),
+    ("GET", "/v1/availability/A?channel=web&location=DC1", {}, None),
+    ("GET", "/v1/availability/A?chanel=web", {}, None),
+    ("GET", "/v1/availability/a%2Fb", {}, None),
+    ("GET", "/v1/availability/a%252Fb", {}, None),
+    ("GET", "/v1/availability/%00", {}, None),
+    ("GET", "/v1/availability/%FF", {}, None),
+    ("GET", "/v1/availability/", {}, None),
+    ("POST", "/v1/availability/query", {}, {"skus": ["A", "B"]}),
+]  # fmt: skip
+
+_TIMES = re.compile(rb'"\d{4}-\d\d-\d\dT[\d:.]+Z"|"(expires_in|lag)_seconds":[\d.]+|"request_id":"[^"]*"|"etag"')
+
+
+async def test_both_ways_answer_alike(valkey: str, namespace: str) -> None:
+    hot = await answers(valkey, namespace + "h", hot=True)
+    slow = await answers(valkey, namespace + "s", hot=False)
+    for request, left, right in zip(REQUESTS, hot, slow, strict=True):
+        assert left == right, request
+    assert {status for status, _, _ in hot} >= {200, 201, 400, 401, 404, 405, 409, 413, 415, 422}
+
+
+async def answers(valkey: str, namespace: str, *, hot: bool) -> list[tuple[int, dict[str, str], bytes]]:
+    """Play the requests against one way; what must differ (times, request ids) is taken out."""
+    async with served(valkey, namespace) as api:
+        await api.stock("A", 9)
+        key = await api.add_client("twin", ["availability:read", "reservations:write", "reservations:fulfil"])
+        ledger = Ledger(LedgerSettings(valkey, namespace))
+        await ledger.open({})
+        service = Service(ledger, None, ApiSettings(lame_duck_s=0))
+        await service.clients.run_once()
+        app = front_door(service if hot else None, litestar_app(service, [handler(service, r) for r in ROUTES]))
+        found, first = [], ""
+        try:
+            for method, path, headers, body in REQUESTS:
+                raw = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
+                status, answered, content = await call(app, method, path.replace("{id}", first), key, headers, raw)
+                first = first or json.loads(content)["id"]
+                found.append((status, answered, _TIMES.sub(b"-", content)))
+        finally:
+            await ledger.close()
+        return found
+
+
+async def call(app: Any, method: str, path: str, key: str, more: dict[str, str], body: bytes) -> Any:
+    """One ASGI call in process, as the server would make it."""
+    headers = {"authorization": f"Bearer {key}", "content-length": str(len(body)), **(JSON if body else {}), **more}
+    raw_path, _, query = path.partition("?")
+    scope = {
+        "type": "http", "method": method, "path": raw_path, "raw_path": raw_path.encode(), "root_path": "",
+        "query_string": query.encode(), "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
+        "http_version": "1.1", "scheme": "http", "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 1),
+        "asgi": {"version": "3.0"}, "extensions": {}, "state": {},
+    }  # fmt: skip
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop() if messages else {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    start = sent[0]
+    answered = {k.decode(): v.decode() for k, v in start["headers"]}
+    for name in ("x-request-id", "etag", "content-length"):  # of the times and ids inside
+        answered.pop(name, None)
+    return start["status"], answered, b"".join(m.get("body", b"") for m in sent[1:])
+
+
+def test_only_hot_routes_take_the_short_way() -> None:
+    assert hot_route("POST", b"/v1/reservations")
+    assert hot_route("GET", b"/v1/availability/a%2Fb")
+    for method, path in [
+        ("GET", b"/v1/reservations"), ("POST", b"/v1/reservations/"), ("POST", b"/v1/reservations/batch"),
+        ("POST", b"/v1/reservations-x/a/confirm"), ("POST", b"/v1/reservations//confirm"),
+        ("POST", b"/v1/reservations/a/confirm/b"), ("GET", b"/v1/availability/"), ("GET", b"/v1/availability/a/b"),
+        ("POST", b"/v1/availability/query"), ("PUT", b"/v1/reservations"),
+    ]:  # fmt: skip
+        assert hot_route(method, path) is None
