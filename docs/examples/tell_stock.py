@@ -7,6 +7,7 @@ import asyncio
 import json
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ async def main(url: str, sku: str, location: str, quantity: int, source: str = "
         "ce-id": str(uuid4()),
         "ce-source": source,
         "ce-type": "atp.stock.level.v1",
+        "ce-time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "ce-sequence": str(time.time_ns() // 1000),  # must grow: an older level never replaces a newer one
     }
     data = {"lines": [{"sku": sku, "location": location, "quantity": quantity}]}

@@ -75,15 +75,13 @@ MUTANTS = (
     ("the longest hold counts from now", "if expires > r[R_SINCE] + MAX_HOLD_MS then", "if expires > b.now + MAX_HOLD_MS then"),
     ("due holds are settled in another order", "due', '-inf', b.now, 'BYSCORE', 'LIMIT'", "due', b.now, '-inf', 'BYSCORE', 'REV', 'LIMIT'"),
     ("more holds are settled than asked", "due[#due] = nil", ""),
-    ("expired units stay held", """\
-            move_position(b, line[L_SKU], a[A_LOCATION], -a[A_HELD], 0)
-            a[A_EXPIRED]""", """\
-            a[A_EXPIRED]"""),
-    # Replacements, quotes, and what becomes of committed units
-    ("a replaced hold stays held", """\
+    ("ended units stay held", """\
         move_position(b, line[L_SKU], a[A_LOCATION], -a[A_HELD], 0)
-        a[A_RELEASED]""", """\
-        a[A_RELEASED]"""),
+        a[state]""", """\
+        a[state]"""),
+    ("expired units count as released", "end_held(b, r, A_EXPIRED)", "end_held(b, r, A_RELEASED)"),
+    # Replacements, quotes, and what becomes of committed units
+    ("a replaced hold stays held", "end_held(b, old, A_RELEASED)", ""),
     ("a replaced hold blocks its buyer", "if old then give_back_held(s, old) end", ""),
     ("another customer's hold is replaced", " or old[R_CUSTOMER] ~= c[6])", ")"),
     ("a paid basket is replaced", "if t.committed + t.fulfilled > 0 then return nil, O.NOT_ACTIVE, 'replaces' end", ""),

@@ -28,14 +28,19 @@ def settle(batch: Batch, settle_max: int) -> None:
     batch.due_left = len(due) > settle_max
     for _, id in due[:settle_max]:
         reservation = batch.state.reservations[identity_of(id)]
-        for line in reservation.lines:
-            for a in line.allocations:
-                batch.sku(line.sku).positions[a.location].held -= a.held
-                a.expired += a.held
-                a.held = 0
+        end_held(batch, reservation, "expired")
         del batch.state.due[id]
         reservation.seq = batch.next_seq()
         batch.entries.append(Expired(reservation.seq, batch.now, reservation.client, "", *batch.after(reservation)))
+
+
+def end_held(batch: Batch, reservation: Reservation, state: Literal["expired", "released"]) -> None:
+    """Free all held units; they count as ``state`` from now on."""
+    for line in reservation.lines:
+        for a in line.allocations:
+            batch.sku(line.sku).positions[a.location].held -= a.held
+            setattr(a, state, getattr(a, state) + a.held)
+            a.held = 0
 
 
 def confirm(batch: Batch, c: Confirm) -> Result:

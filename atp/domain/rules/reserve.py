@@ -9,6 +9,7 @@ from atp.domain.outcomes import Outcome
 from atp.domain.records import GRACE_MS, MAX_HOLD_MS, Allocation, Line, Reservation
 from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
+from atp.domain.rules.lifecycle import end_held
 from atp.domain.rules.sourcing import Draws, Sourcing
 from atp.domain.state import REFUSED_MAX, REFUSED_MS, Position, Refusal
 
@@ -82,11 +83,7 @@ def _replaced(batch: Batch, c: Reserve) -> Reservation | Result | None:
 
 
 def _release_replaced(batch: Batch, old: Reservation, c: Reserve) -> None:
-    for line in old.lines:
-        for a in line.allocations:
-            batch.sku(line.sku).positions[a.location].held -= a.held
-            a.released += a.held
-            a.held = 0
+    end_held(batch, old, "released")
     del batch.state.due[old.id]
     old.seq = batch.next_seq()
     copy, balances = batch.after(old)

@@ -4,15 +4,7 @@ local function settle(b, due)
   for _, id in ipairs(due) do
     local r = find_by_id(b, id)
     if r then
-      for _, line in ipairs(r[R_LINES]) do
-        for _, a in ipairs(line[L_ALLOCATIONS]) do
-          if a[A_HELD] > 0 then
-            move_position(b, line[L_SKU], a[A_LOCATION], -a[A_HELD], 0)
-            a[A_EXPIRED] = a[A_EXPIRED] + a[A_HELD]
-            a[A_HELD] = 0
-          end
-        end
-      end
+      end_held(b, r, A_EXPIRED)
       local seq = next_seq(b)
       local record, balances = keep(b, id, r, seq, 0)
       log_reservation(b, E.EXPIRED, seq, r[R_CLIENT], '', record, balances)

@@ -67,6 +67,19 @@ local function move_position(b, sku, location, held, committed)
   p[P_COMMITTED] = p[P_COMMITTED] + committed
 end
 
+-- Free all held units of a reservation; `state` is the slot that counts them from now on.
+local function end_held(b, r, state)
+  for _, line in ipairs(r[R_LINES]) do
+    for _, a in ipairs(line[L_ALLOCATIONS]) do
+      if a[A_HELD] > 0 then
+        move_position(b, line[L_SKU], a[A_LOCATION], -a[A_HELD], 0)
+        a[state] = a[state] + a[A_HELD]
+        a[A_HELD] = 0
+      end
+    end
+  end
+end
+
 -- The balances that a change left, each position once; its skus take its seq.
 local function balances_of(b, r, seq)
   local lines = r[R_LINES]

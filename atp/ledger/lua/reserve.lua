@@ -40,15 +40,7 @@ local function find_replaced(b, c)
 end
 
 local function release_replaced(b, old, c)
-  for _, line in ipairs(old[R_LINES]) do
-    for _, a in ipairs(line[L_ALLOCATIONS]) do
-      if a[A_HELD] > 0 then
-        move_position(b, line[L_SKU], a[A_LOCATION], -a[A_HELD], 0)
-        a[A_RELEASED] = a[A_RELEASED] + a[A_HELD]
-        a[A_HELD] = 0
-      end
-    end
-  end
+  end_held(b, old, A_RELEASED)
   local seq = next_seq(b)
   local record, balances = keep(b, c[16], old, seq, 0)
   log_reservation(b, E.RELEASED, seq, c[4], c[12], record, balances, 'replaced')
