@@ -101,6 +101,8 @@ class Connections:
         assert self._pool is not None
         try:
             await self._pool.release(connection, timeout=self._settings.query_s)
+        except asyncpg.InternalClientError:
+            return  # the server closed it a moment ago, and with that the pool has taken it back already
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
             _cut(connection)
 
