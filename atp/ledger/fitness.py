@@ -41,10 +41,7 @@ async def _version(connection: Connection) -> list[str]:
     if not found:
         return ["the server is not Valkey: other servers are not known to be free of the torn-MULTI bug"]
     version = tuple(map(int, found.groups()))
-    newest = max(VALKEY_FIXED)
-    fixed = VALKEY_FIXED.get(version[0], (newest + 1, 0, 0) if version[0] > newest else VALKEY_FIXED[newest])
-    if version[0] <= newest and version < fixed:
-        return [
-            f"Valkey {'.'.join(found.groups())} can lose fsynced writes in a double crash; use 8.1.10, 9.1.2 or newer"
-        ]
-    return []
+    fixed = VALKEY_FIXED.get(version[0])
+    if version[0] > max(VALKEY_FIXED) or (fixed and version >= fixed):
+        return []
+    return [f"Valkey {'.'.join(found.groups())} can lose fsynced writes in a double crash; use 8.1.10, 9.1.2 or newer"]

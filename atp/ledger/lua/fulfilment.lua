@@ -43,11 +43,7 @@ local function fulfil(b, c)
     end
   end
   if c[5] > 0 then remember_change(r, { c[5], 0 }) end
-  remember_change(r, c[3])
-  local seq = next_seq(b)
-  local record, balances = keep(b, c[2], r, seq, t.held)
-  log_reservation(b, E.FULFILLED, seq, c[6], c[7], record, balances)
-  return O.APPLIED, seq, record
+  return changed(b, c, r, t.held, E.FULFILLED, c[6], c[7])
 end
 
 local function acknowledge(b, c)
@@ -68,11 +64,7 @@ local function acknowledge(b, c)
       a[A_ACKNOWLEDGED] = a[A_ACKNOWLEDGED] + units
     end
   end
-  remember_change(r, c[3])
-  local seq = next_seq(b)
-  local record, balances = keep(b, c[2], r, seq, t.held)
-  log_reservation(b, E.ACKNOWLEDGED, seq, c[5], c[6], record, balances)
-  return O.APPLIED, seq, record
+  return changed(b, c, r, t.held, E.ACKNOWLEDGED, c[5], c[6])
 end
 
 -- Move units of one state between two allocations of a line; returns what is left to move.
@@ -117,9 +109,5 @@ local function transfer(b, c)
     for _, a in ipairs(here) do quantity = move_units(b, line[L_SKU], a, there, state, quantity) end
   end
   for _, a in ipairs(here) do a[A_ACKNOWLEDGED] = math.min(a[A_ACKNOWLEDGED], a[A_COMMITTED]) end
-  remember_change(r, c[3])
-  local seq = next_seq(b)
-  local record, balances = keep(b, c[2], r, seq, units_of(r).held)
-  log_reservation(b, E.TRANSFERRED, seq, c[8], c[9], record, balances)
-  return O.APPLIED, seq, record
+  return changed(b, c, r, units_of(r).held, E.TRANSFERRED, c[8], c[9])
 end

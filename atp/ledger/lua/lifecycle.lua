@@ -84,6 +84,15 @@ local function remember_change(r, change)
   if #changes > CHANGES_MAX then table.remove(changes, 1) end
 end
 
+-- What every change ends with: remembered under its key, kept, and logged with the balances it left.
+local function changed(b, c, r, held, tag, client, cause, reason)
+  remember_change(r, c[3])
+  local seq = next_seq(b)
+  local record, balances = keep(b, c[2], r, seq, held)
+  log_reservation(b, tag, seq, client, cause, record, balances, reason)
+  return O.APPLIED, seq, record
+end
+
 -- Turn held units of the wanted lines into committed ones; returns how many.
 local function commit_held(b, wanted)
   local moved = 0
@@ -103,11 +112,7 @@ end
 
 local function committed(b, c, r, held)
   if c[4] ~= '' then r[R_ORDER] = c[4] end
-  remember_change(r, c[3])
-  local seq = next_seq(b)
-  local record, balances = keep(b, c[2], r, seq, held)
-  log_reservation(b, E.COMMITTED, seq, c[6], c[7], record, balances)
-  return O.APPLIED, seq, record
+  return changed(b, c, r, held, E.COMMITTED, c[6], c[7])
 end
 
 -- Where expired units could be taken again, at their own location first: {line, allocation, draws}, and what is short.
@@ -201,11 +206,7 @@ local function release(b, c)
     end
     if of ~= 'held' then give_back(b, want[1], quantity, A_COMMITTED) end
   end
-  remember_change(r, c[3])
-  local seq = next_seq(b)
-  local record, balances = keep(b, c[2], r, seq, left)
-  log_reservation(b, E.RELEASED, seq, c[7], c[8], record, balances, c[6])
-  return O.APPLIED, seq, record
+  return changed(b, c, r, left, E.RELEASED, c[7], c[8], c[6])
 end
 
 local function extend(b, c)
