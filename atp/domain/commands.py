@@ -53,6 +53,8 @@ class ReserveLine(Struct, array_like=True):
     sku: str
     quantity: int
     location: str = ""
+    location_group: str = ""  # draw only at locations of this group
+    needed_by: str = ""  # a day: incoming supply due by then may be promised too (R10)
 
 
 class Reserve(Struct, array_like=True, tag=10):

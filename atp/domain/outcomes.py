@@ -34,10 +34,10 @@ class Outcome(IntEnum):
     MEASURE_MISMATCH = 34  # a stock event measures something other than its source does
     VERSION_KIND_MISMATCH = 35  # a source that orders by sequence sent a time, or the other way round
     VERSION_MISMATCH = 36  # If-Match names another version
-    EXPIRED = 37
-    NOT_ACTIVE = 38
-    LIMIT_EXCEEDED = 39
-    INSUFFICIENT = 40
+    EXPIRED = 40
+    NOT_ACTIVE = 41
+    LIMIT_EXCEEDED = 60
+    INSUFFICIENT = 70
 
     @property
     def accepted(self) -> bool:

@@ -13,20 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from atp.domain import commands as c
-from atp.domain.ids import identity_of, partition_of, reservation_id
+from atp.domain.ids import partition_of, reservation_id
 from atp.domain.results import Result
+from tests.scenarios import drawing
 from tests.scenarios.laws import START_MS, LuaLaw, RulesLaw
-
-LOCATIONS = ("DC1", "DC2", "S-9", "Zürich{1}", "nowhere")
-SOURCES = ("wms", "erp", "pos")
-LOCATION_BODIES = (
-    '{"kind":"warehouse"}',
-    '{"kind":"store","priority":2}',
-    '{"kind":"warehouse","active":false}',
-    '{"kind":"store","priority":1,"sources":[{"source":"erp","role":"authority"},{"source":"pos","role":"shadow"}]}',
-)
-ITEM_BODIES = ("{}", '{"safety_stock":2}', '{"safety_stock":1,"safety_stock_by_location":{"DC1":0,"S-9":5}}')
-SOURCE_BODIES = ('{"kind":"wms"}', '{"kind":"erp","version":"time"}', '{"kind":"wms","measure":"available"}')
+from tests.scenarios.world import LOCATION_BODIES, LOCATIONS
 
 
 def skus_of(partition: int, partitions: int) -> list[str]:
@@ -91,7 +82,7 @@ class LawsAgree(RuleBasedStateMachine):
     def random_batch(self, seed: int, size: int, step: int) -> None:
         self.now += step
         draw = Random(seed)
-        self.batch([self.command(draw) for _ in range(size)], draw.choice([0, 1, 2, 256]))
+        self.batch([drawing.command(self, draw) for _ in range(size)], draw.choice([0, 1, 2, 256]))
 
     @rule(back=st.sampled_from([0, 0, 3]))
     def journal(self, back: int) -> None:
@@ -102,81 +93,6 @@ class LawsAgree(RuleBasedStateMachine):
     def jump(self, step: int) -> None:
         self.now += step
         self.batch([], 3)
-
-    def command(self, draw: Random) -> c.Command:
-        kind = draw.randrange(100)
-        if kind < 35:
-            return self.reserve(draw)
-        if kind < 70:
-            return self.lifecycle(draw, kind)
-        if kind < 95:
-            return self.stock(draw, kind)
-        return self.policy(draw)
-
-    def reserve(self, draw: Random) -> c.Command:
-        places = ["", "", "", "DC1", "DC2", draw.choice(LOCATIONS)]
-        lines = [
-            c.ReserveLine(str(i), draw.choice(self.skus), draw.randint(1, 9), draw.choice(places))
-            for i in range(draw.choice([1, 1, 2, 4]))
-        ]
-        new = [i for i in self.ids if identity_of(i) not in self.reference.state.reservations]
-        reservation = draw.choice(new if new and draw.random() < 0.7 else self.ids)
-        fingerprint = draw.choice([7] * 9 + [8])
-        ttl = draw.choice([1_000, 5_000, 600_000, 14_400_000])
-        replaces = draw.choice([*[""] * 5, draw.choice(self.ids)])
-        customer = draw.choice(["", "", "", "c-1"])
-        partial, split, dry = draw.random() < 0.2, draw.random() < 0.8, draw.random() < 0.1
-        return c.Reserve(
-            reservation, fingerprint, "client", "web", customer, "", "", "", ttl, lines, "t",
-            partial, split, dry, replaces,
-        )  # fmt: skip
-
-    def lifecycle(self, draw: Random, kind: int) -> c.Command:
-        known = [r.id for r in self.reference.state.reservations.values()]
-        target = draw.choice(known if known and draw.random() < 0.95 else self.ids)
-        change = c.Change(draw.randrange(60), draw.choice([0, 0, 0, 1]))
-        lines = [(draw.choice("000001x"), draw.randint(1, 5)) for _ in range(draw.choice([0, 0, 1, 2]))]
-        if kind < 48:
-            return c.Confirm(target, change, draw.choice(["", "A-1"]), lines, "client", "t", draw.random() < 0.3)
-        if kind < 55:
-            return c.Release(target, change, draw.choice(["", "held", "committed", "all"]), lines, "why", "client")
-        if kind < 59:
-            return c.Fulfil(target, change, lines, draw.choice([0, 0, 70, 71]), "client")
-        if kind < 62:
-            return c.Acknowledge(target, change, lines, "client")
-        if kind < 66:
-            record = self.reference.state.reservations.get(identity_of(target))
-            places = [a.location for line in record.lines for a in line.allocations] if record else []
-            source, to = draw.choice(places or LOCATIONS), draw.choice(LOCATIONS[:3] * 3 + LOCATIONS)
-            return c.Transfer(target, change, draw.choice("0001x"), source, to, draw.randint(1, 3), "client")
-        return c.Extend(target, change, draw.choice([1, 60_000, 14_400_000]), "client")
-
-    def stock(self, draw: Random, kind: int) -> c.Command:
-        sku, source = draw.choice(self.skus[:1] * 4 + self.skus), draw.choice(["wms", *SOURCES])
-        at = draw.choice(["DC1"] * 6 + list(LOCATIONS))
-        version_kind = draw.choice(["time", "sequence"]) if source == "erp" else "sequence"
-        self.version += draw.choice([0, 1])
-        version = (draw.choice([0, 0, 0, 2**31 - 1]), max(0, self.version - draw.choice([0, 0, 1, 5])))
-        if kind == 94:
-            return c.Cursor(draw.choice(["STOCK/0", "other"]), max(1, self.position - draw.randrange(4)))
-        self.position += draw.choice([0, 1, 2])
-        as_of = draw.choice([0, START_MS - 5, self.now])
-        if kind < 82:
-            measure = draw.choice(["", "", "on_hand", "available"])
-            quantity = draw.choice([0, 3, 10, 25, 40, -2, 10**9])
-            return c.Level(
-                sku, at, source, quantity, version_kind, version, "STOCK/0", self.position, as_of, measure, "e"
-            )
-        quantity = draw.choice([1, 5, 12, -1, -4, -(10**9)])
-        event = draw.randrange(200) * 2**45 + 1
-        return c.Delta(sku, at, source, quantity, version_kind, version, "STOCK/0", self.position, as_of, event, "e")
-
-    def policy(self, draw: Random) -> c.Command:
-        kind = draw.choice(["location", "location", "item", "item", "source", "client"])
-        names = {"location": LOCATIONS[:4], "item": self.skus, "source": SOURCES, "client": ("shop",)}[kind]
-        bodies = {"location": LOCATION_BODIES, "item": ITEM_BODIES, "source": SOURCE_BODIES, "client": ("{}",)}[kind]
-        expected, version = draw.choice([-1, -1, 0, 4]), draw.choice([0, 0, 9])
-        return c.PutPolicy(kind, draw.choice(names), draw.choice(bodies), expected, version, "a")
 
     def teardown(self) -> None:
         if hasattr(self, "lua"):

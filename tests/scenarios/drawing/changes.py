@@ -1,0 +1,32 @@
+"""Changes of reservations: confirm, release, fulfil, acknowledge, transfer, extend."""
+
+from random import Random
+from typing import Any
+
+from atp.domain import commands as c
+from atp.domain.ids import identity_of
+from tests.scenarios.world import LOCATIONS
+
+SHARE = 35
+
+
+def command(life: Any, draw: Random) -> c.Command:
+    known = [r.id for r in life.reference.state.reservations.values()]
+    target = draw.choice(known if known and draw.random() < 0.95 else life.ids)
+    change = c.Change(draw.randrange(60), draw.choice([0, 0, 0, 1]))
+    lines = [(draw.choice("000001x"), draw.randint(1, 5)) for _ in range(draw.choice([0, 0, 1, 2]))]
+    kind = draw.randrange(35)
+    if kind < 13:
+        return c.Confirm(target, change, draw.choice(["", "A-1"]), lines, "client", "t", draw.random() < 0.3)
+    if kind < 20:
+        return c.Release(target, change, draw.choice(["", "held", "committed", "all"]), lines, "why", "client")
+    if kind < 24:
+        return c.Fulfil(target, change, lines, draw.choice([0, 0, 70, 71]), "client")
+    if kind < 27:
+        return c.Acknowledge(target, change, lines, "client")
+    if kind < 31:
+        record = life.reference.state.reservations.get(identity_of(target))
+        places = [a.location for line in record.lines for a in line.allocations] if record else []
+        source, to = draw.choice(places or LOCATIONS), draw.choice(LOCATIONS[:3] * 3 + LOCATIONS)
+        return c.Transfer(target, change, draw.choice("0001x"), source, to, draw.randint(1, 3), "client")
+    return c.Extend(target, change, draw.choice([1, 60_000, 14_400_000]), "client")

@@ -1,0 +1,31 @@
+"""Lifecycle."""
+# ruff: noqa: E501 - one line is one mutant
+
+MUTANTS = (
+    ("confirmed units stay held", "move_position(b, line[L_SKU], a[A_LOCATION], -units, units)", "move_position(b, line[L_SKU], a[A_LOCATION], 0, units)"),
+    ("what is no longer held stays due", "call('ZREM', key, unpack(removed, first, math.min(first + CHUNK - 1, #removed)))", "call('TIME')"),
+    ("a change leaves the sku's seq", "touch(b, lines[1][L_SKU], seq)\n", "\n"),
+    ("a change's body is not compared", "return r, known[2] == change[2] and O.REPLAYED or O.KEY_REUSED", "return r, O.REPLAYED"),
+    ("more than 32 changes are remembered", "if #changes > CHANGES_MAX then table.remove(changes, 1) end", ""),
+    ("a due hold is changed before it is settled", "r[R_EXPIRES] + GRACE_MS <= b.now and units_of(r).held > 0 then return r, O.AGAIN end", "false then return r, O.AGAIN end"),
+    ("of both, committed units go first", """\
+    if of ~= 'committed' then -- of both, what nobody paid for goes first
+      quantity = give_back(b, want[1], quantity, A_HELD)
+      left = left - (want[2] - quantity)
+    end
+    if of ~= 'held' then give_back(b, want[1], quantity, A_COMMITTED) end
+""", """\
+    if of ~= 'held' then quantity = give_back(b, want[1], quantity, A_COMMITTED) end
+    if of ~= 'committed' then left = left - (quantity - give_back(b, want[1], quantity, A_HELD)) end
+"""),
+    ("the grace is missing", "r[R_EXPIRES] + GRACE_MS or false", "r[R_EXPIRES] or false"),
+    ("a deadline moves nearer", "math.max(r[R_EXPIRES], b.now + c[4])", "b.now + c[4]"),
+    ("the longest hold counts from now", "if expires > r[R_SINCE] + MAX_HOLD_MS then", "if expires > b.now + MAX_HOLD_MS then"),
+    ("due holds are settled in another order", "due', '-inf', b.now, 'BYSCORE', 'LIMIT'", "due', b.now, '-inf', 'BYSCORE', 'REV', 'LIMIT'"),
+    ("more holds are settled than asked", "due[#due] = nil", ""),
+    ("ended units stay held", """\
+        move_position(b, line[L_SKU], a[A_LOCATION], -a[A_HELD], 0)
+        a[state]""", """\
+        a[state]"""),
+    ("expired units count as released", "end_held(b, r, A_EXPIRED)", "end_held(b, r, A_RELEASED)"),
+)  # fmt: skip

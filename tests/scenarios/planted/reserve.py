@@ -1,0 +1,23 @@
+"""Reserve."""
+# ruff: noqa: E501 - one line is one mutant
+
+MUTANTS = (
+    ("availability is not checked", "local shortfalls, any = shortfalls_of(s, c[11], c[14]), false", "local shortfalls, any = {}, false"),
+    ("a quick look sells what is not there", "return free_units(s, line[2], line[4]) >= line[3] and { { { line[4], line[3] } } } or nil", "return { { { line[4], line[3] } } }"),
+    ("one unit too many is sold", "math.max(0, free_at(s.b, sku, location, place)", "math.max(0, 1 + free_at(s.b, sku, location, place)"),
+    ("held units are subtracted", "p[P_HELD] = p[P_HELD] + held", "p[P_HELD] = p[P_HELD] - held"),
+    ("two lines of one sku are not summed", " - (s.taken[place] or 0))", ")"),
+    ("only the last line of a sku is taken", "s.taken[place] = (s.taken[place] or 0) + quantity", "s.taken[place] = quantity"),
+    ("safety stock is sold", "- p[P_UNSELLABLE] - safety_stock(b.skus[sku], location) - p[P_HELD]", "- p[P_UNSELLABLE] - p[P_HELD]"),
+    ("an inactive location sells", "if not policy or not policy.active then return 0 end", "if not policy then return 0 end"),
+    ("priority is ignored", "local x, y = locations[a].priority, locations[b].priority", "local x, y = 0, 0"),
+    ("baskets are not kept together", "#lines > 1 and one_location(s, lines)\n", "#lines > 1 and whole_line(s, lines[1])\n"),
+    ("lines are not kept together", "together or whole_line(s, line)", "together"),
+    ("a basket's fingerprint is not compared", "if known[R_FINGERPRINT] ~= c[3] or not find_by_id(b, c[2]) then", "if not find_by_id(b, c[2]) then"),
+    ("an identity's bucket is not compared", "return r and (r.tombstone and r[T.BUCKET] or r[R_BUCKET]) == string.sub(id, 1, 3) and r", "return r"),
+    ("a refusal is not remembered", "b.new_refused[identity] = { b.refused_gen, value }", ""),
+    ("a refusal's fingerprint is not compared", "if refusal[1] ~= c[3] then return O.KEY_REUSED, b.seq end", ""),
+    ("a refusal outlives two generations", "(age < 2 * REFUSED_MS and 1 or 2)", "1"),
+    ("a refusal stands on due holds", "if #shortfalls > 0 and b.due_left then return O.AGAIN, b.seq end", ""),
+    ("an unknown location is only empty", "if line[4] ~= '' and not b.policies.locations[line[4]] then", "if false then"),
+)  # fmt: skip
