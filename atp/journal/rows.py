@@ -15,6 +15,8 @@ from atp.domain.entries import (
     Acknowledged,
     AnyEntry,
     AuthorityTaken,
+    CampaignClosed,
+    CampaignOpened,
     Committed,
     CursorMoved,
     DeltaApplied,
@@ -55,6 +57,8 @@ KINDS: dict[type, str] = {
     Acknowledged: "acknowledged",
     Transferred: "transferred",
     PolicyPut: "policy-put",
+    CampaignOpened: "campaign-opened",
+    CampaignClosed: "campaign-closed",
 }
 
 ENTRY_COLUMNS = ("partition", "seq", "at", "kind", "subject", "client", "cause", "body")
@@ -144,7 +148,7 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
                 rows.positions[entry.stream] = max(entry.position, rows.positions.get(entry.stream, 0))
             case LedgerOpened():
                 rows.epoch = entry.epoch
-            case AuthorityTaken() | SourceSeen() | ShortageFound():
+            case AuthorityTaken() | SourceSeen() | ShortageFound() | CampaignOpened() | CampaignClosed():
                 pass  # their entry is all there is to keep
     return rows
 
@@ -167,6 +171,8 @@ def subject_of(entry: AnyEntry) -> str:
             return entry.stream
         case PolicyPut():
             return f"{entry.kind}:{entry.id}"
+        case CampaignOpened() | CampaignClosed():
+            return entry.campaign
         case LedgerOpened():
             return ""
 

@@ -3,10 +3,20 @@
 LOCATIONS = ("DC1", "DC2", "S-9", "Zürich{1}", "nowhere")
 SOURCES = ("wms", "erp", "pos")
 LOCATION_BODIES = (
-    '{"kind":"warehouse"}',
-    '{"kind":"store","priority":2}',
+    '{"kind":"warehouse","groups":["east"]}',
+    '{"kind":"store","priority":2,"groups":["east","shops"]}',
     '{"kind":"warehouse","active":false}',
     '{"kind":"store","priority":1,"sources":[{"source":"erp","role":"authority"},{"source":"pos","role":"shadow"}]}',
 )
 ITEM_BODIES = ("{}", '{"safety_stock":2}', '{"safety_stock":1,"safety_stock_by_location":{"DC1":0,"S-9":5}}')
 SOURCE_BODIES = ('{"kind":"wms"}', '{"kind":"erp","version":"time"}', '{"kind":"wms","measure":"available"}')
+CHANNELS = ("web", "app", "b2b")
+CHANNEL_BODIES = (
+    "{}",
+    '{"priority":2,"max_hold_seconds":600}',
+    '{"priority":1,"locations":["DC1"],"location_groups":["shops"]}',
+    '{"locations":["DC2","S-9"],"held_units_per_customer":12}',
+    '{"location_groups":["east"],"held_units_per_customer":null}',
+)
+SHARE_BODIES = ("{}", '{"protection":15}', '{"protection":40}', '{"protection":6,"cap":20}', '{"cap":9}')
+CAMPAIGNS = ("bf", "eve")

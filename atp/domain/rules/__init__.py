@@ -24,6 +24,7 @@ from atp.domain.commands import (
 from atp.domain.entries import AnyEntry
 from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
+from atp.domain.rules.campaigns import pass_edges
 from atp.domain.rules.fulfilment import acknowledge, fulfil, transfer
 from atp.domain.rules.lifecycle import confirm, extend, release, settle
 from atp.domain.rules.policy import put_policy
@@ -46,6 +47,7 @@ def apply(
     """
     batch = Batch(state, now)
     settle(batch, settle_max)
+    pass_edges(batch)
     retire(batch)
     return [decide(batch, command) for command in commands], batch.entries
 
