@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType, json, msgpack
+from msgspec import UNSET, Meta, Struct, UnsetType, json, msgpack, structs
 
 from atp.api.call import Answer, Call
 from atp.api.decoding import Body
 from atp.api.problems import invalid
 from atp.api.requests import DEFAULT_CHANNEL, AvailabilityBody, check_availability
 from atp.api.service import Service, now_ms
+from atp.domain.explain import Explanation, explain
 from atp.domain.ids import digest53, partition_of
 from atp.domain.records import Asked, LocationStock, SkuStock
 from atp.domain.times import rfc3339
@@ -71,6 +72,9 @@ class AvailabilityView(Struct, frozen=True):
     position: Annotated[str, Meta(description="`partition:seq` of the last change of this sku.")]
     stale: Annotated[bool, Meta(description="Whether a source has been silent for longer than its policy allows.")]
     campaign: Annotated[str | UnsetType, Meta(description="The campaign that was asked about.")] = UNSET
+    explain: Annotated[
+        Explanation | UnsetType, Meta(description="With `explain=true`: the terms that add up to `ats`.")
+    ] = UNSET
 
 
 class AvailabilityList(Struct, frozen=True):
@@ -82,10 +86,13 @@ class AvailabilityList(Struct, frozen=True):
 async def get_availability(service: Service, call: Call) -> Answer:
     """One sku. `ETag` changes when the numbers do; `If-None-Match` answers 304 while they have not."""
     sku = call.param("sku")
-    query = call.query("channel", "campaign", "location", "location_group")
+    query = call.query("channel", "campaign", "location", "location_group", "explain")
     asked = _asked(call, query.get)
-    (stock,) = await service.ledger.availability([sku], asked)
-    view = availability_view(sku, stock, asked, service.ledger.partitions, now_ms())
+    if "explain" in query and _flag(query["explain"]):
+        view = await _explained(service, sku, asked)
+    else:
+        (stock,) = await service.ledger.availability([sku], asked)
+        view = availability_view(sku, stock, asked, service.ledger.partitions, now_ms())
     headers = {"etag": _etag(view), "cache-control": _CACHE}
     if headers["etag"].encode() in _etags(call.headers.get(b"if-none-match", b"")):
         return Answer(304, b"", headers)
@@ -102,6 +109,19 @@ async def query_availability(service: Service, call: Call) -> Answer:
     found = zip(body.skus, stocks, strict=True)
     views = [availability_view(sku, stock, asked, partitions, now) for sku, stock in found]
     return Answer(200, _encode(AvailabilityList(views)))
+
+
+async def _explained(service: Service, sku: str, asked: Asked) -> AvailabilityView:
+    """The answer and its terms, of one reading."""
+    reading = await service.ledger.explanation(sku, asked)
+    view = availability_view(sku, reading.stock(), asked, service.ledger.partitions, now_ms())
+    return structs.replace(view, explain=explain(reading, asked))
+
+
+def _flag(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise invalid("explain is true or false.", parameter="explain")
+    return text == "true"
 
 
 def _asked(call: Call, given: Callable[[str], str | None]) -> Asked:
@@ -155,6 +175,8 @@ def _etag(view: AvailabilityView) -> str:
         for at in view.locations
     ]  # fmt: skip
     whole = (view.sku, view.channel, view.campaign or "", view.ats, view.position, view.stale, numbers)
+    if view.explain:
+        whole += (view.explain,)
     return f'"{digest53(msgpack.encode(whole)):x}"'
 
 

@@ -22,6 +22,7 @@ from atp.domain.commands import (
     Transfer,
 )
 from atp.domain.entries import AnyEntry
+from atp.domain.explain import SkuReading
 from atp.domain.ids import partition_of, reservation_partition
 from atp.domain.outcomes import Outcome
 from atp.domain.records import FORMAT, Asked, Policy, Reservation, SkuStock
@@ -177,6 +178,11 @@ class Ledger:
             for index, answer in zip(indexes, group, strict=True):
                 found[index] = answer
         return found
+
+    async def explanation(self, sku: str, asked: Asked = ANYBODY) -> SkuReading:
+        """Everything the sku's availability is made of, as one atomic reading."""
+        partition = partition_of(sku, self.partitions)
+        return (await self._readers[partition].ask(wire.ask_explanation(sku, asked)))[0]
 
     async def policy(self, kind: str, name: str) -> Policy | None:
         """One policy object; items are asked of their sku's partition."""

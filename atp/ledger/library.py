@@ -12,7 +12,7 @@ from importlib.resources import files
 #: Files in the order in which they are joined: a local must stand above its first use.
 PARTS = (
     "head", "batch", "policies", "positions", "floors", "stock", "limits", "reservations", "retention", "sourcing",
-    "reserve", "lifecycle", "fulfilment", "campaigns", "policy", "apply", "read",
+    "reserve", "lifecycle", "fulfilment", "campaigns", "policy", "apply", "explain", "read",
 )  # fmt: skip
 
 

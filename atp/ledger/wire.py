@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from atp.domain.commands import Command
 from atp.domain.entries import AnyEntry
+from atp.domain.explain import SkuReading
 from atp.domain.records import Asked, Policy, Reservation, SkuStock
 from atp.domain.results import Result
 
@@ -112,6 +113,10 @@ def ask_head() -> tuple:
     return (6,)
 
 
+def ask_explanation(sku: str, asked: Asked) -> tuple:
+    return (7, sku, asked)
+
+
 def encode_queries(queries: Sequence[tuple]) -> bytes:
     return _encode(queries)
 
@@ -124,6 +129,7 @@ _decoders = {
     4: msgspec.msgpack.Decoder(Policy | None),
     5: msgspec.msgpack.Decoder(int),
     6: msgspec.msgpack.Decoder(Head),
+    7: msgspec.msgpack.Decoder(SkuReading),
 }
 
 

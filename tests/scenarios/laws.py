@@ -146,9 +146,7 @@ class LuaLaw:
         self._ask("FCALL", library.function("trim"), 1, self._meta, through)
 
     def ats(self, sku: str, asked: Asked, now: int) -> tuple[int, dict[str, int]]:
-        query = wire.ask_sku(sku, asked)
-        data = self._ask("FCALL", library.function("read"), 1, self._meta, wire.encode_queries([query]), now)
-        (stock,) = wire.decode_answers([query], data)
+        (stock,) = self.ask(now, wire.ask_sku(sku, asked))
         return stock.ats, {at.balance.location: at.ats for at in stock.locations}
 
     def dump(self) -> dict[str, Any]:
@@ -208,6 +206,11 @@ class LuaLaw:
                 for k, v in refused.items() if (r := _unpack(v))
             },
         }  # fmt: skip
+
+    def ask(self, now: int, *queries: tuple) -> list:
+        """One answer per query of the library's read function."""
+        data = self._ask("FCALL", library.function("read"), 1, self._meta, wire.encode_queries(queries), now)
+        return wire.decode_answers(queries, data)
 
     def refuses(self, header: wire.Header, commands: Sequence[Command]) -> str:
         """The code of a batch that is refused whole."""

@@ -30,6 +30,7 @@ class Floors:
         for i, seller in enumerate(ranked):
             limits = [self._stock(better | 1 << i) - _total(granted, better) for better in range(1 << i)]
             granted.append(max(0, min(seller.want, *limits)))
+        self.granted = granted  # of each floor, by rank
         mine = sum(1 << i for i, seller in enumerate(ranked) if seller.name == me)
         self.slack = {
             others: self._stock(others) - _total(granted, others)

@@ -1,5 +1,6 @@
 -- read: questions that write nothing, answered as one atomic reading. Queries are {kind, argument}; kinds: 1 one
--- reservation, 2 one sku, 3 all policies of a kind, 4 one policy, 5 a stream's cursor, 6 the head.
+-- reservation, 2 one sku, 3 all policies of a kind, 4 one policy, 5 a stream's cursor, 6 the head,
+-- 7 one sku with what its availability is made of.
 
 -- What a reserve of this sku would be granted now, in all and at each location; `asked` is {channel, campaign, location,
 -- group}.
@@ -7,12 +8,7 @@ local function grants_of(b, sku, asked, names)
   local channel, campaign, at, group = asked[1], asked[2], asked[3], asked[4]
   local ats, total = {}, 0
   for i = 1, #names do ats[i] = 0 end
-  local running = campaign == '' or b.policies.campaigns[campaign]
-  if campaign ~= '' and running then
-    running = running.opens <= b.now and b.now < running.closes
-      and (#running.names == 0 or running.channels[channel])
-  end
-  if not running then return ats, 0 end
+  if not may_sell(b, channel, campaign) then return ats, 0 end
   local s = new_sourcing(b, channel, campaign)
   for i, location in ipairs(names) do
     ats[i] = free_units(s, sku, location)
@@ -45,7 +41,7 @@ local function read_sku(b, sku, asked)
   for i, location in ipairs(names) do
     local policy, source = b.policies.locations[location], authority_of(b, location)
     local n = find_number(find_position(b, sku, location), source)
-    local about = source ~= '' and lookup(b, b.sources, 'source', source)
+    local about = n and lookup(b, b.sources, 'source', source)
     locations[i] = { balance(b, sku, location), policy ~= nil and policy.active, n and source or '',
       n and n[N_AS_OF] or 0, about and about[4] or 0, ats[i] }
   end
@@ -114,6 +110,8 @@ local function read(keys, args)
       answer = policy and pack(policy) or '\192'
     elseif kind == 5 then
       answer = pack(tonumber(call('HGET', prefix .. 'cursor', query[2]) or 0))
+    elseif kind == 7 then
+      answer = pack(explain_sku(b, query[3], read_sku(b, query[2], query[3])))
     else
       answer = pack(read_head(b, meta))
     end

@@ -1,0 +1,65 @@
+"""What the reference knows of one sku, as the reading that the ledger gives of it."""
+
+from copy import deepcopy
+
+from atp.domain.commands import ReserveLine
+from atp.domain.explain import LocationReading, SellerReading, SkuReading, SourceReading
+from atp.domain.records import Asked
+from atp.domain.rules.batch import Batch
+from atp.domain.rules.sourcing import Sourcing
+from atp.domain.state import Position, State
+from tests.scenarios.laws import RulesLaw
+
+
+def reading_of(law: RulesLaw, sku: str, asked: Asked, now: int) -> SkuReading:
+    """Locations in the order of answers: by rank, then those without a policy."""
+    state = deepcopy(law.state)
+    batch, item = Batch(state, now), state.skus.get(sku)
+    if item is None:
+        return SkuReading(sku, 0, 0, [], 0, 0, False, [])
+    ats, each = law.ats(sku, asked, now)
+    known = {at: batch.location(at) for at in each}
+    ranked = sorted(each, key=lambda at: (policy.priority if (policy := known[at]) else 0, at))
+    ordered = [at for at in ranked if known[at]] + [at for at in ranked if not known[at]]
+    uncapped = Sourcing(batch, asked.channel, asked.campaign, capped=False)
+    locations = []
+    for at in ordered:
+        policy, (version, body) = known[at], state.policies.get(("location", at), (0, ""))
+        locations.append(
+            LocationReading(
+                batch.balance(sku, at), policy is not None and policy.active, batch.authority(at), version, body,
+                _sources(state, item.positions[at]), uncapped.free(sku, at), each[at],
+            )
+        )  # fmt: skip
+    if asked.location:
+        whole = sum(at.uncapped for at in locations)
+    else:
+        whole = sum(units for _, units in uncapped.fill(ReserveLine("", sku, 0, "", asked.location_group), 10**15))
+    campaign = batch.campaign(asked.campaign) if asked.campaign else None
+    may_sell = not asked.campaign or bool(
+        campaign and campaign.opens <= batch.now < campaign.closes
+        and (not campaign.channels or asked.channel in campaign.channels)
+    )  # fmt: skip
+    return SkuReading(sku, item.seq, item.policy_version, locations, whole, ats, may_sell, _sellers(batch, sku))
+
+
+def _sellers(batch: Batch, sku: str) -> list[SellerReading]:
+    item, sourcing = batch.sku(sku), Sourcing(batch, "nobody")
+    floors, ranked = sourcing._floors_of(sku), sourcing._ranked_sellers(item)
+    granted = dict(zip(ranked, floors.granted, strict=True)) if floors else {}
+    return [
+        SellerReading(name, share.protection, share.cap, share.used, share.version, granted.get(name, 0))
+        for name in [*ranked, *(name for name in item.sellers if name not in ranked)]
+        for share in [item.sellers[name]]
+    ]
+
+
+def _sources(state: State, position: Position) -> list[SourceReading]:
+    return [
+        SourceReading(
+            source, state.sources[source].version_kind, known.number, known.has_level, known.version, known.as_of,
+            state.sources[source].lag_ms, sum(quantity for _, quantity in known.recent.values()), len(known.recent),
+            known.version < known.floor,
+        )
+        for source, known in position.sources.items()
+    ]  # fmt: skip
