@@ -126,21 +126,21 @@ def explain(reading: SkuReading, asked: Asked) -> Explanation:
     me = seller_name(asked.channel, asked.campaign)
     mine = next((seller for seller in reading.sellers if seller.name == me), None)
     share = (reading.may_sell, me, mine.version if mine else 0)
-    terms = [Term("location", _open_stock(at), location=at.balance.location) for at in reading.locations]
+    terms = [Term("location", open_stock(at), location=at.balance.location) for at in reading.locations]
     terms += _protections(reading, me, everywhere=not (asked.location or asked.location_group))
     terms += _ceiling(reading.uncapped, reading.ats, *share)
     locations = [_explain_location(at, reading.policy_version, share) for at in reading.locations]
     return Explanation(terms, reading.ats, locations)
 
 
-def _open_stock(at: LocationReading) -> int:
+def open_stock(at: LocationReading) -> int:
     """Units before anybody's share; a shortage lends nothing, and a location that is not active sells nothing."""
     return max(0, at.balance.free) if at.active else 0
 
 
 def _protections(reading: SkuReading, me: str, *, everywhere: bool) -> list[Term]:
     """What is kept for others. Their floors count whole, and then what of them is met where this seller is not."""
-    units = sum(_open_stock(at) for at in reading.locations)
+    units = sum(open_stock(at) for at in reading.locations)
     terms = []
     if everywhere:
         others = [other for other in reading.sellers if other.name != me and other.granted]
@@ -180,8 +180,8 @@ def _explain_location(at: LocationReading, item_version: int, share: tuple[bool,
         limits.append(Term("never_below_zero", -b.free))
     elif b.free and not at.active:
         limits.append(Term("not_active", -b.free, policy_version=at.policy_version))
-    if at.uncapped != _open_stock(at):
-        limits.append(Term("protection", at.uncapped - _open_stock(at)))
+    if at.uncapped != open_stock(at):
+        limits.append(Term("protection", at.uncapped - open_stock(at)))
     limits += _ceiling(at.uncapped, at.ats, *share)
     return LocationExplanation(b.location, terms, b.free, limits, at.ats, _others(at))
 
@@ -234,6 +234,8 @@ def _roles(policy: str) -> dict[str, str]:
 def _version(known: SourceReading) -> str:
     """As people know it; a source that began anew shows its generation in front."""
     generation, high, low = known.version
+    if not generation:
+        return ""  # not known
     number = high << 32 | low
     dated = known.version_kind == "time" and number < _YEAR_10000_US
     text = rfc3339(number // 1000) if dated else str(number)

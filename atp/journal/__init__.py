@@ -9,6 +9,7 @@ from atp.journal.errors import (
     JournalUnavailable,
     JournalUnmigrated,
     MigrationFailed,
+    NotJournaled,
 )
 from atp.journal.journal import Claim, Journal
 from atp.journal.migrate import migrate, pending
@@ -24,6 +25,7 @@ __all__ = [
     "JournalUnavailable",
     "JournalUnmigrated",
     "MigrationFailed",
+    "NotJournaled",
     "migrate",
     "pending",
 ]

@@ -5,6 +5,7 @@ JournalError
 ├── JournalUnmigrated    the schema is missing or older than this release: run `atp migrate`
 ├── JournalForeign       the database is the journal of another namespace
 ├── JournalGap           the entries do not continue what is journaled: appending them would hide a loss
+├── NotJournaled         the journal does not reach this position, or does not go back to it
 ├── Fenced               another drainer has claimed the partition since
 └── MigrationFailed      dbmate's own words
 """
@@ -28,6 +29,10 @@ class JournalForeign(JournalError):
 
 class JournalGap(JournalError):
     """The first entry is not the one after the watermark (R20); nothing was written."""
+
+
+class NotJournaled(JournalError):
+    """The position asked about lies outside of what the journal has; the message says where it ends or begins."""
 
 
 class Fenced(JournalError):

@@ -10,11 +10,13 @@ import asyncpg
 from msgspec import Struct, json
 
 from atp.domain.entries import AnyEntry, LedgerOpened
+from atp.domain.explain import SkuReading
 from atp.domain.records import Reservation
 from atp.journal.connections import Connection, Connections, JournalSettings
-from atp.journal.errors import Fenced, JournalForeign, JournalGap, JournalUnavailable
+from atp.journal.errors import Fenced, JournalForeign, JournalGap, JournalUnavailable, NotJournaled
+from atp.journal.explaining import Past
 from atp.journal.queries import load_queries
-from atp.journal.rows import ENTRY_COLUMNS, Rows, fold
+from atp.journal.rows import ENTRY_COLUMNS, TOUCHED_COLUMNS, Rows, fold
 
 _SQL = load_queries()
 
@@ -95,6 +97,13 @@ class Journal:
             await connection.copy_records_to_table(
                 "entries", records=rows.entries, columns=ENTRY_COLUMNS, timeout=timeout
             )
+            if rows.touched:
+                await connection.copy_records_to_table(
+                    "position_changes",
+                    records=rows.touched_records(partition, after),
+                    columns=TOUCHED_COLUMNS,
+                    timeout=timeout,
+                )
             await _save(connection, partition, rows, timeout)
 
     async def move_published(self, claim: Claim, published: int, announced: int) -> None:
@@ -136,6 +145,16 @@ class Journal:
         """The entries about one reservation id or sku, oldest first."""
         async with self._connections.take() as connection:
             return [_decode_entry(row["body"]) for row in await connection.fetch(_SQL["history"], subject, limit)]
+
+    async def explanation(self, partition: int, seq: int, sku: str) -> SkuReading:
+        """Everything the sku's availability was made of after the entry ``seq``. Raises NotJournaled."""
+        async with self._connections.take() as connection, connection.transaction(readonly=True):
+            first, last = await connection.fetchrow(_SQL["span"], partition)
+            if last is None or seq > last:
+                raise NotJournaled(f"the journal of partition {partition} ends at {last or 0}")
+            if first is None or seq < first:
+                raise NotJournaled(f"the journal of partition {partition} begins at {first or last}")
+            return await Past(connection, _SQL, partition, seq).reading(sku)
 
     async def stream_positions(self) -> dict[tuple[str, int], int]:
         """(stream, partition) to the position up to which the journal knows it settled (R15)."""

@@ -110,3 +110,45 @@ select body from entries where subject = $1 order by seq limit $2
 -- name: entries_after
 -- Entries after $2 in order, at most $3.
 select body from entries where partition = $1 and seq > $2 order by seq limit $3
+
+-- name: positions_at
+-- Of each location of sku $1 in partition $2: its last change up to $3, and the next one with the watermark before it.
+with recursive places as (
+    (select location from position_changes where sku = $1 order by location limit 1)
+    union all
+    select (select c.location from position_changes c where c.sku = $1 and c.location > p.location order by 1 limit 1)
+    from places p where p.location is not null
+)
+select p.location, last.seq, next.after
+from places p
+left join lateral (
+    select c.seq from position_changes c
+    where c.sku = $1 and c.location = p.location and c.partition = $2 and c.seq <= $3 order by c.seq desc limit 1
+) last on true
+left join lateral (
+    select c.after from position_changes c
+    where c.sku = $1 and c.location = p.location and c.partition = $2 and c.seq > $3 order by c.seq limit 1
+) next on true
+where p.location is not null and (last.seq is not null or next.after < $3)
+
+-- name: entries_at
+-- The entries with the seqs $2.
+select body from entries where partition = $1 and seq = any($2::bigint[])
+
+-- name: entries_between
+-- The entries after $2 up to $3.
+select body from entries where partition = $1 and seq > $2 and seq <= $3 order by seq
+
+-- name: stock_told
+-- What sources told of sku $2 up to $3, newest first, at most $4.
+select body from entries
+where subject = $2 and partition = $1 and seq <= $3 and kind in ('level-set', 'delta-applied') order by seq desc limit $4
+
+-- name: last_of
+-- The last entry of kind $3 about $2 up to $4.
+select body from entries
+where subject = $2 and partition = $1 and kind = $3 and seq <= $4 order by seq desc limit 1
+
+-- name: span
+-- The first journaled entry, and the watermark.
+select (select min(seq) from entries where partition = $1), (select seq from watermarks where partition = $1)

@@ -63,6 +63,8 @@ KINDS: dict[type, str] = {
 
 ENTRY_COLUMNS = ("partition", "seq", "at", "kind", "subject", "client", "cause", "body")
 
+TOUCHED_COLUMNS = ("sku", "location", "partition", "seq", "after")
+
 
 class LevelRow(Struct):
     """The last word on one position of one source; None leaves what the table has."""
@@ -83,6 +85,7 @@ class Rows(Struct):
     levels: dict[tuple[str, str, str], LevelRow] = field(default_factory=dict)
     policies: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     positions: dict[str, int] = field(default_factory=dict)
+    touched: dict[tuple[str, str], int] = field(default_factory=dict)  # (sku, location) → last seq with its balance
     epoch: int = 0
 
     def reservation_columns(self) -> list[list[Any]]:
@@ -116,6 +119,11 @@ class Rows(Struct):
         """Parameters of ``save_policies``."""
         return _columns((_without_nul((*key, *row)) for key, row in self.policies.items()), 4)
 
+    def touched_records(self, partition: int, after: int) -> list[tuple[Any, ...]]:
+        """Records of ``position_changes``; ``after`` is the watermark before the batch."""
+        records = [(sku, at, partition, seq, after) for (sku, at), seq in self.touched.items()]
+        return list(map(_without_nul, records)) if any("\0" in sku + at for sku, at in self.touched) else records
+
     def position_columns(self) -> list[list[Any]]:
         """Parameters of ``save_stream_positions`` after the partition."""
         return _columns(self.positions.items(), 2)
@@ -126,6 +134,8 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
     rows = Rows()
     for entry in entries:
         rows.entries.append(_entry_row(partition, entry))
+        for b in getattr(entry, "balances", ()):
+            rows.touched[b.sku, b.location] = entry.seq
         match entry:
             case (
                 Held() | Committed() | Released() | Extended() | Expired()

@@ -1,0 +1,116 @@
+"""Explaining: the reading of one sku at an earlier position, put together from entries (DESIGN §1 P6).
+
+Bounded at any age: an indexed step per location finds its last balance, one batch of the journal is read where the
+position falls inside it, and at most ``TOLD_MAX`` stock events are looked through for the levels.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct, json
+
+from atp.domain.entries import AnyEntry, AuthorityTaken, DeltaApplied, LevelSet, PolicyPut, SourceSeen
+from atp.domain.explain import LocationReading, SkuReading, SourceReading, open_stock
+from atp.domain.records import Balance
+from atp.journal.connections import Connection
+
+#: Stock events of a sku that are looked through, newest first. Older levels stay unnamed inside their number.
+TOLD_MAX = 10_000
+
+_NONE = (0, 0, 0)
+
+_decode = json.Decoder(AnyEntry).decode
+
+
+class _Listed(Struct):
+    source: str
+    role: str
+
+
+class _Location(Struct):
+    priority: int = 0
+    active: bool = True
+    sources: list[_Listed] = []
+
+
+class Past:
+    """One partition at one seq."""
+
+    def __init__(self, connection: Connection, sql: Mapping[str, str], partition: int, seq: int) -> None:
+        self._connection, self._sql, self._partition, self._seq = connection, sql, partition, seq
+
+    async def reading(self, sku: str) -> SkuReading:
+        """The sku as it was after the entry ``seq``; without locations if nobody had heard of it.
+
+        Before the shares of channels: what each had used at that time would have to be counted from all its sales.
+        """
+        balances = await self._balances(sku)
+        told, complete = await self._told(sku)
+        item = await self._last(f"item:{sku}", "policy-put")
+        found: list[tuple[tuple, LocationReading]] = []
+        for location, balance in balances.items():
+            policy = await self._last(f"location:{location}", "policy-put")
+            version, body = (policy.version, policy.body) if isinstance(policy, PolicyPut) else (0, "")
+            known = json.decode(body, type=_Location) if body else None
+            authority = await self._authority(location, known)
+            sources = [await self._source(events, complete) for (at, _), events in told.items() if at == location]
+            number = next((s.number for s in sources if s.source == authority), balance.number if not complete else 0)
+            balance.number = number  # the authority may have changed since the entry that carries the balance
+            rank = (known is None, known.priority if known else 0, location)
+            active = known is not None and known.active
+            reading = LocationReading(balance, active, authority, version, body, sources, 0, 0)
+            reading.uncapped = reading.ats = open_stock(reading)
+            found.append((rank, reading))
+        locations = [at for _, at in sorted(found, key=lambda pair: pair[0])]
+        units = sum(at.ats for at in locations)
+        version = item.version if isinstance(item, PolicyPut) else 0
+        return SkuReading(sku, self._seq, version, locations, units, units, True, [])
+
+    async def _balances(self, sku: str) -> dict[str, Balance]:
+        """The last balance of every position: of the entry before, or of one in the batch the seq falls into."""
+        rows = await self._fetch("positions_at", sku, self._partition, self._seq)
+        seqs = {row["seq"] for row in rows if row["seq"] is not None}
+        entries = [_decode(row["body"]) for row in await self._fetch("entries_at", self._partition, list(seqs))]
+        inside = [row["after"] for row in rows if row["after"] is not None and row["after"] < self._seq]
+        if inside:
+            between = await self._fetch("entries_between", self._partition, min(inside), self._seq)
+            entries += [_decode(row["body"]) for row in between]
+        entries.sort(key=lambda entry: entry.seq)
+        return {b.location: b for entry in entries for b in getattr(entry, "balances", ()) if b.sku == sku}
+
+    async def _told(self, sku: str) -> tuple[dict[tuple[str, str], list[LevelSet | DeltaApplied]], bool]:
+        """By location and source what was told since the last level, newest first; and whether that is all of it."""
+        rows = await self._fetch("stock_told", self._partition, sku, self._seq, TOLD_MAX)
+        told: dict[tuple[str, str], list[LevelSet | DeltaApplied]] = {}
+        for row in rows:
+            entry = _decode(row["body"])
+            if isinstance(entry, LevelSet | DeltaApplied):
+                events = told.setdefault((entry.location, entry.source), [])
+                if not events or not isinstance(events[-1], LevelSet):
+                    events.append(entry)
+        return told, len(rows) < TOLD_MAX
+
+    async def _source(self, events: list[LevelSet | DeltaApplied], complete: bool) -> SourceReading:
+        newest, oldest = events[0], events[-1]
+        seen = await self._last(newest.source, "source-seen")
+        kind = seen.version_kind if isinstance(seen, SourceSeen) else "sequence"
+        as_of = max(event.as_of for event in events)
+        if isinstance(oldest, LevelSet):
+            deltas, count, version = newest.number - oldest.quantity, len(events) - 1, oldest.version
+        else:
+            deltas, count, version = (newest.number, len(events), _NONE) if complete else (0, -1, _NONE)
+        has_level = isinstance(oldest, LevelSet) or not complete
+        return SourceReading(newest.source, kind, newest.number, has_level, version, as_of, 0, deltas, count, False)
+
+    async def _authority(self, location: str, known: _Location | None) -> str:
+        if known and known.sources:
+            return next((listed.source for listed in known.sources if listed.role == "authority"), "")
+        taken = await self._last(location, "authority-taken")
+        return taken.source if isinstance(taken, AuthorityTaken) else ""
+
+    async def _last(self, subject: str, kind: str) -> AnyEntry | None:
+        rows = await self._fetch("last_of", self._partition, subject, kind, self._seq)
+        return _decode(rows[0]["body"]) if rows else None
+
+    async def _fetch(self, name: str, *arguments: object) -> list[Any]:
+        return await self._connection.fetch(self._sql[name], *arguments)

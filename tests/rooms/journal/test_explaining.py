@@ -1,0 +1,94 @@
+"""Explaining from the journal: an earlier position is read as the ledger was then (DESIGN §1 P6)."""
+
+from random import Random
+
+import pytest
+
+from atp.domain.commands import Level, PutPolicy
+from atp.domain.entries import AnyEntry, LedgerOpened
+from atp.domain.explain import SkuReading, explain, open_stock
+from atp.domain.ids import reservation_id
+from atp.domain.records import Asked
+from atp.journal import Journal, NotJournaled
+from tests.scenarios import drawing
+from tests.scenarios.laws import START_MS, RulesLaw
+from tests.scenarios.readings import reading_of
+from tests.scenarios.world import LOCATION_BODIES, LOCATIONS
+
+pytestmark = pytest.mark.anyio
+
+
+class Life:
+    """A random life of the reference: its entries, and every sku as it was after each batch."""
+
+    def __init__(self, seed: int, batches: int) -> None:
+        self.reference, self.now, self.position, self.version = RulesLaw(), START_MS, 0, 0
+        self.skus = ["sku-a", "sku-b", "sku-c", "sku-d"]
+        self.ids = [reservation_id("client", str(n), self.skus[0]) for n in range(20)]
+        self.entries: list[AnyEntry] = [LedgerOpened(1, START_MS, "", "", 1, 1, 1)]
+        self.readings: dict[int, dict[str, SkuReading]] = {}
+        draw = Random(seed)
+        self.batch([PutPolicy("location", at, LOCATION_BODIES[i % 2]) for i, at in enumerate(LOCATIONS[:3])])
+        self.batch([Level(s, at, "wms", 20, "sequence", (0, 0), "", 0, 0) for s in self.skus for at in LOCATIONS[:3]])
+        for _ in range(batches):
+            self.now += draw.choice([0, 1, 900, 4_000])
+            self.batch([drawing.command(self, draw) for _ in range(draw.randrange(24))])
+
+    def batch(self, commands: list) -> None:
+        self.entries += self.reference.apply(commands, self.now)[1]
+        state = self.reference.state
+        self.readings[state.seq] = {
+            sku: reading_of(self.reference, sku, Asked(), self.now) for sku in [*self.skus, "never heard of"]
+        }
+
+
+async def journaled(journal: Journal, life: Life, seed: int) -> None:
+    """The life's entries, in batches that have nothing to do with those of the ledger."""
+    draw, entries, after = Random(seed), life.entries, 0
+    claim = await journal.claim(0, "me")
+    while entries:
+        part, entries = entries[: (size := draw.randint(1, 60))], entries[size:]
+        await journal.append(0, after, part, claim.fence)
+        after = part[-1].seq
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_every_earlier_position_reads_as_it_was(journal: Journal, seed: int) -> None:
+    life = Life(seed, batches=40)
+    await journaled(journal, life, seed)
+    for seq, readings in life.readings.items():
+        for sku, expected in readings.items():
+            found = await journal.explanation(0, seq, sku)
+            assert found.policy_version == expected.policy_version
+            opened = [open_stock(at) for at in expected.locations]
+            assert [term.quantity for term in explain(found, Asked()).terms] == opened
+            for at, known in zip(found.locations, expected.locations, strict=True):
+                assert (at.balance, at.active, at.authority) == (known.balance, known.active, known.authority)
+                assert (at.policy_version, at.policy) == (known.policy_version, known.policy)
+                assert facts(at.sources) == facts(known.sources)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_terms_re_add_at_every_single_entry(journal: Journal, seed: int) -> None:
+    life = Life(seed + 10, batches=10)
+    await journaled(journal, life, seed)
+    for seq in range(1, life.entries[-1].seq + 1):
+        found = explain(await journal.explanation(0, seq, life.skus[0]), Asked())
+        assert found.ats == sum(term.quantity for term in found.terms)
+        for at in found.locations:
+            assert at.free == sum(term.quantity for term in at.terms)
+            assert at.ats == at.free + sum(limit.quantity for limit in at.limits)
+
+
+async def test_what_the_journal_does_not_have_is_said(journal: Journal) -> None:
+    with pytest.raises(NotJournaled, match="ends at 0"):
+        await journal.explanation(0, 1, "A")
+    life = Life(0, batches=1)
+    await journaled(journal, life, 0)
+    with pytest.raises(NotJournaled, match=f"ends at {life.entries[-1].seq}"):
+        await journal.explanation(0, life.entries[-1].seq + 1, "A")
+
+
+def facts(sources: list) -> list[tuple]:
+    """What both know; the lag of a source and forgotten deltas are the ledger's alone."""
+    return sorted((s.source, s.version_kind, s.number, s.has_level, tuple(s.version), s.deltas) for s in sources)
