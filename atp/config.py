@@ -27,6 +27,8 @@ class Config(Struct, frozen=True, kw_only=True):
     redis_url: str = ""
     nats_url: str = ""
     database_url: str = ""
+    api_url: str = ""
+    api_key: str = ""
     namespace: str = "atp"
     partitions: int = 1
     durability: Literal["fsync"] = "fsync"
@@ -62,6 +64,7 @@ class _Setting(Struct, frozen=True):
     help: str
     parse: Callable[[str], Any]
     url: bool = False  # carries a password: never shown, not even when it is wrong
+    secret: bool = False  # nothing of it is ever shown
 
 
 def _url(*schemes: str) -> Callable[[str], str]:
@@ -118,6 +121,8 @@ _SETTINGS = (
     _Setting("REDIS_CLUSTER", "first nodes of a cluster, instead of ATP_REDIS_URL", _no_cluster, url=True),
     _Setting("NATS_URL", "events: nats://[user:password@|token@]host:port", _url("nats", "tls", "ws", "wss"), url=True),
     _Setting("DATABASE_URL", "the journal: postgres://…", _url("postgres", "postgresql"), url=True),
+    _Setting("API_URL", "the API, for commands that are its clients: https://…", _url("http", "https"), url=True),
+    _Setting("API_KEY", "the key they call it with", str, secret=True),
     _Setting("NAMESPACE", "begins every key and names one deployment", _namespace),
     _Setting("PARTITIONS", "fixed when the ledger is created", _whole(1, 4096)),
     _Setting("DURABILITY", "what an acknowledged change survives", _one_of("fsync", later=("replica", "journal"))),
@@ -159,8 +164,14 @@ def describe(environ: Mapping[str, str] = os.environ) -> list[Shown]:
     for setting in _SETTINGS:
         _, source = _read(setting, environ)
         value = str(getattr(config, setting.name.lower(), ""))
-        shown.append(Shown(PREFIX + setting.name, mask(value) if setting.url else value, source, setting.help))
+        shown.append(Shown(PREFIX + setting.name, _shown(setting, value), source, setting.help))
     return shown
+
+
+def _shown(setting: _Setting, value: str) -> str:
+    if setting.secret:
+        return _MASK if value else ""
+    return mask(value) if setting.url else value
 
 
 def unknown(environ: Mapping[str, str] = os.environ) -> list[str]:

@@ -10,6 +10,7 @@ from atp.cli.demo import demo
 from atp.cli.dev import dev
 from atp.cli.drain import drain
 from atp.cli.errors import USAGE, explain
+from atp.cli.explain import explain as explain_sku
 from atp.cli.ingest import ingest
 from atp.cli.migrate import migrate
 from atp.cli.serve import serve
@@ -32,6 +33,7 @@ def build() -> App:
     app.command(ingest, name="ingest")
     app.command(drain, name="drain")
     app.command(migrate, name="migrate")
+    app.command(explain_sku, name="explain")
     app.command(version, name="version")
     settings = App(name="config", help="The settings of this environment.")
     settings.command(config.show, name="show")

@@ -19,7 +19,7 @@ from atp.journal import migrate
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
-    ["dev"], ["serve"], ["ingest"], ["drain"], ["migrate"], ["config", "show"],
+    ["dev"], ["serve"], ["ingest"], ["drain"], ["migrate"], ["explain"], ["config", "show"],
     ["keys", "create"], ["keys", "revoke"], ["keys", "list"], ["version"],
 ]  # fmt: skip
 

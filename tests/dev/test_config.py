@@ -93,3 +93,8 @@ def test_every_setting_has_its_place_in_the_values() -> None:
 def test_misspelt_variables_are_found() -> None:
     environ = {"ATP_REDIS_ULR": "x", "ATP_REDIS_URL_FILE": "x", "ATP_PARTITIONS": "1", "PATH": "x"}
     assert config.unknown(environ) == ["ATP_REDIS_ULR"]
+
+
+def test_a_key_is_never_shown() -> None:
+    (key,) = [setting for setting in config.describe({"ATP_API_KEY": "hunter2"}) if setting.name == "ATP_API_KEY"]
+    assert (key.value, key.source) == ("***", "env")

@@ -1,0 +1,60 @@
+"""Commands that are clients of the API: where it is, and one question."""
+
+import http.client
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from atp.cli.errors import Refused
+from atp.config import Config
+
+_TIMEOUT_S = 10
+_STATE = Path(".atp/endpoints.json")
+
+
+class Api(Struct, frozen=True):
+    """An API and the key to call it with."""
+
+    url: str
+    key: str
+
+    def get(self, path: str) -> Any:
+        """The decoded answer. Raises Refused with the API's own words."""
+        request = urllib.request.Request(  # noqa: S310 - the setting takes http and https only
+            self.url.rstrip("/") + path, headers={"authorization": f"Bearer {self.key}"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
+                return msgspec.json.decode(answer.read())
+        except urllib.error.HTTPError as error:
+            raise Refused(_told(error)) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise Refused(f"the API at {self.url} does not answer: {getattr(error, 'reason', error)}") from None
+
+
+class _Problem(Struct):
+    title: str = ""
+    detail: str = ""
+
+
+def find_api(config: Config) -> Api:
+    """Of ATP_API_URL and ATP_API_KEY, else of the `atp dev` that runs in this folder. Raises Refused."""
+    if config.api_url:
+        return Api(config.api_url, config.api_key)
+    try:
+        found = msgspec.json.decode(_STATE.read_bytes(), type=dict[str, str])
+        return Api(found["api"], found["api_key"])
+    except (OSError, KeyError, msgspec.DecodeError):
+        raise Refused(f"set ATP_API_URL and ATP_API_KEY, or run this where `atp dev` runs ({_STATE})") from None
+
+
+def _told(error: urllib.error.HTTPError) -> str:
+    try:
+        problem = msgspec.json.decode(error.read(), type=_Problem)
+    except msgspec.DecodeError:
+        problem = _Problem()
+    return f"the API answered {error.code}: {problem.detail or problem.title or error.reason}"
