@@ -1,0 +1,95 @@
+"""Scale: reserve in a large ledger beside the same in a small one, and what the large one weighs."""
+
+import argparse
+from dataclasses import dataclass
+from itertools import batched
+from statistics import median, quantiles
+
+from atp.domain.commands import Reserve
+from atp.ledger.batcher import Limits
+from loadtests.ledger.driving import Cost, Ledger, Server
+
+SMALL = 1_000
+
+#: Longest hold: nothing may expire while it is measured.
+TTL_MS = 14_400_000
+
+
+@dataclass
+class Scale:
+    """Medians over the rounds, µs per reserve; ``ratio`` is the speed in the large ledger ÷ that in the small one."""
+
+    name: str
+    small: Cost
+    large: Cost
+
+    @property
+    def ratio(self) -> float:
+        return self.small.wall_us / self.large.wall_us
+
+    @property
+    def script_ratio(self) -> float:
+        return self.small.script_us / self.large.script_us
+
+
+def scales(server: Server, options: argparse.Namespace) -> tuple[list[Scale], dict[str, float]]:
+    """Rows, and bytes per position and per open reservation of one line, at the large size."""
+    large = Ledger(server, "large", 1, options.batch)
+    empty = server.memory()
+    large.fill(options.large)
+    positions = server.memory()
+    large.send(large.reserves(SMALL, options.large, ttl_ms=TTL_MS))
+    rows = [_compare(server, options, large, f"{options.large:,} positions, {SMALL:,} open reservations")]
+    made, before = large.made, server.memory()
+    large.send(large.reserves(options.large - made, options.large, ttl_ms=TTL_MS))
+    opened = server.memory()
+    rows.append(_compare(server, options, large, f"{options.large:,} positions, {options.large:,} open reservations"))
+    return rows, {
+        "bytes_per_position": large.weight("pos") / options.large,
+        "bytes_per_sku": large.weight("sku") / options.large,
+        "bytes_per_sku_with_position": (positions - empty) / options.large,
+        "bytes_per_open_reservation": (opened - before) / (options.large - made),
+    }
+
+
+def _compare(server: Server, options: argparse.Namespace, large: Ledger, name: str) -> Scale:
+    """Rounds in turn, so that a slow moment of the machine meets both. The small ledger is new in every round."""
+    found: dict[str, list[Cost]] = {"small": [], "large": []}
+    for number in range(options.rounds):
+        small = Ledger(server, f"small-{large.made}-{number}", 1, options.batch)
+        small.fill(SMALL)
+        small.send(small.reserves(SMALL, SMALL, ttl_ms=TTL_MS))
+        count = options.commands // 4
+        found["small"].append(small.measure("small", small.reserves(count, SMALL, ttl_ms=TTL_MS)))
+        found["large"].append(large.measure("large", large.reserves(count, options.large, ttl_ms=TTL_MS)))
+    return Scale(name, *(_median(costs) for costs in found.values()))
+
+
+def _median(costs: list[Cost]) -> Cost:
+    return Cost(
+        costs[0].name, sum(cost.commands for cost in costs), median(cost.script_us for cost in costs),
+        median(cost.cpu_us for cost in costs), median(cost.wall_us for cost in costs),
+    )  # fmt: skip
+
+
+def times(server: Server, options: argparse.Namespace) -> dict[str, float]:
+    """Script time of 512 reserves of three lines, in the calls that the batcher makes of them."""
+    ledger, skus = Ledger(server, "times", 1, options.batch), min(options.skus, 10_000)
+    ledger.fill(skus)
+    per_call = Limits().lines_max // 3
+    calls: list[float] = []
+    wholes: list[float] = []
+    for _ in range(options.batches):
+        wanted: list[Reserve] = list(ledger.reserves(512, skus, lines=3))
+        spent = [ledger.script_ms(part) for part in batched(wanted, per_call)]
+        calls += spent
+        wholes.append(sum(spent))
+        ledger.trim()
+    cuts = quantiles(calls, n=100, method="inclusive")
+    return {
+        "calls_of_512x3": -(-512 // per_call),
+        "call_p50_ms": cuts[49],
+        "call_p99_ms": cuts[98],
+        "call_max_ms": max(calls),
+        "all_512x3_p50_ms": median(wholes),
+    }
