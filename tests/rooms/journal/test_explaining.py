@@ -1,7 +1,9 @@
 """Explaining from the journal: an earlier position is read as the ledger was then (DESIGN §1 P6)."""
 
+from pathlib import Path
 from random import Random
 
+import asyncpg
 import pytest
 
 from atp.domain.commands import Level, PutPolicy
@@ -78,6 +80,25 @@ async def test_terms_re_add_at_every_single_entry(journal: Journal, seed: int) -
         for at in found.locations:
             assert at.free == sum(term.quantity for term in at.terms)
             assert at.ats == at.free + sum(limit.quantity for limit in at.limits)
+
+
+async def test_entries_from_before_the_table_are_found_by_it(journal: Journal, migrated: str) -> None:
+    """The migration of a journal that already has entries leaves the same as writing them anew would."""
+    life = Life(20, batches=15)
+    await journaled(journal, life, 20)
+    found = [await journal.explanation(0, seq, life.skus[0]) for seq in life.readings]
+    connection = await asyncpg.connect(migrated)
+    await connection.execute("delete from position_changes")
+    await connection.execute(backfill())
+    assert await connection.fetchval("select count(*) from position_changes where after <> seq - 1") == 0
+    await connection.close()
+    assert [await journal.explanation(0, seq, life.skus[0]) for seq in life.readings] == found
+
+
+def backfill() -> str:
+    """The statement that the migration runs for what is already journaled."""
+    text = (Path(__file__).parents[3] / "migrations/20261121130000_position_changes.sql").read_text()
+    return text[text.index("insert into") : text.index("-- migrate:down")]
 
 
 async def test_what_the_journal_does_not_have_is_said(journal: Journal) -> None:
