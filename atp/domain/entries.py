@@ -154,7 +154,27 @@ class PolicyPut(Entry, array_like=True, tag=20):
     balances: list[Balance]
 
 
+class DeadlinesMoved(Entry, array_like=True, tag=24):
+    """Nobody could act for a while: deadlines (with grace) after ``after`` and up to ``through`` count at ``until``.
+
+    Records keep the deadline they have; whoever replays entries moves them by this one (R22).
+    """
+
+    after: int
+    through: int
+    until: int
+
+
+class ClockApart(Entry, array_like=True, tag=25):
+    """The ledger's clock and a sender's differ by more than a minute: batches of this kind expire nothing (R22)."""
+
+    ledger_now: int
+    sender_now: int
+    process: str
+
+
 AnyEntry = (
     LedgerOpened | LevelSet | DeltaApplied | AuthorityTaken | SourceSeen | CursorMoved | ShortageFound
     | Held | Committed | Released | Extended | Expired | Fulfilled | Acknowledged | Transferred | PolicyPut
+    | DeadlinesMoved | ClockApart
 )  # fmt: skip

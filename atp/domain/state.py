@@ -112,6 +112,9 @@ class State(Struct):
     buried: list[tuple[int, int, str]] = field(default_factory=list)  # the same of tombstones, oldest first
     trimmed: int = 0  # the journal has everything up to here
     due: dict[str, int] = field(default_factory=dict)  # reservation → deadline with grace, ms
+    moved: list[tuple[int, int, int]] = field(default_factory=list)  # (after, through, until): rules/clock.py
+    apart: bool = False  # the last batch's sender had another clock
+    apart_at: int = 0  # when that was last told
     sources: dict[str, Source] = field(default_factory=dict)
     authorities: dict[str, str] = field(default_factory=dict)  # location → source, where none is listed (R24)
     policies: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)  # (kind, id) → version, body

@@ -15,8 +15,10 @@ from atp.domain.entries import (
     Acknowledged,
     AnyEntry,
     AuthorityTaken,
+    ClockApart,
     Committed,
     CursorMoved,
+    DeadlinesMoved,
     DeltaApplied,
     Expired,
     Extended,
@@ -55,6 +57,8 @@ KINDS: dict[type, str] = {
     Acknowledged: "acknowledged",
     Transferred: "transferred",
     PolicyPut: "policy-put",
+    DeadlinesMoved: "deadlines-moved",
+    ClockApart: "clock-apart",
 }
 
 ENTRY_COLUMNS = ("partition", "seq", "at", "kind", "subject", "client", "cause", "body")
@@ -144,7 +148,7 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
                 rows.positions[entry.stream] = max(entry.position, rows.positions.get(entry.stream, 0))
             case LedgerOpened():
                 rows.epoch = entry.epoch
-            case AuthorityTaken() | SourceSeen() | ShortageFound():
+            case AuthorityTaken() | SourceSeen() | ShortageFound() | DeadlinesMoved() | ClockApart():
                 pass  # their entry is all there is to keep
     return rows
 
@@ -167,7 +171,9 @@ def subject_of(entry: AnyEntry) -> str:
             return entry.stream
         case PolicyPut():
             return f"{entry.kind}:{entry.id}"
-        case LedgerOpened():
+        case ClockApart():
+            return entry.process
+        case LedgerOpened() | DeadlinesMoved():
             return ""
 
 

@@ -7,7 +7,10 @@
     confirm r1 [1:2] [key 5] [body 1] [order X] [reacquire]      release r1 [1:2] [of all] [key 5]
     extend r1 60 [key 5]     fulfil r1 [1:2] [shipment 7]        acknowledge r1 [1:2]     transfer r1 1:2 DC1 DC2
     journal                                      the journal has everything so far; gone r1: only a tombstone is left
-    wait 5                                       seconds; also: settle 1 (due holds settled by each batch from here)
+    wait 5                                       seconds, while somebody sweeps; outage 60: seconds without anybody
+    moved 0/60/90                                outages still remembered; expires r1 88: the last answer's deadline
+    pass 5                                       seconds up to the next command; settle 1: due holds settled by a batch
+    sender -90                                   from here on the sender's clock is this far ahead, in seconds
 
 ``-> OUTCOME text`` ends a command; the text must be its detail, or "replayed". ``= A@DC1 6 4 0`` asks for
 free, held and committed; ``= r1 committed 1:0/4`` for the state and held/committed of each line.
@@ -42,6 +45,7 @@ class Table:
         self.law = law
         self.now = START_MS
         self.settle_max = 256
+        self.sender = 0
         self.changes = 0
         self.entries: list = []
         self.last = Result(Outcome.APPLIED)
@@ -60,21 +64,55 @@ class Table:
         if word == "=":
             self.check(rest)
         elif word == "wait":
+            end = self.now + round(float(rest[0]) * 1000)
+            self.sweep(end)
+            self.now = end
+            self.empty()
+        elif word == "outage":
             self.now += round(float(rest[0]) * 1000)
-            self.entries += self.law.apply([], self.now, self.settle_max)[1]
+            self.empty()
+        elif word == "sender":
+            self.sender = round(float(rest[0]) * 1000)
+            self.empty()
         elif word == "gone":
             assert _id(rest[0])[3:] not in self.law.dump()["reservations"], "the record is still whole"
         elif word == "journal":
             self.law.trim(self.law.dump()["seq"])
         elif word == "pass":
             self.now += round(float(rest[0]) * 1000)
+        elif word == "expires":
+            assert self.last.reservation is not None
+            found = self.last.reservation.id, self.last.reservation.expires_at - START_MS
+            assert found == (_id(rest[0]), round(float(rest[1]) * 1000)), f"found {found}"
+        elif word == "moved":
+            found = [tuple(at - START_MS for at in m) for m in self.law.dump()["moved"]]
+            assert found == [tuple(round(float(x) * 1000) for x in m.split("/")) for m in rest], f"found {found}"
         elif word == "settle":
             self.settle_max = int(rest[0])
         else:
             self.do(self.command(word, rest), expected.split())
 
+    def empty(self) -> None:
+        """A batch without commands."""
+        self.entries += self.law.apply([], self.now, self.settle_max, self.sender)[1]
+
+    def sweep(self, end: int) -> None:
+        """Settle what falls due so long before ``end`` that its being left would show an outage (R22)."""
+        while True:
+            state = self.law.dump()
+            moved = [m for m in state["moved"] if any(m[0] < at <= m[1] for at in state["due"].values())]
+            deadlines = [
+                next((until for after, through, until in moved if after < at <= through), at)
+                for at in state["due"].values()
+            ]
+            soon = [at for at in deadlines if self.now < at < end - 5_000]
+            if not soon:
+                return
+            self.now = min(soon)
+            self.empty()
+
     def do(self, command: c.Command, expected: list[str]) -> None:
-        (self.last,), entries = self.law.apply([command], self.now, self.settle_max)
+        (self.last,), entries = self.law.apply([command], self.now, self.settle_max, self.sender)
         self.entries += entries
         shown = [self.last.outcome.name]
         if self.last.replayed:

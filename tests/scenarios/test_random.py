@@ -49,12 +49,15 @@ class LawsAgree(RuleBasedStateMachine):
             [c.Level(sku, at, "wms", 20, "sequence", (0, 0), "", 0, 0) for sku in self.skus[:3] for at in LOCATIONS[:3]]
         )
 
-    def batch(self, commands: list[c.Command], settle_max: int = 256) -> list[Result]:
-        expected = self.reference.apply(commands, self.now, settle_max)
-        found = self.lua.apply(commands, self.now, settle_max)
+    def batch(self, commands: list[c.Command], settle_max: int = 256, sender: int = 0) -> list[Result]:
+        expected = self.reference.apply(commands, self.now, settle_max, sender)
+        found = self.lua.apply(commands, self.now, settle_max, sender)
         assert found == expected
         assert self.lua.dump() == self.reference.dump()
         self.conserved()
+        state = self.reference.state
+        counting = [next((u for a, b, u in state.moved if a < at <= b), at) for at in state.due.values()]
+        assert self.lua.next_due == min(counting, default=0)
         return expected[0]
 
     def conserved(self) -> None:
@@ -82,14 +85,15 @@ class LawsAgree(RuleBasedStateMachine):
     def random_batch(self, seed: int, size: int, step: int) -> None:
         self.now += step
         draw = Random(seed)
-        self.batch([drawing.command(self, draw) for _ in range(size)], draw.choice([0, 1, 2, 256]))
+        commands = [drawing.command(self, draw) for _ in range(size)]
+        self.batch(commands, draw.choice([0, 1, 2, 256]), draw.choice([*[0] * 12, 60_000, 60_001, -70_000]))
 
     @rule(back=st.sampled_from([0, 0, 3]))
     def journal(self, back: int) -> None:
         self.reference.trim(self.reference.state.seq - back)
         self.lua.trim(self.reference.state.seq - back)
 
-    @rule(step=st.sampled_from([-50_000, 61_000, 130_000, 700_000, 1_000_000, 86_400_000]))
+    @rule(step=st.sampled_from([-50_000, 6_000, 20_000, 61_000, 130_000, 700_000, 1_000_000, 86_400_000]))
     def jump(self, step: int) -> None:
         self.now += step
         self.batch([], 3)

@@ -23,6 +23,7 @@ from atp.domain.commands import (
 )
 from atp.domain.entries import AnyEntry
 from atp.domain.results import Result
+from atp.domain.rules import clock
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.fulfilment import acknowledge, fulfil, transfer
 from atp.domain.rules.lifecycle import confirm, extend, release, settle
@@ -37,14 +38,22 @@ SETTLE_MAX = 256
 
 
 def apply(
-    state: State, commands: Sequence[Command], now: int, settle_max: int = SETTLE_MAX
+    state: State,
+    commands: Sequence[Command],
+    now: int,
+    settle_max: int = SETTLE_MAX,
+    sender_now: int | None = None,
+    process: str = "",
 ) -> tuple[list[Result], list[AnyEntry]]:
     """Apply one batch to ``state`` at ``now`` (ms); the clock never runs backward within a partition (R22).
+
+    ``sender_now`` is the clock of the ``process`` that sent it, by default the ledger's own.
 
     Returns a result per command, in order, and the entries of the batch. A result AGAIN was not decided, because a
     refusal would have stood on holds that are due: the caller sends that command again, first in the next batch.
     """
-    batch = Batch(state, now)
+    batch = Batch(state)
+    clock.start(batch, now, now if sender_now is None else sender_now, process)
     settle(batch, settle_max)
     retire(batch)
     return [decide(batch, command) for command in commands], batch.entries

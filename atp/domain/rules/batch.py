@@ -43,9 +43,10 @@ def _location(body: str) -> Location:
 class Batch:
     """The working view of one batch. ``now`` never runs backward; ``due_left`` says that due holds remain (R21)."""
 
-    def __init__(self, state: State, now: int) -> None:
+    def __init__(self, state: State) -> None:
         self.state = state
-        self.now = state.last_now = max(now, state.last_now)
+        self.now = state.last_now
+        self.apart = False  # its sender has another clock: nothing expires (R22)
         self.due_left = False
         self.entries: list[AnyEntry] = []
 

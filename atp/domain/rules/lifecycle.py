@@ -14,6 +14,7 @@ from atp.domain.outcomes import Outcome
 from atp.domain.records import GRACE_MS, MAX_HOLD_MS, Allocation, Line, Reservation, Shortfall
 from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
+from atp.domain.rules.clock import deadline_of, find_record, is_due
 from atp.domain.rules.retention import answer_change
 from atp.domain.rules.sourcing import Draws, Sourcing
 from atp.domain.state import Position
@@ -24,10 +25,14 @@ CHANGES_MAX = 32
 
 def settle(batch: Batch, settle_max: int) -> None:
     """Expire due holds, oldest first and bounded; what remains is never the ground of a refusal (R21)."""
-    due = sorted((deadline, id) for id, deadline in batch.state.due.items() if deadline <= batch.now)
+    if batch.apart:
+        return
+    kept = ((deadline, id) for id, deadline in batch.state.due.items() if deadline <= batch.now)
+    due = sorted((deadline, id) for deadline, id in kept if deadline_of(batch, deadline) <= batch.now)
     batch.due_left = len(due) > settle_max
     for _, id in due[:settle_max]:
-        reservation = batch.state.reservations[identity_of(id)]
+        reservation = find_record(batch, identity_of(id))
+        assert reservation is not None
         end_held(batch, reservation, "expired")
         del batch.state.due[id]
         reservation.seq = batch.next_seq()
@@ -195,7 +200,7 @@ def find_to_change(batch: Batch, id: str, change: Change, *repeats: str) -> Rese
     buried = batch.state.tombstones.get(identity)
     if buried is not None and buried.id == id:
         return answer_change(buried, change.key, change.body, repeats)
-    found = batch.state.reservations.get(identity)
+    found = find_record(batch, identity)
     if found is None or found.id != id:
         return Result(Outcome.NOT_FOUND, batch.state.seq)
     for key, body in found.changes:
@@ -203,7 +208,7 @@ def find_to_change(batch: Batch, id: str, change: Change, *repeats: str) -> Rese
             if body != change.body:
                 return Result(Outcome.KEY_REUSED, batch.state.seq)
             return Result(Outcome.REPLAYED, found.seq, deepcopy(found), replayed=True)
-    if batch.state.due.get(id, batch.now + 1) <= batch.now:
+    if is_due(batch, found):
         return Result(Outcome.AGAIN, batch.state.seq)
     return found
 

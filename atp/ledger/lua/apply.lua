@@ -1,7 +1,8 @@
 -- apply: the batch entry point. Header: {batch id, process, session, epoch, seq known, sender's now, now, settle max};
 -- now 0 takes the server's TIME, any other value is the clock of a test or a replay.
 
-local META = { 'law', 'epoch', 'seq', 'last_now', 'policy_version', 'refused_gen', 'refused_since', 'trimmed', 'birth' }
+local META = { 'law', 'epoch', 'seq', 'last_now', 'policy_version', 'refused_gen', 'refused_since', 'trimmed', 'birth',
+  'apart', 'apart_at', 'moved' }
 
 local function read_meta(prefix)
   local values = call('HMGET', prefix .. 'meta', unpack(META))
@@ -9,11 +10,6 @@ local function read_meta(prefix)
   local meta = {}
   for i, name in ipairs(META) do meta[name] = values[i] end
   return meta
-end
-
-local function clock()
-  local t = call('TIME')
-  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 end
 
 -- Why the whole batch is refused, or nil. Nothing of a refused batch runs.
@@ -165,6 +161,7 @@ local function scatter(b, header, gen_before)
   end
   call('HSET', b.prefix .. 'meta', 'seq', b.seq, 'last_now', b.now, 'policy_version', b.policy_version,
     'refused_gen', b.refused_gen, 'refused_since', b.refused_since)
+  clock.write(b)
   call('HSET', b.prefix .. 'sessions', header[2], header[3])
   write_retention(b) -- before the records: an id that is forgotten may be used anew in the same batch
   write_hash(b.prefix .. 'res', b.dirty_reservations, function(identity) return b.raw[identity] end)
@@ -196,10 +193,13 @@ local function apply(keys, args)
   local refusal = refuse_batch(prefix, meta, header)
   if refusal then return redis.error_reply(refusal) end
   local commands = unpack_one(args[2])
-  local b = new_batch(prefix, meta, math.max(header[7] > 0 and header[7] or clock(), tonumber(meta.last_now)))
+  local now, time, apart = clock.read(meta, header)
+  local b = new_batch(prefix, meta, now)
+  b.apart = apart
   local gen_before = b.refused_gen
   b.policies = load_policies(prefix, meta)
-  local due = call('ZRANGE', prefix .. 'due', '-inf', b.now, 'BYSCORE', 'LIMIT', 0, header[8] + 1)
+  clock.start(b, meta, header, time)
+  local due = clock.due_holds(b, header[8] + 1)
   if #due > header[8] then
     b.due_left = true
     due[#due] = nil
@@ -210,7 +210,6 @@ local function apply(keys, args)
   local results = {}
   for i, c in ipairs(commands) do results[i] = pack_result(handlers[c[1]](b, c)) end
   scatter(b, header, gen_before)
-  local next_due = call('ZRANGE', prefix .. 'due', 0, 0, 'WITHSCORES')[2]
-  return '\153' .. pack(header[1], header[4], b.seq, b.now, tonumber(next_due or 0), b.policy_version, b.due_left,
+  return '\153' .. pack(header[1], header[4], b.seq, b.now, clock.next_due(b), b.policy_version, b.due_left,
     b.seq - tonumber(meta.trimmed)) .. array_header(#results) .. table.concat(results)
 end

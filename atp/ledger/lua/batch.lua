@@ -2,6 +2,7 @@
 
 local function new_batch(prefix, meta, now)
   return {
+    apart = false, moved = meta.moved and unpack_one(meta.moved) or {}, clock_changed = false,
     prefix = prefix, now = now, seq = tonumber(meta.seq), due_left = false,
     entries = {}, entry_count = 0,
     skus = {}, positions = {}, reservations = {}, raw = {}, sources = {}, cursors = {}, refused = {},

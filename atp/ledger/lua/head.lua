@@ -10,7 +10,8 @@
 --         decision, and XADD, which refuses a repeated id, is the first write (R26).
 --
 -- Keys    all start with the partition's tag {ns:p}: and no key holds text from outside after the tag except `recent`
---   meta       hash    law, partition, partitions, epoch, seq, last_now, policy_version, refused_gen, refused_since, trimmed
+--   meta       hash    law, partition, partitions, epoch, seq, last_now, policy_version, refused_gen, refused_since, trimmed,
+--                      apart, apart_at, moved [[after, through, until], …] (R22)
 --   sessions   hash    process -> session: an older session's batch is refused whole (R5)
 --   sku        hash    sku -> [format, seq, policy version, policy, safety stock, [location, n, …], [location, …]]
 --   pos        hash    sku NUL location -> [format, held, committed, unsellable, [source number, …],
@@ -44,6 +45,8 @@ local REFUSED_MS = 60000
 local REFUSED_MAX = 100000
 local CHUNK = 4000 -- arguments of one bulk call: Lua's unpack fails at 8,000
 
+local CLOCK = { APART_MS = 60000, TOLD_MS = 60000, OUTAGE_MS = 5000, REOPEN_MS = 30000 } -- domain/rules/clock.py
+
 local SHIPPED_BUCKET_MS = 60000
 local SHIPPED_COUNTED_MS = 60000
 
@@ -65,6 +68,7 @@ local C = {
 local E = {
   OPENED = 1, LEVEL = 2, DELTA = 3, AUTHORITY = 4, SOURCE = 5, CURSOR = 6, SHORTAGE = 7, HELD = 10, COMMITTED = 11,
   RELEASED = 12, EXTENDED = 13, EXPIRED = 14, FULFILLED = 15, ACKNOWLEDGED = 16, TRANSFERRED = 17, POLICY = 20,
+  MOVED = 24, APART = 25,
 }
 
 -- Slots of a position, of a source's number inside it, of a sku, a reservation, a line and an allocation.

@@ -53,7 +53,7 @@ end
 local function read_head(b, meta)
   return { tonumber(meta.epoch), b.seq, b.seq - tonumber(meta.trimmed), b.now, tonumber(meta.law),
     tonumber(call('HGET', b.prefix .. 'meta', 'partitions')), b.policy_version,
-    tonumber(call('ZRANGE', b.prefix .. 'due', 0, 0, 'WITHSCORES')[2] or 0) }
+    clock.next_due(b) }
 end
 
 local function read(keys, args)
@@ -61,7 +61,7 @@ local function read(keys, args)
   local prefix = string.sub(keys[1], 1, -5)
   local meta = read_meta(prefix)
   if not meta then return redis.error_reply('EMPTY no ledger here') end
-  local b = new_batch(prefix, meta, clock())
+  local b = new_batch(prefix, meta, clock.now())
   b.policies = load_policies(prefix, meta)
   local answers = {}
   for i, query in ipairs(unpack_one(args[1])) do
@@ -91,7 +91,7 @@ local function create(keys, args)
   local prefix = string.sub(keys[1], 1, -5)
   if call('EXISTS', keys[1]) == 1 then return 0 end
   local partition, partitions, law, epoch, seq = unpack(args)
-  local now, t = clock(), call('TIME')
+  local now, t = clock.now(), call('TIME')
   seq = tonumber(seq) + 1
   local entry = pack({ E.OPENED, seq, now, '', '', tonumber(epoch), tonumber(partitions), tonumber(law) })
   call('XADD', prefix .. 'outbox', string.format('%.0f-0', seq), 'f', FORMAT, 'e', array_header(1) .. entry)
