@@ -175,6 +175,10 @@ class PutPolicy(Struct, array_like=True, tag=20):
     cause: str = ""
 
 
+#: What a ledger whose memory is full still takes: it ends or moves what is there (R26). Levels and deltas only of
+#: positions that exist.
+RELIEVING = (Level, Delta, Cursor, Confirm, Release, Extend, Fulfil, Acknowledge, Transfer)
+
 Command = (
     Level | Delta | Cursor | Reserve | Confirm | Release | Extend | Fulfil | Acknowledge | Transfer | PutPolicy
 )  # fmt: skip

@@ -27,10 +27,16 @@ class RulesLaw:
         self.state = State(seq=1, last_now=START_MS, refused_since=START_MS)
 
     def apply(
-        self, commands: Sequence[Command], now: int, settle_max: int = 256, sender: int = 0
+        self,
+        commands: Sequence[Command],
+        now: int,
+        settle_max: int = 256,
+        sender: int = 0,
+        *,
+        relief: bool = False,
     ) -> tuple[list[Result], list[AnyEntry]]:
-        """``sender``: how far the sender's clock is ahead of the ledger's, ms."""
-        return apply(self.state, commands, now, settle_max, now + sender, "test")
+        """``sender``: how far the sender's clock is ahead of the ledger's, ms; ``relief``: memory is full."""
+        return apply(self.state, commands, now, settle_max, now + sender, "test", relief)
 
     def trim(self, through: int) -> None:
         """The journal has everything up to here."""
@@ -107,12 +113,18 @@ class LuaLaw:
         return cls(loop, loop.run_until_complete(prepare()), namespace, partition)
 
     def apply(
-        self, commands: Sequence[Command], now: int, settle_max: int = 256, sender: int = 0
+        self,
+        commands: Sequence[Command],
+        now: int,
+        settle_max: int = 256,
+        sender: int = 0,
+        *,
+        relief: bool = False,
     ) -> tuple[list[Result], list[AnyEntry]]:
         self._batch += 1
         header = wire.Header(self._batch, "test", 1, 1, self._seq, now + sender, now, settle_max)
         data = self._ask(
-            "FCALL", library.function("apply"), 1, self._meta,
+            "FCALL", library.function("apply_relief" if relief else "apply"), 1, self._meta,
             wire.encode_header(header), wire.encode_commands(commands),
         )  # fmt: skip
         reply = wire.decode_reply(data)

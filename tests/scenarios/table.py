@@ -10,6 +10,7 @@
     wait 5                                       seconds, while somebody sweeps; outage 60: seconds without anybody
     moved 0/60/90                                outages still remembered; expires r1 88: the last answer's deadline
     pass 5                                       seconds up to the next command; settle 1: due holds settled by a batch
+    full                                         from here on memory is full, until: full off
     sender -90                                   from here on the sender's clock is this far ahead, in seconds
 
 ``-> OUTCOME text`` ends a command; the text must be its detail, or "replayed". ``= A@DC1 6 4 0`` asks for
@@ -46,6 +47,7 @@ class Table:
         self.now = START_MS
         self.settle_max = 256
         self.sender = 0
+        self.full = False
         self.changes = 0
         self.entries: list = []
         self.last = Result(Outcome.APPLIED)
@@ -74,6 +76,8 @@ class Table:
         elif word == "sender":
             self.sender = round(float(rest[0]) * 1000)
             self.empty()
+        elif word == "full":
+            self.full = rest != ["off"]
         elif word == "gone":
             assert _id(rest[0])[3:] not in self.law.dump()["reservations"], "the record is still whole"
         elif word == "journal":
@@ -92,9 +96,12 @@ class Table:
         else:
             self.do(self.command(word, rest), expected.split())
 
+    def apply(self, commands: list[c.Command]) -> tuple[list[Result], list]:
+        return self.law.apply(commands, self.now, self.settle_max, self.sender, relief=self.full)
+
     def empty(self) -> None:
         """A batch without commands."""
-        self.entries += self.law.apply([], self.now, self.settle_max, self.sender)[1]
+        self.entries += self.apply([])[1]
 
     def sweep(self, end: int) -> None:
         """Settle what falls due so long before ``end`` that its being left would show an outage (R22)."""
@@ -112,7 +119,7 @@ class Table:
             self.empty()
 
     def do(self, command: c.Command, expected: list[str]) -> None:
-        (self.last,), entries = self.law.apply([command], self.now, self.settle_max, self.sender)
+        (self.last,), entries = self.apply([command])
         self.entries += entries
         shown = [self.last.outcome.name]
         if self.last.replayed:

@@ -8,6 +8,7 @@ first, then due holds, then what ended long ago, then the commands one after the
 from collections.abc import Sequence
 
 from atp.domain.commands import (
+    RELIEVING,
     Acknowledge,
     Command,
     Confirm,
@@ -22,6 +23,7 @@ from atp.domain.commands import (
     Transfer,
 )
 from atp.domain.entries import AnyEntry
+from atp.domain.outcomes import Outcome
 from atp.domain.results import Result
 from atp.domain.rules import clock
 from atp.domain.rules.batch import Batch
@@ -44,10 +46,12 @@ def apply(
     settle_max: int = SETTLE_MAX,
     sender_now: int | None = None,
     process: str = "",
+    relief: bool = False,
 ) -> tuple[list[Result], list[AnyEntry]]:
     """Apply one batch to ``state`` at ``now`` (ms); the clock never runs backward within a partition (R22).
 
-    ``sender_now`` is the clock of the ``process`` that sent it, by default the ledger's own.
+    ``sender_now`` is the clock of the ``process`` that sent it, by default the ledger's own. With ``relief`` memory is
+    full: what would take more of it is answered NO_ROOM, the rest frees some (R26).
 
     Returns a result per command, in order, and the entries of the batch. A result AGAIN was not decided, because a
     refusal would have stood on holds that are due: the caller sends that command again, first in the next batch.
@@ -56,7 +60,21 @@ def apply(
     clock.start(batch, now, now if sender_now is None else sender_now, process)
     settle(batch, settle_max)
     retire(batch)
-    return [decide(batch, command) for command in commands], batch.entries
+    results: list[Result] = []
+    for command in commands:
+        if relief and not _has_room(batch, command):
+            results.append(Result(Outcome.NO_ROOM, state.seq))
+        else:
+            results.append(decide(batch, command))
+    return results, batch.entries
+
+
+def _has_room(batch: Batch, command: Command) -> bool:
+    """Whether a command fits into a full memory."""
+    if isinstance(command, Level | Delta):
+        item = batch.state.skus.get(command.sku)
+        return item is not None and command.location in item.positions
+    return isinstance(command, RELIEVING)
 
 
 def decide(batch: Batch, command: Command) -> Result:

@@ -27,6 +27,17 @@ local handlers = {
   [C.ACKNOWLEDGE] = acknowledge, [C.TRANSFER] = transfer, [C.POLICY] = put_policy,
 }
 
+-- What a full memory still takes: the rest is not decided.
+local relieving = {
+  [C.LEVEL] = 'position', [C.DELTA] = 'position', [C.CURSOR] = true, [C.CONFIRM] = true, [C.RELEASE] = true,
+  [C.EXTEND] = true, [C.FULFIL] = true, [C.ACKNOWLEDGE] = true, [C.TRANSFER] = true,
+}
+
+local function has_room(b, c)
+  if relieving[c[1]] == 'position' then return find_position(b, c[2], c[3]) end
+  return relieving[c[1]]
+end
+
 -- Fetch every record the batch is known to touch with a few bulk reads; what sourcing needs beyond is read in place.
 local function gather(b, commands, due)
   local wanted = { ids = {}, skus = {}, positions = {}, sources = {}, streams = {}, refused = {} }
@@ -98,6 +109,9 @@ local function gather(b, commands, due)
   end
 end
 
+local scatter
+do -- a block, because a chunk has at most 200 locals
+
 -- Write a table of field -> value into one hash with few calls.
 local function write_hash(key, fields, encode)
   local arguments, n = {}, 0
@@ -154,7 +168,7 @@ local function write_refused(b, gen_before)
   end
 end
 
-local function scatter(b, header, gen_before)
+function scatter(b, header, gen_before)
   if b.entry_count > 0 then
     call('XADD', b.prefix .. 'outbox', string.format('%.0f-0', b.seq), 'f', FORMAT,
       'e', array_header(b.entry_count) .. table.concat(b.entries))
@@ -176,6 +190,8 @@ local function scatter(b, header, gen_before)
   write_refused(b, gen_before)
 end
 
+end
+
 local PLAIN_RESULT = '\192\144\160\194' -- nil, [], "", false
 
 local function pack_result(outcome, seq, record, shortfalls, detail, replayed)
@@ -185,7 +201,7 @@ local function pack_result(outcome, seq, record, shortfalls, detail, replayed)
   return head .. (record or '\192') .. pack(shortfalls or {}, detail or '', replayed or false)
 end
 
-local function apply(keys, args)
+local function apply(keys, args, relief)
   bind()
   local prefix = string.sub(keys[1], 1, -5)
   local header = unpack_one(args[1])
@@ -208,7 +224,13 @@ local function apply(keys, args)
   settle(b, due)
   retire(b)
   local results = {}
-  for i, c in ipairs(commands) do results[i] = pack_result(handlers[c[1]](b, c)) end
+  for i, c in ipairs(commands) do
+    if relief and not has_room(b, c) then
+      results[i] = pack_result(O.NO_ROOM, b.seq)
+    else
+      results[i] = pack_result(handlers[c[1]](b, c))
+    end
+  end
   scatter(b, header, gen_before)
   return '\153' .. pack(header[1], header[4], b.seq, b.now, clock.next_due(b), b.policy_version, b.due_left,
     b.seq - tonumber(meta.trimmed)) .. array_header(#results) .. table.concat(results)

@@ -1,6 +1,7 @@
 -- The ledger: the only writer of live state. One call applies a batch of commands to one partition.
 --
 -- Calls   <library>_apply  KEYS {ns:p}:meta  ARGV header, commands     -> reply (msgpack)
+--         <library>_apply_relief  the same when memory is full: refuses what would take more of it (R26)
 --         <library>_read   KEYS {ns:p}:meta  ARGV queries              -> answers (msgpack), writes nothing
 --         <library>_create KEYS {ns:p}:meta  ARGV partition, partitions, law, epoch, seq -> 1, or 0 if it exists
 --         <library>_trim   KEYS {ns:p}:meta  ARGV through              -> entries dropped from the outbox
@@ -54,7 +55,7 @@ local SHIPPED_COUNTED_MS = 60000
 local O = {
   APPLIED = 1, REPLAYED = 2, QUOTED = 3,
   SETTLED = 10, STALE = 11, INCLUDED = 12, DUPLICATE = 13, LATE_DELTA = 14,
-  AGAIN = 20,
+  AGAIN = 20, NO_ROOM = 22,
   KEY_REUSED = 30, NOT_FOUND = 31, UNKNOWN_LOCATION = 32, UNKNOWN_LINE = 33, MEASURE_MISMATCH = 34,
   VERSION_KIND_MISMATCH = 35, VERSION_MISMATCH = 36, EXPIRED = 40, NOT_ACTIVE = 41,
   LIMIT_EXCEEDED = 60, INSUFFICIENT = 70,

@@ -113,7 +113,9 @@ local function trim(keys, args)
   return gone
 end
 
-redis.register_function({ function_name = '@LIBRARY@_apply', callback = apply })
+redis.register_function({ function_name = '@LIBRARY@_apply', callback = function(keys, args) return apply(keys, args, false) end })
+redis.register_function({ function_name = '@LIBRARY@_apply_relief', flags = { 'allow-oom' },
+  callback = function(keys, args) return apply(keys, args, true) end })
 redis.register_function({ function_name = '@LIBRARY@_read', callback = read, flags = { 'no-writes' } })
 redis.register_function({ function_name = '@LIBRARY@_create', callback = create })
 redis.register_function({ function_name = '@LIBRARY@_trim', callback = trim, flags = { 'allow-oom' } })
