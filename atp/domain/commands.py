@@ -159,6 +159,19 @@ class Transfer(Struct, array_like=True, tag=16):
     cause: str = ""
 
 
+class Affect(Struct, array_like=True, tag=17):
+    """A page of reservations of a shortage, in the order of its policy, listed from the journal (R28)."""
+
+    sku: str
+    location: str
+    shortage: int  # seq of its ShortageFound
+    after: int  # where the page before ended: first seq of its last reservation, or 0
+    through: int  # where this one ends
+    ids: list[str]  # at most 256
+    last: bool
+    cause: str = ""
+
+
 class PutPolicy(Struct, array_like=True, tag=20):
     """Replace one policy object. Kinds: location, item, source, client.
 
@@ -177,8 +190,9 @@ class PutPolicy(Struct, array_like=True, tag=20):
 
 #: What a ledger whose memory is full still takes: it ends or moves what is there (R26). Levels and deltas only of
 #: positions that exist.
-RELIEVING = (Level, Delta, Cursor, Confirm, Release, Extend, Fulfil, Acknowledge, Transfer)
+RELIEVING = (Level, Delta, Cursor, Confirm, Release, Extend, Fulfil, Acknowledge, Transfer, Affect)
 
 Command = (
-    Level | Delta | Cursor | Reserve | Confirm | Release | Extend | Fulfil | Acknowledge | Transfer | PutPolicy
+    Level | Delta | Cursor | Reserve | Confirm | Release | Extend | Fulfil | Acknowledge | Transfer | Affect
+    | PutPolicy
 )  # fmt: skip

@@ -98,6 +98,18 @@ class Refusal(Struct):
     detail: str
 
 
+class Shortage(Struct):
+    """An open shortage of one position, and how far its reservations were gone through."""
+
+    seq: int  # of the entry that found it
+    short_by: int
+    policy: str  # "report" or "revoke_holds"
+    victims: str  # "newest" or "oldest" first
+    found: int = 0  # units of the reservations named so far
+    cursor: int = 0  # first seq of the last reservation gone through, 0 before the first page
+    done: bool = False
+
+
 class State(Struct):
     """One partition of the ledger."""
 
@@ -118,6 +130,7 @@ class State(Struct):
     sources: dict[str, Source] = field(default_factory=dict)
     authorities: dict[str, str] = field(default_factory=dict)  # location → source, where none is listed (R24)
     policies: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)  # (kind, id) → version, body
+    shortages: dict[tuple[str, str], Shortage] = field(default_factory=dict)  # by sku and location
     cursors: dict[str, int] = field(default_factory=dict)
     refused: dict[str, Refusal] = field(default_factory=dict)  # this generation of refusals, by identity
     refused_before: dict[str, Refusal] = field(default_factory=dict)

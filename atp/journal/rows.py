@@ -28,6 +28,8 @@ from atp.domain.entries import (
     LevelSet,
     PolicyPut,
     Released,
+    ShortageAffected,
+    ShortageClosed,
     ShortageFound,
     SourceSeen,
     Transferred,
@@ -48,6 +50,8 @@ KINDS: dict[type, str] = {
     SourceSeen: "source-seen",
     CursorMoved: "cursor-moved",
     ShortageFound: "shortage-found",
+    ShortageAffected: "shortage-affected",
+    ShortageClosed: "shortage-closed",
     Held: "held",
     Committed: "committed",
     Released: "released",
@@ -148,7 +152,10 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
                 rows.positions[entry.stream] = max(entry.position, rows.positions.get(entry.stream, 0))
             case LedgerOpened():
                 rows.epoch = entry.epoch
-            case AuthorityTaken() | SourceSeen() | ShortageFound() | DeadlinesMoved() | ClockApart():
+            case (
+                AuthorityTaken() | SourceSeen() | DeadlinesMoved() | ClockApart()
+                | ShortageFound() | ShortageAffected() | ShortageClosed()
+            ):  # fmt: skip
                 pass  # their entry is all there is to keep
     return rows
 
@@ -161,7 +168,7 @@ def subject_of(entry: AnyEntry) -> str:
             | Fulfilled() | Acknowledged() | Transferred()
         ):  # fmt: skip
             return entry.reservation.id
-        case LevelSet() | DeltaApplied() | ShortageFound():
+        case LevelSet() | DeltaApplied() | ShortageFound() | ShortageAffected() | ShortageClosed():
             return entry.sku
         case AuthorityTaken():
             return entry.location

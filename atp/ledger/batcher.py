@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import structlog
 from msgspec import Struct
 
-from atp.domain.commands import RELIEVING, Command, Reserve
+from atp.domain.commands import RELIEVING, Affect, Command, Reserve
 from atp.domain.outcomes import Outcome
 from atp.domain.results import Result
 from atp.ledger import keys, library
@@ -144,7 +144,7 @@ class Batcher:
         lines = 0
         while self._queue and len(taken) < self.limits.commands_max:
             command = self._queue[0].command
-            lines += len(command.lines) if isinstance(command, Reserve) else 1
+            lines += _weight(command)
             if taken and lines > self.limits.lines_max:
                 break
             pending = self._queue.popleft()
@@ -322,6 +322,17 @@ class _Full(Exception):
 
 class _Content(Exception):
     """The script failed on something inside the batch; nothing of it was written."""
+
+
+def _weight(command: Command) -> int:
+    """In lines of a basket: what a command costs the script."""
+    match command:
+        case Reserve():
+            return len(command.lines)
+        case Affect():
+            return len(command.ids)
+        case _:
+            return 1
 
 
 def _expire(batch: list[Pending], problem: LedgerError) -> list[Pending]:

@@ -27,6 +27,9 @@ TABLE = (
     Key("buried", "list", "tombstones, oldest first", "with the tombstone"),
     Key("due", "zset", "reservation id → deadline", "when nothing is held"),
     Key("policy", "hash", "kind/id → version and body", "never"),
+    Key(
+        "shortage", "hash", "sku NUL location → open shortage and how far its reservations were gone through", "with it"
+    ),
     Key("authority", "hash", "location → first source that sent a level", "never"),
     Key("source", "hash", "source → how it orders events, its lag", "never"),
     Key("cursor", "hash", "stream → position below which all is settled", "never"),

@@ -9,6 +9,7 @@ from msgspec import Struct, field, structs
 
 from atp.domain.commands import (
     Acknowledge,
+    Affect,
     Command,
     Confirm,
     Cursor,
@@ -272,7 +273,7 @@ class Ledger:
                 return found.pop()
             case Confirm() | Release() | Extend() | Fulfil() | Acknowledge() | Transfer():
                 return reservation_partition(command.id, self.partitions)
-            case Level() | Delta():
+            case Level() | Delta() | Affect():
                 return partition_of(command.sku, self.partitions)
             case PutPolicy():
                 return partition_of(command.id, self.partitions) if command.kind == "item" else 0

@@ -10,8 +10,8 @@ from importlib.resources import files
 
 #: Files in the order in which they are joined: a local must stand above its first use.
 PARTS = (
-    "head", "batch", "clock", "policies", "positions", "stock", "reservations", "retention", "sourcing", "reserve",
-    "lifecycle", "fulfilment", "policy", "apply", "read",
+    "head", "batch", "clock", "policies", "positions", "shortage", "stock", "reservations", "retention", "sourcing",
+    "reserve", "lifecycle", "fulfilment", "affect", "policy", "apply", "read",
 )  # fmt: skip
 
 

@@ -76,6 +76,7 @@ class RulesLaw:
             "due": dict(s.due),
             "moved": s.moved,
             "apart": (s.apart, s.apart_at),
+            "shortages": {place: msgspec.structs.astuple(open) for place, open in s.shortages.items()},
             "policies": dict(s.policies),
             "authorities": dict(s.authorities),
             "sources": {name: (v.version_kind, v.generation, v.lag_ms) for name, v in s.sources.items()},
@@ -153,6 +154,8 @@ class LuaLaw:
         generation = int(meta[b"refused_gen"])
         refused = {**self._hash(f"refused:{generation - 1}"), **self._hash(f"refused:{generation}")}
         due = dict(self._due())
+        shortages = {tuple(k.decode().split("\0")): tuple(_unpack(v)[1:]) for k, v in self._hash("shortage").items()}
+        assert int(meta.get(b"shortages", 0)) == len(shortages)
         moved = [tuple(m) for m in _unpack(meta.get(b"moved", b"\x90"))]
         whole = {name: msgspec.structs.asdict(_reservation(name, v)) for name, v in stored.items() if v[0] == 0xDC}
         return {
@@ -177,6 +180,7 @@ class LuaLaw:
             "buried": [tuple(_unpack(item)) for item in self._ask("LRANGE", self._prefix + "buried", 0, -1)],
             "due": due,
             "moved": moved,
+            "shortages": shortages,
             "apart": (meta.get(b"apart") == b"1", int(meta.get(b"apart_at", 0))),
             "policies": {tuple(k.decode().split("/", 1)): tuple(_unpack(v)) for k, v in self._hash("policy").items()},
             "authorities": {k.decode(): v.decode() for k, v in self._hash("authority").items()},

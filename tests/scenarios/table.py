@@ -6,6 +6,8 @@
         [partial] [whole] [dry] [replaces r0] [for c-1]     partial grants, no split, a quote, a customer
     confirm r1 [1:2] [key 5] [body 1] [order X] [reacquire]      release r1 [1:2] [of all] [key 5]
     extend r1 60 [key 5]     fulfil r1 [1:2] [shipment 7]        acknowledge r1 [1:2]     transfer r1 1:2 DC1 DC2
+    affect A@DC1 r3 r2 [last] [after 0] [of 9]   the next page of its shortage, after another place, of another one
+    shortage A@DC1 4 report 2 open               units short when found, policy, units found, open or done; or: none
     journal                                      the journal has everything so far; gone r1: only a tombstone is left
     wait 5                                       seconds, while somebody sweeps; outage 60: seconds without anybody
     moved 0/60/90                                outages still remembered; expires r1 88: the last answer's deadline
@@ -29,8 +31,9 @@ from tests.scenarios.laws import START_MS, LuaLaw, RulesLaw
 
 _VALUED = (
     "by", "pos", "at", "ttl", "as", "as-client", "key", "body", "order", "of", "measure", "replaces", "for", "shipment",
+    "after",
 )  # fmt: skip
-_FLAGS = ("time", "partial", "whole", "dry", "reacquire")
+_FLAGS = ("time", "partial", "whole", "dry", "reacquire", "last")
 
 
 def _id(name: str) -> str:
@@ -76,6 +79,12 @@ class Table:
         elif word == "sender":
             self.sender = round(float(rest[0]) * 1000)
             self.empty()
+        elif word == "shortage":
+            open = self.law.dump()["shortages"].get(tuple(rest[0].split("@")))
+            found = (
+                ["none"] if open is None else [*map(str, (open[1], open[2], open[4])), "done" if open[6] else "open"]
+            )
+            assert found == rest[1:], f"found {' '.join(found)}"
         elif word == "full":
             self.full = rest != ["off"]
         elif word == "gone":
@@ -139,6 +148,8 @@ class Table:
         match word:
             case "level" | "delta":
                 return self.stock(word, plain, named)
+            case "affect":
+                return self.affect(plain, named)
             case "reserve":
                 lines = [self.reserve_line(i, text) for i, text in enumerate(plain[1:], 1)]
                 ttl, fingerprint = round(float(named.get("ttl", 600)) * 1000), int(named.get("as", 1))
@@ -163,6 +174,14 @@ class Table:
             return c.Acknowledge(plain[0], change, lines, "shop")
         assert word == "release", word
         return c.Release(plain[0], change, named.get("of", ""), lines, "reason", "shop")
+
+    def affect(self, plain: list[str], named: dict[str, str]) -> c.Affect:
+        sku, location = plain[0].split("@")
+        ids, state = [_id(name) for name in plain[1:]], self.law.dump()
+        seq, _, _, _, _, cursor, _ = state["shortages"].get((sku, location), (0,) * 7)
+        known = [r["first_seq"] for id in ids if (r := state["reservations"].get(id[3:]))]
+        after, seq = int(named.get("after", cursor)), int(named.get("of", seq))
+        return c.Affect(sku, location, seq, after, known[-1] if known else cursor, ids, "last" in named, "cause")
 
     @staticmethod
     def split(rest: list[str]) -> tuple[list[str], dict[str, str]]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from atp.domain.commands import (
     RELIEVING,
     Acknowledge,
+    Affect,
     Command,
     Confirm,
     Cursor,
@@ -25,7 +26,7 @@ from atp.domain.commands import (
 from atp.domain.entries import AnyEntry
 from atp.domain.outcomes import Outcome
 from atp.domain.results import Result
-from atp.domain.rules import clock
+from atp.domain.rules import clock, shortage
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.fulfilment import acknowledge, fulfil, transfer
 from atp.domain.rules.lifecycle import confirm, extend, release, settle
@@ -66,6 +67,7 @@ def apply(
             results.append(Result(Outcome.NO_ROOM, state.seq))
         else:
             results.append(decide(batch, command))
+    shortage.close(batch)
     return results, batch.entries
 
 
@@ -100,5 +102,7 @@ def decide(batch: Batch, command: Command) -> Result:
             return delta(batch, command)
         case Cursor():
             return move_cursor(batch, command)
+        case Affect():
+            return shortage.affect(batch, command)
         case PutPolicy():
             return put_policy(batch, command)

@@ -15,7 +15,7 @@ from atp.domain.records import GRACE_MS, MAX_HOLD_MS, Allocation, Line, Reservat
 from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.clock import deadline_of, find_record, is_due
-from atp.domain.rules.retention import answer_change
+from atp.domain.rules.retention import answer_change, why_ended
 from atp.domain.rules.sourcing import Draws, Sourcing
 from atp.domain.state import Position
 
@@ -215,8 +215,9 @@ def find_to_change(batch: Batch, id: str, change: Change, *repeats: str) -> Rese
 
 def ended(batch: Batch, reservation: Reservation) -> Result:
     """Nothing left to act on, and why."""
-    outcome = Outcome.EXPIRED if reservation.state == "expired" else Outcome.NOT_ACTIVE
-    return Result(outcome, reservation.seq, deepcopy(reservation))
+    if reservation.state == "expired":
+        return Result(Outcome.EXPIRED, reservation.seq, deepcopy(reservation))
+    return Result(Outcome.NOT_ACTIVE, reservation.seq, deepcopy(reservation), detail=why_ended(reservation.changes))
 
 
 def wanted_all(reservation: Reservation, units: Callable[[Allocation], int]) -> list[tuple[Line, int]]:

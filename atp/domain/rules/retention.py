@@ -4,8 +4,10 @@ Only what the journal has is cut down. A whole record goes first and leaves a to
 repeats of its request and of its last changes; that goes at the end of the window.
 """
 
+from collections.abc import Sequence
+
 from atp.domain.outcomes import Outcome
-from atp.domain.records import TOMBSTONE_CHANGES, TOMBSTONE_MS, WHOLE_MS
+from atp.domain.records import REVOKED, TOMBSTONE_CHANGES, TOMBSTONE_MS, WHOLE_MS
 from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
 from atp.domain.state import Tombstone
@@ -42,4 +44,11 @@ def answer_change(tombstone: Tombstone, key: int, body: int, repeats: tuple[str,
             return Result(Outcome.REPLAYED, tombstone.seq, replayed=True)
     if tombstone.state in repeats:
         return Result(Outcome.REPLAYED, tombstone.seq, replayed=True)
-    return Result(Outcome.EXPIRED if tombstone.state == "expired" else Outcome.NOT_ACTIVE, tombstone.seq)
+    if tombstone.state == "expired":
+        return Result(Outcome.EXPIRED, tombstone.seq)
+    return Result(Outcome.NOT_ACTIVE, tombstone.seq, detail=why_ended(tombstone.changes))
+
+
+def why_ended(changes: Sequence[tuple[int, int]]) -> str:
+    """ "shortage" when held units were taken for one (R28), else nothing special."""
+    return "shortage" if any(key == REVOKED for key, _ in changes) else ""

@@ -2,7 +2,7 @@
 -- now 0 takes the server's TIME, any other value is the clock of a test or a replay.
 
 local META = { 'law', 'epoch', 'seq', 'last_now', 'policy_version', 'refused_gen', 'refused_since', 'trimmed', 'birth',
-  'apart', 'apart_at', 'moved' }
+  'apart', 'apart_at', 'moved', 'shortages' }
 
 local function read_meta(prefix)
   local values = call('HMGET', prefix .. 'meta', unpack(META))
@@ -24,13 +24,14 @@ end
 local handlers = {
   [C.LEVEL] = level, [C.DELTA] = delta, [C.CURSOR] = move_cursor, [C.RESERVE] = reserve,
   [C.CONFIRM] = confirm, [C.RELEASE] = release, [C.EXTEND] = extend, [C.FULFIL] = fulfil,
-  [C.ACKNOWLEDGE] = acknowledge, [C.TRANSFER] = transfer, [C.POLICY] = put_policy,
+  [C.ACKNOWLEDGE] = acknowledge, [C.TRANSFER] = transfer, [C.AFFECT] = shortage.affect,
+  [C.POLICY] = put_policy,
 }
 
 -- What a full memory still takes: the rest is not decided.
 local relieving = {
   [C.LEVEL] = 'position', [C.DELTA] = 'position', [C.CURSOR] = true, [C.CONFIRM] = true, [C.RELEASE] = true,
-  [C.EXTEND] = true, [C.FULFIL] = true, [C.ACKNOWLEDGE] = true, [C.TRANSFER] = true,
+  [C.EXTEND] = true, [C.FULFIL] = true, [C.ACKNOWLEDGE] = true, [C.TRANSFER] = true, [C.AFFECT] = true,
 }
 
 local function has_room(b, c)
@@ -66,6 +67,10 @@ local function gather(b, commands, due)
         want('skus', line[2])
         if line[4] ~= '' then want('positions', position_key(line[2], line[4])) end
       end
+    elseif tag == C.AFFECT then
+      want('skus', c[2])
+      want('positions', position_key(c[2], c[3]))
+      for _, id in ipairs(c[7]) do want('ids', identity_of(id)) end
     elseif tag == C.POLICY then
       if c[2] == 'item' then want('skus', c[3]) end
     else
@@ -176,6 +181,7 @@ function scatter(b, header, gen_before)
   call('HSET', b.prefix .. 'meta', 'seq', b.seq, 'last_now', b.now, 'policy_version', b.policy_version,
     'refused_gen', b.refused_gen, 'refused_since', b.refused_since)
   clock.write(b)
+  shortage.write(b)
   call('HSET', b.prefix .. 'sessions', header[2], header[3])
   write_retention(b) -- before the records: an id that is forgotten may be used anew in the same batch
   write_hash(b.prefix .. 'res', b.dirty_reservations, function(identity) return b.raw[identity] end)
@@ -231,6 +237,7 @@ local function apply(keys, args, relief)
       results[i] = pack_result(handlers[c[1]](b, c))
     end
   end
+  shortage.close(b)
   scatter(b, header, gen_before)
   return '\153' .. pack(header[1], header[4], b.seq, b.now, clock.next_due(b), b.policy_version, b.due_left,
     b.seq - tonumber(meta.trimmed)) .. array_header(#results) .. table.concat(results)

@@ -12,7 +12,7 @@
 --
 -- Keys    all start with the partition's tag {ns:p}: and no key holds text from outside after the tag except `recent`
 --   meta       hash    law, partition, partitions, epoch, seq, last_now, policy_version, refused_gen, refused_since, trimmed,
---                      apart, apart_at, moved [[after, through, until], …] (R22)
+--                      apart, apart_at, moved [[after, through, until], …] (R22), shortages (open ones)
 --   sessions   hash    process -> session: an older session's batch is refused whole (R5)
 --   sku        hash    sku -> [format, seq, policy version, policy, safety stock, [location, n, …], [location, …]]
 --   pos        hash    sku NUL location -> [format, held, committed, unsellable, [source number, …],
@@ -23,6 +23,7 @@
 --   buried     list    the same of tombstones: res holds [format, fingerprint, bucket, state, seq, changes] for them
 --   due        zset    reservation id -> deadline with grace, ms
 --   policy     hash    kind/id -> [version, JSON body]
+--   shortage   hash    sku NUL location -> [format, seq, short by, policy, victims, found, cursor, done], while open (R28)
 --   authority  hash    location -> source, where none is listed (R24)
 --   source     hash    source -> [format, version kind, generation, lag ms]
 --   cursor     hash    stream -> position below which all is settled (R15)
@@ -64,10 +65,10 @@ local O = {
 -- Tags of commands and of entries: domain/commands.py, domain/entries.py. Tables, because a chunk has 200 locals.
 local C = {
   LEVEL = 1, DELTA = 2, CURSOR = 3, RESERVE = 10, CONFIRM = 11, RELEASE = 12, EXTEND = 13, FULFIL = 14,
-  ACKNOWLEDGE = 15, TRANSFER = 16, POLICY = 20,
+  ACKNOWLEDGE = 15, TRANSFER = 16, AFFECT = 17, POLICY = 20,
 }
 local E = {
-  OPENED = 1, LEVEL = 2, DELTA = 3, AUTHORITY = 4, SOURCE = 5, CURSOR = 6, SHORTAGE = 7, HELD = 10, COMMITTED = 11,
+  OPENED = 1, LEVEL = 2, DELTA = 3, AUTHORITY = 4, SOURCE = 5, CURSOR = 6, SHORTAGE = 7, AFFECTED = 8, CLOSED = 9, HELD = 10, COMMITTED = 11,
   RELEASED = 12, EXTENDED = 13, EXPIRED = 14, FULFILLED = 15, ACKNOWLEDGED = 16, TRANSFERRED = 17, POLICY = 20,
   MOVED = 24, APART = 25,
 }

@@ -36,17 +36,27 @@ local function find_to_change(b, id, change, repeated_in)
   return r
 end
 
+-- "shortage" when held units were taken for one.
+local function why_ended(changes)
+  for _, change in ipairs(changes) do
+    if change[1] == shortage.REVOKED then return 'shortage' end
+  end
+end
+
 local function answer_found(b, id, r, outcome)
-  if r and r.tombstone then return outcome, r[T.SEQ], nil, nil, nil, outcome == O.REPLAYED end
+  if r and r.tombstone then
+    local why = outcome == O.NOT_ACTIVE and why_ended(r[T.CHANGES]) or nil
+    return outcome, r[T.SEQ], nil, nil, why, outcome == O.REPLAYED
+  end
   if outcome == O.REPLAYED then return O.REPLAYED, r[R_SEQ], packed(b, id), nil, nil, true end
   return outcome, b.seq
 end
 
 -- Nothing left to act on, and why.
-local function ended(b, id, r, t, detail)
+local function ended(b, id, r, t)
   local live = t.held + t.committed + t.fulfilled
-  local outcome = live == 0 and t.expired > 0 and O.EXPIRED or O.NOT_ACTIVE
-  return outcome, r[R_SEQ], packed(b, id), nil, detail
+  if live == 0 and t.expired > 0 then return O.EXPIRED, r[R_SEQ], packed(b, id) end
+  return O.NOT_ACTIVE, r[R_SEQ], packed(b, id), nil, why_ended(r[R_CHANGES])
 end
 
 local function units_in(t, of)

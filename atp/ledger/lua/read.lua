@@ -1,6 +1,9 @@
 -- read: questions that write nothing, answered as one atomic reading. Queries are {kind, argument}; kinds: 1 one
 -- reservation, 2 one sku, 3 all policies of a kind, 4 one policy, 5 a stream's cursor, 6 the head.
 
+local read
+do -- a block, because a chunk has at most 200 locals
+
 local function read_sku(b, sku)
   local s = find_sku(b, sku)
   if not s then return { sku, 0, {} } end
@@ -56,7 +59,7 @@ local function read_head(b, meta)
     clock.next_due(b) }
 end
 
-local function read(keys, args)
+function read(keys, args)
   bind()
   local prefix = string.sub(keys[1], 1, -5)
   local meta = read_meta(prefix)
@@ -84,6 +87,8 @@ local function read(keys, args)
     answers[i] = answer
   end
   return array_header(#answers) .. table.concat(answers)
+end
+
 end
 
 local function create(keys, args)

@@ -13,7 +13,7 @@ SHARE = 35
 def command(life: Any, draw: Random) -> c.Command:
     known = [r.id for r in life.reference.state.reservations.values()]
     target = draw.choice(known if known and draw.random() < 0.95 else life.ids)
-    change = c.Change(draw.randrange(60), draw.choice([0, 0, 0, 1]))
+    change = c.Change(1 + draw.randrange(60), draw.choice([0, 0, 0, 1]))
     lines = [(draw.choice("000001x"), draw.randint(1, 5)) for _ in range(draw.choice([0, 0, 1, 2]))]
     kind = draw.randrange(35)
     if kind < 13:
