@@ -27,6 +27,7 @@ from atp.domain.ids import partition_of, reservation_partition
 from atp.domain.outcomes import Outcome
 from atp.domain.records import FORMAT, Policy, Reservation, SkuStock
 from atp.domain.results import Result
+from atp.domain.state import Shortage
 from atp.ledger import fitness, wire
 from atp.ledger.batcher import Batcher, Limits, load_library
 from atp.ledger.connection import connect
@@ -184,6 +185,25 @@ class Ledger:
     async def heads(self) -> list[Head]:
         """Where every partition stands, by a real call of the library."""
         return [answers[0] for answers in await asyncio.gather(*(r.ask(wire.ask_head()) for r in self._readers))]
+
+    async def shortage(self, partition: int, sku: str, location: str) -> Shortage | None:
+        """The open shortage of one position, or None."""
+        reader = self._readers[partition]
+        stored = await reader.command("HGET", reader.key("shortage"), f"{sku}\0{location}")
+        return None if stored is None else wire.decode_shortage(stored)
+
+    async def open_shortages(self, partition: int) -> list[tuple[str, str]]:
+        """(sku, location) of all short positions that were not gone through yet; a long look, in small steps."""
+        reader, cursor = self._readers[partition], b"0"
+        found: list[tuple[str, str]] = []
+        while True:
+            cursor, items = await reader.command("HSCAN", reader.key("shortage"), cursor, "COUNT", 500)
+            for place, stored in zip(items[::2], items[1::2], strict=True):
+                if not wire.decode_shortage(stored).done:
+                    sku, _, location = place.decode().partition("\0")
+                    found.append((sku, location))
+            if int(cursor) == 0:
+                return found
 
     # -- the outbox and leases ---------------------------------------------------------------------------------------
 
