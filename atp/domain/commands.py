@@ -6,6 +6,8 @@ are checked where the command is made (``api``, ``ingest``); the law relies on t
 
 from msgspec import Struct
 
+from atp.domain.records import Reservation
+
 
 class Level(Struct, array_like=True, tag=1):
     """A source says how many units a position has (absolute), as of a version."""
@@ -87,7 +89,8 @@ class Change(Struct, array_like=True):
 class Confirm(Struct, array_like=True, tag=11):
     """Turn held units into committed ones. No lines means all that is held.
 
-    With ``reacquire`` expired units are taken again and committed in the same step, or refused together (R17).
+    With ``reacquire`` expired units are taken again and committed in the same step, or refused together (R17). One that
+    the ledger keeps no whole record of comes with it, from the journal.
     """
 
     id: str
@@ -97,6 +100,7 @@ class Confirm(Struct, array_like=True, tag=11):
     client: str = ""
     cause: str = ""
     reacquire: bool = False
+    record: list[Reservation] = []  # none or one
 
 
 class Release(Struct, array_like=True, tag=12):
@@ -187,6 +191,9 @@ class PutPolicy(Struct, array_like=True, tag=20):
     client: str = ""
     cause: str = ""
 
+
+#: What changes one reservation.
+CHANGES = (Confirm, Release, Extend, Fulfil, Acknowledge, Transfer)
 
 #: What a ledger whose memory is full still takes: it ends or moves what is there (R26). Levels and deltas only of
 #: positions that exist.

@@ -4,7 +4,7 @@
     level A@DC1 10 v1 [by erp] [pos 7] [time] [at 90]       delta A@DC1 -2 v3 e9 [by erp] [pos 7]       cursor 7
     reserve r1 A:4@DC1 B:1 [ttl 5] [as 2]        lines are numbered 1, 2, …; `as` is the request's fingerprint
         [partial] [whole] [dry] [replaces r0] [for c-1]     partial grants, no split, a quote, a customer
-    confirm r1 [1:2] [key 5] [body 1] [order X] [reacquire]      release r1 [1:2] [of all] [key 5]
+    confirm r1 [1:2] [key 5] [body 1] [order X] [reacquire [journaled [stale]]]   release r1 [1:2] [of all] [key 5]
     extend r1 60 [key 5]     fulfil r1 [1:2] [shipment 7]        acknowledge r1 [1:2]     transfer r1 1:2 DC1 DC2
     affect A@DC1 r3 r2 [last] [after 0] [of 9]   the next page of its shortage, after another place, of another one
     shortage A@DC1 4 report 2 open               units short when found, policy, units found, open or done; or: none
@@ -21,7 +21,10 @@ free, held and committed; ``= r1 committed 1:0/4`` for the state and held/commit
 
 import json
 import shlex
+from copy import deepcopy
 from zlib import crc32
+
+from msgspec import structs
 
 from atp.domain import commands as c
 from atp.domain.outcomes import Outcome
@@ -33,7 +36,7 @@ _VALUED = (
     "by", "pos", "at", "ttl", "as", "as-client", "key", "body", "order", "of", "measure", "replaces", "for", "shipment",
     "after",
 )  # fmt: skip
-_FLAGS = ("time", "partial", "whole", "dry", "reacquire", "last")
+_FLAGS = ("time", "partial", "whole", "dry", "reacquire", "last", "journaled", "stale")
 
 
 def _id(name: str) -> str:
@@ -54,6 +57,7 @@ class Table:
         self.changes = 0
         self.entries: list = []
         self.last = Result(Outcome.APPLIED)
+        self.journaled: dict[str, Reservation] = {}  # as the journal has them
 
     def run(self, text: str) -> "Table":
         for line in filter(None, map(str.strip, text.splitlines())):
@@ -106,7 +110,9 @@ class Table:
             self.do(self.command(word, rest), expected.split())
 
     def apply(self, commands: list[c.Command]) -> tuple[list[Result], list]:
-        return self.law.apply(commands, self.now, self.settle_max, self.sender, relief=self.full)
+        results, entries = self.law.apply(commands, self.now, self.settle_max, self.sender, relief=self.full)
+        self.journaled |= {e.reservation.id: deepcopy(e.reservation) for e in entries if hasattr(e, "reservation")}
+        return results, entries
 
     def empty(self) -> None:
         """A batch without commands."""
@@ -167,7 +173,10 @@ class Table:
             return c.Extend(plain[0], change, int(plain[1]) * 1000, "shop")
         lines = [(line, int(quantity)) for line, quantity in (text.split(":") for text in plain[1:])]
         if word == "confirm":
-            return c.Confirm(plain[0], change, named.get("order", ""), lines, "shop", "", "reacquire" in named)
+            kept = [self.journaled[plain[0]]] if "journaled" in named else []
+            if "stale" in named:
+                kept = [structs.replace(kept[0], seq=kept[0].seq - 1)]
+            return c.Confirm(plain[0], change, named.get("order", ""), lines, "shop", "", "reacquire" in named, kept)
         if word == "fulfil":
             return c.Fulfil(plain[0], change, lines, int(named.get("shipment", 0)), "shop")
         if word == "acknowledge":

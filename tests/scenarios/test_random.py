@@ -5,6 +5,7 @@ partition do. Conservation is checked after every batch as well, so a mistake th
 """
 
 import asyncio
+from copy import deepcopy
 from random import Random
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from atp.domain import commands as c
 from atp.domain.ids import partition_of, reservation_id
+from atp.domain.records import Reservation
 from atp.domain.results import Result
 from tests.scenarios import drawing
 from tests.scenarios.laws import START_MS, LuaLaw, RulesLaw
@@ -44,6 +46,7 @@ class LawsAgree(RuleBasedStateMachine):
         self.ids = [reservation_id("client", str(n), self.skus[0]) for n in range(20)]
         self.ids += [reservation_id("client", str(n), self.skus[1]) for n in range(2)]  # the same keys, other baskets
         self.position = self.version = 0
+        self.journaled: dict[str, Reservation] = {}
         self.batch([c.PutPolicy("location", at, LOCATION_BODIES[i % 2]) for i, at in enumerate(LOCATIONS[:3])])
         self.batch(
             [c.Level(sku, at, "wms", 20, "sequence", (0, 0), "", 0, 0) for sku in self.skus[:3] for at in LOCATIONS[:3]]
@@ -55,6 +58,7 @@ class LawsAgree(RuleBasedStateMachine):
         expected = self.reference.apply(commands, self.now, settle_max, sender, relief=relief)
         found = self.lua.apply(commands, self.now, settle_max, sender, relief=relief)
         assert found == expected
+        self.journaled |= {e.reservation.id: deepcopy(e.reservation) for e in found[1] if hasattr(e, "reservation")}
         assert self.lua.dump() == self.reference.dump()
         self.conserved()
         state = self.reference.state

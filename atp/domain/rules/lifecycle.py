@@ -52,7 +52,7 @@ def confirm(batch: Batch, c: Confirm) -> Result:
     """Held units become committed: of the named lines, or all of them."""
     found = find_to_change(batch, c.id, c.change, "fulfilled")
     if isinstance(found, Result):
-        return found
+        return _confirm_again(batch, c, found)
     if c.reacquire and total(found, lambda a: a.expired):
         return _reacquire(batch, found, c)
     if not c.lines and not total(found, held_units):
@@ -84,6 +84,29 @@ def _committed(batch: Batch, found: Reservation, c: Confirm) -> Result:
     copy, balances = batch.after(found)
     batch.entries.append(Committed(found.seq, batch.now, c.client, c.cause, copy, balances))
     return Result(Outcome.APPLIED, found.seq, copy)
+
+
+def _confirm_again(batch: Batch, c: Confirm, answer: Result) -> Result:
+    """What a tombstone, or nothing, answers; or the record that the journal kept is brought back, if it is the last."""
+    state, identity = batch.state, identity_of(c.id)
+    if not c.reacquire or not c.record or c.record[0].id != c.id:
+        return answer
+    record, buried = deepcopy(c.record[0]), state.tombstones.get(identity)
+    last = buried.seq == record.seq if buried else identity not in state.reservations
+    if answer.outcome not in (Outcome.EXPIRED, Outcome.NOT_FOUND) or not last:
+        return answer
+    if total(record, lambda a: a.held + a.committed) or not total(record, lambda a: a.expired):
+        return answer
+    for key, body in record.changes:
+        if key == c.change.key:
+            if body != c.change.body:
+                return Result(Outcome.KEY_REUSED, state.seq)
+            return Result(Outcome.REPLAYED, record.seq, record, replayed=True)
+    result = _reacquire(batch, record, c)
+    if result.outcome is Outcome.APPLIED:
+        state.reservations[identity] = record
+        state.tombstones.pop(identity, None)
+    return result
 
 
 def _reacquire(batch: Batch, found: Reservation, c: Confirm) -> Result:

@@ -75,6 +75,9 @@ local function gather(b, commands, due)
       if c[2] == 'item' then want('skus', c[3]) end
     else
       want('ids', identity_of(c[2]))
+      if tag == C.CONFIRM and #c[9] > 0 then
+        for _, line in ipairs(c[9][1][R_LINES]) do want('skus', line[L_SKU]) end
+      end
     end
   end
   fetch(b.prefix .. 'res', wanted.ids, b.raw)

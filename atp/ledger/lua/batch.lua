@@ -9,7 +9,7 @@ local function new_batch(prefix, meta, now)
     skus = {}, positions = {}, reservations = {}, raw = {}, sources = {}, cursors = {}, refused = {},
     dirty_skus = {}, dirty_positions = {}, dirty_reservations = {}, dirty_sources = {}, dirty_cursors = {},
     dirty_policies = {}, dirty_authorities = {}, new_refused = {}, due = {}, recent = {}, ranked = {},
-    ended = {}, retired = 0, buried = {}, removed = {}, trimmed = tonumber(meta.trimmed),
+    ended = {}, retired = 0, buried = {}, unburied = 0, removed = {}, trimmed = tonumber(meta.trimmed),
     policy_version = tonumber(meta.policy_version),
     refused_gen = tonumber(meta.refused_gen), refused_since = tonumber(meta.refused_since), refused_count = nil,
   }
