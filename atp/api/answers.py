@@ -79,13 +79,33 @@ def problem_of(error: Exception, request_id: str) -> Problem:
     return Problem(INTERNAL)
 
 
+#: What a refused limit is about in the body of a reserve.
+_LIMITS = {"ttl": "/ttl_seconds", "held_units_per_customer": "/lines", "per_customer": "/lines"}
+
+
+def _place_in_reserve(result: Result, body: ReserveBody) -> str:
+    """The same for a basket."""
+    if result.detail in ("replaces", "campaign"):
+        return "/" + result.detail
+    match result.outcome:
+        case Outcome.UNKNOWN_LOCATION | Outcome.CHANNEL_NOT_ALLOWED:
+            named = "location" if body.lines[int(result.detail)].location is not None else "location_group"
+            return f"/lines/{result.detail}/{named}"
+        case Outcome.UNKNOWN_CAMPAIGN | Outcome.CAMPAIGN_CLOSED:
+            return "/campaign"
+        case Outcome.CUSTOMER_REQUIRED:
+            return "/customer"
+        case Outcome.LIMIT_EXCEEDED:
+            return _LIMITS.get(result.detail, "")
+        case _:
+            return ""
+
+
 def _place(result: Result, body: ReserveBody | ChangeBody) -> str:
     """Pointer to what a refusal speaks of, or "" where it speaks of the whole."""
     match body:
         case ReserveBody():
-            if result.detail == "replaces":
-                return "/replaces"
-            return f"/lines/{result.detail}/location" if result.outcome is Outcome.UNKNOWN_LOCATION else ""
+            return _place_in_reserve(result, body)
         case TransferBody():
             return _TRANSFER.get(result.outcome, "")
         case ConfirmBody(reacquire=True):

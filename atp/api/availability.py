@@ -1,15 +1,17 @@
 """Availability: how many units could be promised now, and what that number is made of (CONTRACT "Availability")."""
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, json, msgpack
+from msgspec import UNSET, Meta, Struct, UnsetType, json, msgpack
 
 from atp.api.call import Answer, Call
 from atp.api.decoding import Body
+from atp.api.problems import invalid
 from atp.api.requests import DEFAULT_CHANNEL, AvailabilityBody, check_availability
 from atp.api.service import Service, now_ms
 from atp.domain.ids import digest53, partition_of
-from atp.domain.records import LocationStock, SkuStock
+from atp.domain.records import Asked, LocationStock, SkuStock
 from atp.domain.times import rfc3339
 
 _body = Body(AvailabilityBody)
@@ -31,11 +33,14 @@ class StockSourceView(Struct, frozen=True, gc=False):
 class LocationStockView(Struct, frozen=True):
     """One sku at one location.
 
-    `ats` = `on_hand` - `unsellable` - `safety_stock` - `held` - `committed` - `shipped_uncounted`, and never below 0.
+    Free are `on_hand` - `unsellable` - `safety_stock` - `held` - `committed` - `shipped_uncounted`. `ats` is that and
+    never below 0, less what is protected for other channels and campaigns, and at most what a cap leaves.
     """
 
     location: str
-    ats: Annotated[int, Meta(description="Available to sell; 0 where the location is not active.")]
+    ats: Annotated[
+        int, Meta(description="What a line that names this location would be granted now; 0 where it is not active.")
+    ]
     on_hand: Annotated[int, Meta(description="Units by the authority's word; may be negative.")]
     unsellable: int
     safety_stock: Annotated[int, Meta(description="Units withheld from sale.")]
@@ -52,13 +57,20 @@ class AvailabilityView(Struct, frozen=True):
 
     sku: str
     channel: str
-    ats: Annotated[int, Meta(description="Available to sell: the sum over active locations, none below 0.")]
+    ats: Annotated[
+        int,
+        Meta(
+            description="Available to sell: the most that one reserve would be granted now. Where stock is protected "
+            "for others or capped, the locations' numbers do not add up to it, since each may draw on the same units."
+        ),
+    ]
     held: int
     committed: int
     locations: list[LocationStockView]
     as_of: Annotated[str, Meta(description="When the ledger was read.")]
     position: Annotated[str, Meta(description="`partition:seq` of the last change of this sku.")]
     stale: Annotated[bool, Meta(description="Whether a source has been silent for longer than its policy allows.")]
+    campaign: Annotated[str | UnsetType, Meta(description="The campaign that was asked about.")] = UNSET
 
 
 class AvailabilityList(Struct, frozen=True):
@@ -70,11 +82,10 @@ class AvailabilityList(Struct, frozen=True):
 async def get_availability(service: Service, call: Call) -> Answer:
     """One sku. `ETag` changes when the numbers do; `If-None-Match` answers 304 while they have not."""
     sku = call.param("sku")
-    query = call.query("channel", "location")
-    channel, location = query.get("channel", DEFAULT_CHANNEL), query.get("location")
-    call.principal.require_channel(channel)
-    (stock,) = await service.ledger.availability([sku])
-    view = availability_view(sku, stock, channel, location, service.ledger.partitions, now_ms())
+    query = call.query("channel", "campaign", "location", "location_group")
+    asked = _asked(call, query.get)
+    (stock,) = await service.ledger.availability([sku], asked)
+    view = availability_view(sku, stock, asked, service.ledger.partitions, now_ms())
     headers = {"etag": _etag(view), "cache-control": _CACHE}
     if headers["etag"].encode() in _etags(call.headers.get(b"if-none-match", b"")):
         return Answer(304, b"", headers)
@@ -85,32 +96,37 @@ async def query_availability(service: Service, call: Call) -> Answer:
     """Up to 500 skus at once; each is one atomic reading, the list as a whole is not."""
     body = _body.decode(await call.body())
     check_availability(body)
-    channel = body.channel or DEFAULT_CHANNEL
-    call.principal.require_channel(channel)
+    asked = _asked(call, lambda name: getattr(body, name))
     partitions, now = service.ledger.partitions, now_ms()
-    stocks = await service.ledger.availability(body.skus)
-    views = [
-        availability_view(sku, stock, channel, body.location, partitions, now)
-        for sku, stock in zip(body.skus, stocks, strict=True)
-    ]
+    stocks = await service.ledger.availability(body.skus, asked)
+    found = zip(body.skus, stocks, strict=True)
+    views = [availability_view(sku, stock, asked, partitions, now) for sku, stock in found]
     return Answer(200, _encode(AvailabilityList(views)))
 
 
-def availability_view(
-    sku: str, stock: SkuStock, channel: str, location: str | None, partitions: int, now: int
-) -> AvailabilityView:
-    """What callers see of ``stock``, of one ``location`` or of all."""
-    locations = [_location(at) for at in stock.locations if location in (None, at.balance.location)]
+def _asked(call: Call, given: Callable[[str], str | None]) -> Asked:
+    """What the caller asks about. Raises Problem (400, 403)."""
+    channel = given("channel") or DEFAULT_CHANNEL
+    call.principal.require_channel(channel)
+    if given("location") and given("location_group"):
+        raise invalid("Ask about a location or about a group of them.")
+    return Asked(channel, given("campaign") or "", given("location") or "", given("location_group") or "")
+
+
+def availability_view(sku: str, stock: SkuStock, asked: Asked, partitions: int, now: int) -> AvailabilityView:
+    """What callers see of ``stock``."""
+    locations = [_location(at) for at in stock.locations]
     return AvailabilityView(
         sku,
-        channel,
-        sum(at.ats for at in locations),
+        asked.channel,
+        stock.ats,
         sum(at.held for at in locations),
         sum(at.committed for at in locations),
         locations,
         rfc3339(now),
         f"{partition_of(sku, partitions)}:{stock.seq}",
         False,
+        asked.campaign or UNSET,
     )
 
 
@@ -118,7 +134,7 @@ def _location(at: LocationStock) -> LocationStockView:
     b = at.balance
     return LocationStockView(
         b.location,
-        max(0, b.free) if at.active else 0,
+        at.ats,
         b.number,
         b.unsellable,
         b.safety_stock,
@@ -138,7 +154,8 @@ def _etag(view: AvailabilityView) -> str:
          at.shipped_uncounted, [source.source for source in at.sources])
         for at in view.locations
     ]  # fmt: skip
-    return f'"{digest53(msgpack.encode((view.sku, view.channel, view.position, view.stale, numbers))):x}"'
+    whole = (view.sku, view.channel, view.campaign or "", view.ats, view.position, view.stale, numbers)
+    return f'"{digest53(msgpack.encode(whole)):x}"'
 
 
 def _etags(header: bytes) -> list[bytes]:

@@ -45,7 +45,8 @@ _SHORT = {
     "errors": [
         {
             "detail": "3 requested, 1 available.", "pointer": "/reservations/1/lines/0", "sku": "MUG", "requested": 3,
-            "available": 1, "largest_quantity": 1, "held_by_others": 4, "other_locations": [],
+            "available": 1, "largest_quantity": 1, "held_by_others": 4,
+            "earliest_hold_expiry": "2026-11-21T10:04:11.000Z", "other_locations": [],
         }
     ],
 }  # fmt: skip
@@ -83,8 +84,18 @@ BODIES: dict[str, Any] = {
     "query_availability": {"skus": ["TSHIRT-M", "MUG"], "channel": "web"},
     "put_location": {"kind": "warehouse", "priority": 0, "sources": [{"source": "wms-east", "role": "authority"}]},
     "put_item": {"safety_stock": 2, "safety_stock_by_location": {"DC1": 6}},
+    "put_item_channel": {"protection": 100, "cap": 500},
+    "put_channel": {
+        "priority": 0, "location_groups": ["east"], "locations": [], "held_units_per_customer": 20,
+        "max_hold_seconds": 1800,
+    },
+    "put_location_group": {"description": "Warehouses near the coast"},
+    "put_campaign": {
+        "starts_at": "2026-11-27T08:00:00Z", "ends_at": "2026-11-27T20:00:00Z", "channels": ["web"],
+        "skus": {"TSHIRT-M": {"quantity": 500}}, "ttl_seconds": 300, "per_customer": 2,
+    },
     "put_source": {"kind": "wms", "measure": "on_hand", "version": "sequence", "stale_after_seconds": 900},
-}
+}  # fmt: skip
 
 #: Success answers by the name of the route.
 ANSWERS: dict[str, Any] = {

@@ -120,28 +120,59 @@ class Policies[T: Struct]:
 
     async def put(self, service: Service, call: Call) -> Answer:
         """Replace the object. `If-Match` with its version guards against another writer; `If-None-Match: *` creates."""
-        id = call.param(self.name)
+        id = self.id_of(call)
         body = self._body.decode(await call.body())
         self._check(body)
-        text = _encode(body).decode()
-        if_version = await self._if_version(service, call, id)
-        command = PutPolicy(self.kind, id, text, if_version, client=call.principal.client, cause=call.cause)
+        command = self.command(call, id, body, await self._if_version(service, call, id))
         result = await service.ledger.put_policy(command)
         if not result.outcome.accepted:
             raise refusal(result)
-        return _answer(Policy(self.kind, id, result.seq, text))
+        return self._answer(Policy(self.kind, id, result.seq, command.body))
 
     async def get(self, service: Service, call: Call) -> Answer:
         """The object, with its version."""
-        found = await service.ledger.policy(self.kind, call.param(self.name))
+        found = await service.ledger.policy(self.kind, self.id_of(call))
         if found is None:
             raise Problem(NOT_FOUND, f"There is no such {self.kind}.")
-        return _answer(found)
+        return self._answer(found)
 
     async def list(self, service: Service, call: Call) -> Answer:
         """All objects of this kind."""
         found = await service.ledger.policies(self.kind)
-        return Answer(200, _encode({f"{self.kind}s": [_view(policy) for policy in found]}))
+        return Answer(200, _encode({f"{self.kind}s": [self._view(policy) for policy in found]}))
+
+    # -- what kinds do in their own way --------------------------------------------------------------------------------
+
+    def id_of(self, call: Call) -> str:
+        """The object's id, from the path."""
+        return call.param(self.name)
+
+    def shown_id(self, id: str) -> dict[str, Any]:
+        """The id as answers have it."""
+        return {"id": id}
+
+    def kept(self, body: T) -> bytes:
+        """The JSON text that the ledger keeps."""
+        return _encode(body)
+
+    def shown(self, body: dict[str, Any]) -> dict[str, Any]:
+        """What is shown of the kept body."""
+        return body
+
+    def command(self, call: Call, id: str, body: T, if_version: int) -> PutPolicy:
+        """The command of a checked body."""
+        text = self.kept(body).decode()
+        return PutPolicy(self.kind, id, text, if_version, client=call.principal.client, cause=call.cause)
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _view(self, policy: Policy) -> dict[str, Any]:
+        """The body as it was put, so that a release never hides a field it does not know, with id and version."""
+        version = "policy_version" if policy.kind == "source" else "version"
+        return {**self.shown_id(policy.id), **self.shown(_decode_raw(policy.body)), version: policy.version}
+
+    def _answer(self, policy: Policy) -> Answer:
+        return Answer(200, _encode(self._view(policy)), {"etag": f'"{policy.version}"'})
 
     async def _if_version(self, service: Service, call: Call, id: str) -> int:
         """The version the caller expects, as the command has it: −1 for any, 0 for none."""
@@ -158,16 +189,6 @@ class Policies[T: Struct]:
         if not (match := _VERSION.fullmatch(given)) or match[1] == "0":
             raise invalid("If-Match must be one version, as the ETag has it.", header="If-Match")
         return int(match[1])
-
-
-def _view(policy: Policy) -> dict[str, Any]:
-    """The body as it was put, so that a release never hides a field it does not know, with id and version."""
-    version = "policy_version" if policy.kind == "source" else "version"
-    return {"id": policy.id, **_decode_raw(policy.body), version: policy.version}
-
-
-def _answer(policy: Policy) -> Answer:
-    return Answer(200, _encode(_view(policy)), {"etag": f'"{policy.version}"'})
 
 
 def _check_location(body: LocationBody) -> None:

@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, json
 from atp.domain.outcomes import Outcome
 from atp.domain.records import Reservation, Shortfall
 from atp.domain.results import Result
+from atp.domain.times import rfc3339
 from atp.ledger.errors import (
     CrossPartition,
     LedgerBusy,
@@ -48,6 +49,7 @@ INSUFFICIENT = Kind("insufficient-availability", 409, "Not enough units are avai
 EXPIRED = Kind("reservation-expired", 409, "The hold has expired")
 NOT_ACTIVE = Kind("reservation-not-active", 409, "The reservation has no units for this")
 LIMIT_EXCEEDED = Kind("limit-exceeded", 409, "A limit would be exceeded")
+CAMPAIGN_CLOSED = Kind("campaign-closed", 409, "The campaign is not open")
 VERSION_MISMATCH = Kind("version-mismatch", 412, "The object has another version")
 TOO_LARGE = Kind("too-large", 413, "The body is too large")
 UNSUPPORTED_MEDIA_TYPE = Kind("unsupported-media-type", 415, "The body must be application/json")
@@ -68,8 +70,20 @@ _OF_OUTCOME = {
     Outcome.VERSION_MISMATCH: (VERSION_MISMATCH, "If-Match names another version than the object has."),
     Outcome.EXPIRED: (EXPIRED, "The deadline passed before this call; the units are free again."),
     Outcome.NOT_ACTIVE: (NOT_ACTIVE, "The reservation does not have the units that this call would change."),
-    Outcome.LIMIT_EXCEEDED: (LIMIT_EXCEEDED, "The hold would live longer than the longest hold allowed."),
+    Outcome.UNKNOWN_CAMPAIGN: (INVALID, "The request names a campaign that does not exist."),
+    Outcome.CUSTOMER_REQUIRED: (INVALID, "A limit per customer applies here, so the request must name its customer."),
+    Outcome.CHANNEL_NOT_ALLOWED: (CHANNEL_NOT_ALLOWED, "The channel may not sell what was asked for in this way."),
+    Outcome.CAMPAIGN_CLOSED: (CAMPAIGN_CLOSED, "The campaign has not begun yet, or it is over."),
+    Outcome.LIMIT_EXCEEDED: (LIMIT_EXCEEDED, "A limit would be exceeded."),
     Outcome.INSUFFICIENT: (INSUFFICIENT, "Nothing was changed: not all the units are free."),
+}
+
+#: Limits by the name that the law gives them in ``Result.detail``.
+_LIMITS = {
+    "ttl": "The hold would live longer than the longest hold allowed.",
+    "held_units_per_customer": "The customer would hold more units at once than this channel allows.",
+    "per_customer": "The customer would have more units of a sku than this campaign allows.",
+    "protections": "A sku has protections for as many channels and campaigns as it can have.",
 }
 
 _OF_LEDGER_ERROR = (
@@ -94,6 +108,10 @@ class Fault(Struct, omit_defaults=True):
     available: Annotated[int | UnsetType, Meta(description="Units this line could have been granted.")] = UNSET
     largest_quantity: Annotated[int | UnsetType, Meta(description="Largest quantity that would be granted.")] = UNSET
     held_by_others: Annotated[int | UnsetType, Meta(description="Units held where the line could draw.")] = UNSET
+    earliest_hold_expiry: Annotated[
+        str | UnsetType | None,
+        Meta(description="When units of the sku may come back: the earliest deadline among the oldest holds, if any."),
+    ] = UNSET
     other_locations: Annotated[
         list["OtherLocation"] | UnsetType, Meta(description="Stock beyond what the line asked for.")
     ] = UNSET
@@ -176,8 +194,10 @@ def refusal(result: Result, pointer: str = "") -> Problem:
         errors = [Fault(f"The reservation has no line {result.detail!r}.", pointer or UNSET)]
     elif result.outcome is Outcome.VERSION_MISMATCH and result.detail:
         detail = f"If-Match does not name the object's version, which is {result.detail}."
-    elif pointer:
-        errors = [Fault(detail, pointer)]
+    else:
+        if result.outcome is Outcome.LIMIT_EXCEEDED:
+            detail = _LIMITS.get(result.detail, detail)
+        errors = [Fault(detail, pointer)] if pointer else []
     return Problem(kind, detail, errors, {"idempotency-replayed": "true"} if result.replayed else None)
 
 
@@ -200,6 +220,7 @@ def _shortfall(s: Shortfall, changed: Reservation | None, pointer: str) -> Fault
         available=s.available,
         largest_quantity=min(s.available, s.requested),
         held_by_others=s.held_by_others,
+        earliest_hold_expiry=rfc3339(s.earliest_expiry) if s.earliest_expiry else None,
         other_locations=[OtherLocation(at, free) for at, free in s.other_locations],
     )
 

@@ -12,7 +12,18 @@ from msgspec import Meta, Struct, json, msgpack
 from atp.api.decoding import escape
 from atp.api.problems import invalid
 from atp.domain.commands import ReserveLine
-from atp.domain.identifiers import ID_MAX, REF_MAX, ChannelId, CustomerRef, LineId, LocationId, OrderRef, Sku, fault
+from atp.domain.identifiers import (
+    ID_MAX,
+    REF_MAX,
+    CampaignId,
+    ChannelId,
+    CustomerRef,
+    LineId,
+    LocationId,
+    OrderRef,
+    Sku,
+    fault,
+)
 from atp.domain.ids import reservation_partition
 
 QUANTITY_MAX = 1_000_000_000
@@ -24,7 +35,9 @@ DEFAULT_CHANNEL = "default"
 _ID = re.compile(r"[0-9A-Za-z_-]{19}")
 
 Quantity = Annotated[int, Meta(ge=1, le=QUANTITY_MAX, description="Units.")]
-Ttl = Annotated[int, Meta(ge=1, le=14_400, description="Seconds the units are held.")]
+Ttl = Annotated[
+    int, Meta(ge=1, le=14_400, description="Seconds the units are held; by default the campaign's time, else 600.")
+]
 Replaces = Annotated[
     str,
     Meta(
@@ -32,9 +45,6 @@ Replaces = Annotated[
         "request is refused, it stays; if it has ended, there is nothing to do."
     ),
 ]
-# Not decided yet: they are known, so that a caller who sends one is told, and refused.
-LocationGroup = Annotated[str, Meta(min_length=1, max_length=ID_MAX, description="Not supported yet.")]
-Campaign = Annotated[str, Meta(min_length=1, max_length=ID_MAX, description="Not supported yet.")]
 
 
 class ReserveLineBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -44,7 +54,7 @@ class ReserveLineBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
     quantity: Quantity
     line_id: LineId | None = None
     location: LocationId | None = None
-    location_group: LocationGroup | None = None
+    location_group: LocationId | None = None
     needed_by: str | None = None
 
 
@@ -55,8 +65,8 @@ class ReserveBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
     channel: ChannelId | None = None
     customer: CustomerRef | None = None
     order_ref: OrderRef | None = None
-    campaign: Campaign | None = None
-    ttl_seconds: Ttl = 600
+    campaign: CampaignId | None = None
+    ttl_seconds: Ttl | None = None
     allow_partial: Annotated[
         bool, Meta(description="Grant what there is, line by line; nothing at all is refused.")
     ] = False
@@ -79,8 +89,9 @@ class AvailabilityBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
     skus: Annotated[list[Sku], Meta(min_length=1, max_length=500)]
     channel: ChannelId | None = None
+    campaign: CampaignId | None = None
     location: LocationId | None = None
-    location_group: LocationGroup | None = None
+    location_group: LocationId | None = None
     date: str | None = None
 
 
@@ -105,15 +116,17 @@ def reserve_lines(body: ReserveBody) -> list[ReserveLine]:
         check_identifier(line.sku, f"{at}/sku")
         check_identifier(line.line_id, f"{at}/line_id")
         check_identifier(line.location, f"{at}/location")
-        if line.location_group is not None:
-            raise _not_yet(f"{at}/location_group")
+        check_identifier(line.location_group, f"{at}/location_group")
+        if line.location is not None and line.location_group is not None:
+            raise invalid("A line names a location or a group of them.", pointer=f"{at}/location_group")
         if line.needed_by is not None:
             raise _not_yet(f"{at}/needed_by")
         line_id = line.line_id or str(index + 1)
         if line_id in ids:
             raise invalid(f"The line id {line_id!r} is used twice.", pointer=f"{at}/line_id")
         ids.add(line_id)
-        lines.append(ReserveLine(line_id, line.sku, line.quantity, line.location or ""))
+        group = line.location_group or ""
+        lines.append(ReserveLine(line_id, line.sku, line.quantity, line.location or "", group))
     return lines
 
 
@@ -122,8 +135,7 @@ def check_reserve(body: ReserveBody) -> str:
     check_identifier(body.channel, "/channel")
     check_identifier(body.customer, "/customer", REF_MAX)
     check_identifier(body.order_ref, "/order_ref", REF_MAX)
-    if body.campaign is not None:
-        raise _not_yet("/campaign")
+    check_identifier(body.campaign, "/campaign")
     return _metadata(body.metadata) if body.metadata else ""
 
 
@@ -142,8 +154,8 @@ def check_availability(body: AvailabilityBody) -> None:
         check_identifier(sku, f"/skus/{index}")
     check_identifier(body.channel, "/channel")
     check_identifier(body.location, "/location")
-    if body.location_group is not None:
-        raise _not_yet("/location_group")
+    check_identifier(body.location_group, "/location_group")
+    check_identifier(body.campaign, "/campaign")
     if body.date is not None:
         raise _not_yet("/date")
 

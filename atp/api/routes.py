@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from litestar.enums import HttpMethod
 from msgspec import Struct
 
-from atp.api import availability, batches, change_bodies, changes, operations, policies, requests, reservations
+from atp.api import availability, batches, change_bodies, changes, operations, policies, requests, reservations, selling
 from atp.api.call import Answer, Call
 from atp.api.identity import PUBLIC
 from atp.api.service import Service
@@ -71,7 +71,8 @@ ROUTES = (
           problems=_CHANGE),
 
     Route(GET, "/v1/availability/{sku:str}", READ, availability.get_availability, "get_availability",
-          "Availability of one sku", availability.AvailabilityView, query=("channel", "location"),
+          "Availability of one sku", availability.AvailabilityView,
+          query=("channel", "campaign", "location", "location_group"),
           headers=("If-None-Match",)),
     Route(POST, "/v1/availability/query", READ, availability.query_availability, "query_availability",
           "Availability of many skus", availability.AvailabilityList, requests.AvailabilityBody),
@@ -91,6 +92,26 @@ ROUTES = (
           policies.SourceView, problems=(404,)),
     Route(PUT, "/v1/sources/{id:str}", ADMIN, policies.SOURCES.put, "put_source", "Put a source",
           policies.SourceView, policies.SourceBody, headers=_IF, problems=(412,)),
+
+    Route(PUT, "/v1/items/{sku:str}/channels/{channel:str}", ADMIN, selling.SHARES.put, "put_item_channel",
+          "Put a channel's share of an item", selling.ShareView, selling.ShareBody, headers=_IF, problems=(409, 412)),
+    Route(GET, "/v1/items/{sku:str}/channels/{channel:str}", ADMIN, selling.SHARES.get, "get_item_channel",
+          "A channel's share of an item", selling.ShareView, problems=(404,)),
+    Route(GET, "/v1/channels", ADMIN, selling.CHANNELS.list, "list_channels", "All channels", selling.ChannelList),
+    Route(GET, "/v1/channels/{id:str}", ADMIN, selling.CHANNELS.get, "get_channel", "One channel",
+          selling.ChannelView, problems=(404,)),
+    Route(PUT, "/v1/channels/{id:str}", ADMIN, selling.CHANNELS.put, "put_channel", "Put a channel",
+          selling.ChannelView, selling.ChannelBody, headers=_IF, problems=(412,)),
+    Route(GET, "/v1/location-groups/{id:str}", ADMIN, selling.GROUPS.get, "get_location_group", "One location group",
+          selling.LocationGroupView, problems=(404,)),
+    Route(PUT, "/v1/location-groups/{id:str}", ADMIN, selling.GROUPS.put, "put_location_group",
+          "Put a location group", selling.LocationGroupView, selling.LocationGroupBody, headers=_IF, problems=(412,)),
+    Route(GET, "/v1/campaigns", ADMIN, selling.CAMPAIGNS.list, "list_campaigns", "All campaigns",
+          selling.CampaignList),
+    Route(GET, "/v1/campaigns/{id:str}", ADMIN, selling.CAMPAIGNS.get, "get_campaign", "One campaign",
+          selling.CampaignView, problems=(404,)),
+    Route(PUT, "/v1/campaigns/{id:str}", ADMIN, selling.CAMPAIGNS.put, "put_campaign", "Put a campaign",
+          selling.CampaignView, selling.CampaignBody, headers=_IF, problems=(409, 412)),
 
     Route(GET, "/health/live", PUBLIC, operations.live, "health_live", "Is the process alive"),
     Route(GET, "/health/ready", PUBLIC, operations.ready, "health_ready", "May requests be sent here"),

@@ -70,7 +70,7 @@ class Reserve(Struct, array_like=True, tag=10):
     order_ref: str
     campaign: str
     metadata: str
-    ttl_ms: int
+    ttl_ms: int  # 0 takes the campaign's, or the default as far as the channel allows it
     lines: list[ReserveLine]
     cause: str = ""
     allow_partial: bool = False  # grant what there is, line by line; nothing at all is still a refusal
@@ -177,7 +177,9 @@ class Affect(Struct, array_like=True, tag=17):
 
 
 class PutPolicy(Struct, array_like=True, tag=20):
-    """Replace one policy object. Kinds: location, item, source, client.
+    """Replace one policy object. Kinds: location, item, source, client, channel, item-channel, campaign.
+
+    An item-channel has the id ``sku US channel`` (US = 0x1F). A campaign names the skus that this partition keeps.
 
     ``if_version`` −1 means whatever is there, 0 that there must be none. ``version`` 0 takes this entry's seq; copies
     to the other partitions carry the first partition's version (R31).
@@ -190,6 +192,7 @@ class PutPolicy(Struct, array_like=True, tag=20):
     version: int = 0
     client: str = ""
     cause: str = ""
+    skus: list[str] = []
 
 
 #: What changes one reservation.

@@ -203,8 +203,23 @@ class ClockApart(Entry, array_like=True, tag=25):
     process: str
 
 
+class CampaignOpened(Entry, array_like=True, tag=26):
+    """The window of a campaign began; the stock set aside can be bought from now on (R23)."""
+
+    campaign: str
+    skus: list[str]
+
+
+class CampaignClosed(Entry, array_like=True, tag=27):
+    """The window of a campaign ended; what is left of the stock set aside is everybody's again (R23)."""
+
+    campaign: str
+    skus: list[str]
+
+
 AnyEntry = (
     LedgerOpened | LevelSet | DeltaApplied | AuthorityTaken | SourceSeen | CursorMoved | ShortageFound
     | Held | Committed | Released | Extended | Expired | Fulfilled | Acknowledged | Transferred | PolicyPut
     | ShortageAffected | ShortageClosed | DeadlinesMoved | ClockApart
+    | CampaignOpened | CampaignClosed
 )  # fmt: skip

@@ -22,6 +22,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 Sku = Annotated[str, Meta(min_length=1, max_length=ID_MAX, description="Stock keeping unit.")]
 LocationId = Annotated[str, Meta(min_length=1, max_length=ID_MAX, description="A place with stock.")]
 ChannelId = Annotated[str, Meta(min_length=1, max_length=ID_MAX, description="Where units are sold.")]
+CampaignId = Annotated[str, Meta(min_length=1, max_length=ID_MAX, description="A sale with its own stock.")]
 SourceId = Annotated[str, Meta(min_length=1, max_length=ID_MAX, description="One ERP, WMS or store system instance.")]
 LineId = Annotated[str, Meta(min_length=1, max_length=ID_MAX, description="The caller's name of a line.")]
 OrderRef = Annotated[str, Meta(min_length=1, max_length=REF_MAX, description="The caller's order.")]

@@ -39,6 +39,10 @@ class Outcome(IntEnum):
     VERSION_MISMATCH = 36  # If-Match names another version
     EXPIRED = 40
     NOT_ACTIVE = 41
+    UNKNOWN_CAMPAIGN = 50
+    CUSTOMER_REQUIRED = 51  # a limit per customer applies, and the request names none
+    CHANNEL_NOT_ALLOWED = 52  # the channel may not sell there, or not in this campaign
+    CAMPAIGN_CLOSED = 53
     LIMIT_EXCEEDED = 60
     INSUFFICIENT = 70
 

@@ -13,8 +13,8 @@ FORMAT = 1
 #: A hold counts, and can be confirmed, this long after ``expires_at`` (R17).
 GRACE_MS = 2_000
 
-#: A hold lives at most this long from its first moment, extensions included (R37).
-MAX_HOLD_MS = 14_400_000
+#: How long a hold lives when neither the request, the channel nor a campaign says it (CONTRACT "Reservation").
+DEFAULT_TTL_MS = 600_000
 
 #: (generation, high 32 bits, low 32 bits): an unsigned 63-bit version, split because Lua numbers are doubles.
 Version = tuple[int, int, int]
@@ -113,7 +113,8 @@ class Shortfall(Struct, array_like=True):
     requested: int
     available: int  # most that this line could be granted now, as it was asked
     held_by_others: int  # units held at the locations the line could draw on
-    other_locations: list[tuple[str, int]]  # (location, free) beyond what the line asked for, best rank first
+    other_locations: list[tuple[str, int]]  # (location, units) beyond what the line asked for, best rank first
+    earliest_expiry: int = 0  # ms: earliest deadline found among holds of the sku; 0 if none is known
 
 
 class Balance(Struct, array_like=True):
@@ -135,6 +136,15 @@ class Balance(Struct, array_like=True):
         return self.number - self.unsellable - self.safety_stock - promised
 
 
+class Asked(Struct, array_like=True, frozen=True):
+    """For whom, and where, availability is asked; "" is any campaign-less sale, any location, any group."""
+
+    channel: str = "default"
+    campaign: str = ""
+    location: str = ""
+    location_group: str = ""
+
+
 class LocationStock(Struct, array_like=True):
     """One position of an availability answer, with the source its number comes from."""
 
@@ -143,6 +153,7 @@ class LocationStock(Struct, array_like=True):
     source: str  # the authority, or "" while no source has sent a level
     as_of: int  # ms: when the number was true, by the source's word; 0 if unknown
     lag_ms: int  # how late the source's last event reached the ledger
+    ats: int = 0  # what a reserve naming this location would be granted now, for the seller that was asked about
 
 
 class SkuStock(Struct, array_like=True):
@@ -151,11 +162,7 @@ class SkuStock(Struct, array_like=True):
     sku: str
     seq: int  # last change of the sku; with the partition, its position
     locations: list[LocationStock]
-
-    @property
-    def ats(self) -> int:
-        """Available to sell over the active locations; a shortage at one never hides another's stock."""
-        return sum(max(0, at.balance.free) for at in self.locations if at.active)
+    ats: int = 0  # the most one reserve would be granted now, for the seller and the places that were asked about
 
 
 class Policy(Struct, array_like=True):

@@ -39,6 +39,13 @@ SHIPPED_BUCKET_MS = 60_000
 SHIPPED_COUNTED_MS = 60_000
 
 
+#: A seller without a ceiling.
+NO_CAP = -1
+
+#: Sellers with a floor that one sku may have: what bounds the arithmetic of floors (R11).
+PROTECTED_MAX = 8
+
+
 class Position(Struct):
     """Units of one sku at one location."""
 
@@ -48,8 +55,18 @@ class Position(Struct):
     sources: dict[str, SourceNumber] = field(default_factory=dict)
 
 
+class Seller(Struct):
+    """A channel's or a campaign's share of one sku (R11, R23)."""
+
+    protection: int = 0  # floor: units kept for it as far as there are any
+    cap: int = NO_CAP
+    used: int = 0  # held, committed and fulfilled through it, of reservations made after ``since``
+    since: int = 0  # seq of the put that began the count
+    version: int = 0
+
+
 class Sku(Struct):
-    """What is kept once per sku: policy, last change, and where it has stock."""
+    """What is kept once per sku: policy, last change, who sells it, and where it has stock."""
 
     seq: int = 0
     policy_version: int = 0
@@ -57,6 +74,7 @@ class Sku(Struct):
     safety_stock: int = 0
     safety_stock_by_location: dict[str, int] = field(default_factory=dict)
     positions: dict[str, Position] = field(default_factory=dict)
+    sellers: dict[str, Seller] = field(default_factory=dict)  # by seller name: see domain/sellers.py
 
     def safety(self, location: str) -> int:
         """Units withheld from sale at one location (R38)."""
@@ -71,12 +89,12 @@ class Source(Struct):
     lag_ms: int = 0
 
 
-class Location(Struct):
-    """The part of a location policy that the law reads."""
+class Campaign(Struct):
+    """Where a campaign stands in this partition: which edges of its window were written, and since when it counts."""
 
-    priority: int = 0
-    active: bool = True
-    sources: list[tuple[str, str]] = []  # (source, role)
+    phase: int  # 0 announced, 1 open, 2 closed
+    since: int
+    skus: list[str]
 
 
 class Tombstone(Struct):
@@ -132,6 +150,9 @@ class State(Struct):
     policies: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)  # (kind, id) → version, body
     shortages: dict[tuple[str, str], Shortage] = field(default_factory=dict)  # by sku and location
     cursors: dict[str, int] = field(default_factory=dict)
+    campaigns: dict[str, Campaign] = field(default_factory=dict)
+    holding: dict[tuple[str, str], int] = field(default_factory=dict)  # (channel, customer) → units held now
+    buyers: dict[tuple[str, str, str], int] = field(default_factory=dict)  # (campaign, sku, customer) → units
     refused: dict[str, Refusal] = field(default_factory=dict)  # this generation of refusals, by identity
     refused_before: dict[str, Refusal] = field(default_factory=dict)
     refused_since: int = 0

@@ -15,6 +15,8 @@ from atp.domain.entries import (
     Acknowledged,
     AnyEntry,
     AuthorityTaken,
+    CampaignClosed,
+    CampaignOpened,
     ClockApart,
     Committed,
     CursorMoved,
@@ -63,6 +65,8 @@ KINDS: dict[type, str] = {
     PolicyPut: "policy-put",
     DeadlinesMoved: "deadlines-moved",
     ClockApart: "clock-apart",
+    CampaignOpened: "campaign-opened",
+    CampaignClosed: "campaign-closed",
 }
 
 ENTRY_COLUMNS = ("partition", "seq", "at", "kind", "subject", "client", "cause", "body")
@@ -153,7 +157,7 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
             case LedgerOpened():
                 rows.epoch = entry.epoch
             case (
-                AuthorityTaken() | SourceSeen() | DeadlinesMoved() | ClockApart()
+                AuthorityTaken() | SourceSeen() | CampaignOpened() | CampaignClosed() | DeadlinesMoved() | ClockApart()
                 | ShortageFound() | ShortageAffected() | ShortageClosed()
             ):  # fmt: skip
                 pass  # their entry is all there is to keep
@@ -180,6 +184,8 @@ def subject_of(entry: AnyEntry) -> str:
             return f"{entry.kind}:{entry.id}"
         case ClockApart():
             return entry.process
+        case CampaignOpened() | CampaignClosed():
+            return entry.campaign
         case LedgerOpened() | DeadlinesMoved():
             return ""
 

@@ -30,6 +30,9 @@ TABLE = (
     Key(
         "shortage", "hash", "sku NUL location → open shortage and how far its reservations were gone through", "with it"
     ),
+    Key("campaign", "hash", "id → where its window stands, since when it counts", "never"),
+    Key("holding", "hash", "channel NUL customer → units held now", "when none is"),
+    Key("buyers:*", "hash", "sku NUL customer → units held and bought in one campaign", "when the campaign closes"),
     Key("authority", "hash", "location → first source that sent a level", "never"),
     Key("source", "hash", "source → how it orders events, its lag", "never"),
     Key("cursor", "hash", "stream → position below which all is settled", "never"),

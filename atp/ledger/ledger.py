@@ -25,8 +25,9 @@ from atp.domain.commands import (
 from atp.domain.entries import AnyEntry
 from atp.domain.ids import partition_of, reservation_partition
 from atp.domain.outcomes import Outcome
-from atp.domain.records import FORMAT, Policy, Reservation, SkuStock
+from atp.domain.records import FORMAT, Asked, Policy, Reservation, SkuStock
 from atp.domain.results import Result
+from atp.domain.sellers import split_item_channel
 from atp.domain.state import Shortage
 from atp.ledger import fitness, wire
 from atp.ledger.batcher import Batcher, Limits, load_library
@@ -39,6 +40,9 @@ from atp.waiting import stopped_within
 
 #: The law this release writes; a ledger under another law is refused (R35).
 LAW = FORMAT
+
+#: The seller that availability speaks of when nobody says another.
+ANYBODY = Asked()
 
 #: How long opening waits for a server that may be starting.
 OPEN_TIMEOUT_S = 2.0
@@ -125,11 +129,16 @@ class Ledger:
 
     async def put_policy(self, command: PutPolicy) -> Result:
         """Replace a policy object: decided by the first partition, then copied with its version (R31)."""
-        result = await self.submit(command)
-        if result.outcome is Outcome.APPLIED and command.kind != "item":
+        parts = [self._skus_in(partition, command.skus) for partition in range(self.partitions)]
+        result = await self.submit(structs.replace(command, skus=parts[0]) if command.skus else command)
+        if result.outcome is Outcome.APPLIED and command.kind not in ("item", "item-channel"):
             copy = structs.replace(command, if_version=-1, version=result.seq)
-            await _all([batcher.submit(copy) for batcher in self._batchers[1:]])
+            copies = [structs.replace(copy, skus=part) for part in parts]
+            await _all([batcher.submit(copies[p]) for p, batcher in enumerate(self._batchers) if p])
         return result
+
+    def _skus_in(self, partition: int, skus: Sequence[str]) -> list[str]:
+        return [sku for sku in skus if partition_of(sku, self.partitions) == partition]
 
     async def sweep(self, stop: asyncio.Event) -> None:
         """Settle due holds while nobody else sends batches, until ``stop`` is set; any process may run one."""
@@ -154,14 +163,17 @@ class Ledger:
             return None
         return (await self._readers[partition].ask(wire.ask_reservation(reservation)))[0]
 
-    async def availability(self, skus: Sequence[str]) -> list[SkuStock]:
-        """One atomic reading per sku, in the order asked; an unknown sku has no locations."""
+    async def availability(self, skus: Sequence[str], asked: Asked = ANYBODY) -> list[SkuStock]:
+        """One atomic reading per sku, in the order of ``skus``; an unknown sku has no locations.
+
+        Only locations that the channel may sell from, and that are in the location or group asked about, are there.
+        """
         groups: dict[int, list[int]] = {}
         for index, sku in enumerate(skus):
             groups.setdefault(partition_of(sku, self.partitions), []).append(index)
         found: list[SkuStock] = [SkuStock("", 0, [])] * len(skus)
         answers = await asyncio.gather(
-            *(self._readers[p].ask(*(wire.ask_sku(skus[i]) for i in indexes)) for p, indexes in groups.items())
+            *(self._readers[p].ask(*(wire.ask_sku(skus[i], asked) for i in indexes)) for p, indexes in groups.items())
         )
         for indexes, group in zip(groups.values(), answers, strict=True):
             for index, answer in zip(indexes, group, strict=True):
@@ -170,7 +182,7 @@ class Ledger:
 
     async def policy(self, kind: str, name: str) -> Policy | None:
         """One policy object; items are asked of their sku's partition."""
-        partition = partition_of(name, self.partitions) if kind == "item" else 0
+        partition = self._home_of(kind, name)
         return (await self._readers[partition].ask(wire.ask_policy(kind, name)))[0]
 
     async def policies(self, kind: str) -> list[Policy]:
@@ -296,9 +308,15 @@ class Ledger:
             case Level() | Delta() | Affect():
                 return partition_of(command.sku, self.partitions)
             case PutPolicy():
-                return partition_of(command.id, self.partitions) if command.kind == "item" else 0
+                return self._home_of(command.kind, command.id)
             case Cursor():
                 return 0
+
+    def _home_of(self, kind: str, id: str) -> int:
+        """The partition that decides on a policy object: its sku's, else the first (R31)."""
+        if kind == "item":
+            return partition_of(id, self.partitions)
+        return partition_of(split_item_channel(id)[0], self.partitions) if kind == "item-channel" else 0
 
     async def _apply_chunk(self, commands: Sequence[Command]) -> list[Result]:
         futures: list[asyncio.Future[Result]] = []

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from atp.domain.commands import Command
 from atp.domain.entries import AnyEntry
-from atp.domain.records import Policy, Reservation, SkuStock
+from atp.domain.records import Asked, Policy, Reservation, SkuStock
 from atp.domain.results import Result
 from atp.domain.state import Shortage
 
@@ -104,8 +104,8 @@ def ask_reservation(reservation: str) -> tuple:
     return (1, reservation)
 
 
-def ask_sku(sku: str) -> tuple:
-    return (2, sku)
+def ask_sku(sku: str, asked: Asked) -> tuple:
+    return (2, sku, asked)
 
 
 def ask_policies(kind: str) -> tuple:

@@ -13,11 +13,14 @@ from msgspec import Struct, json
 from atp.domain.entries import (
     Acknowledged,
     AnyEntry,
+    CampaignClosed,
+    CampaignOpened,
     Committed,
     Expired,
     Extended,
     Fulfilled,
     Held,
+    PolicyPut,
     Released,
     ShortageAffected,
     ShortageClosed,
@@ -26,6 +29,7 @@ from atp.domain.entries import (
 )
 from atp.domain.ids import digest53
 from atp.domain.records import SkuStock
+from atp.domain.sellers import split_item_channel
 from atp.domain.times import rfc3339
 from atp.domain.views import reservation_view
 
@@ -197,4 +201,11 @@ def header_text(value: str) -> str:
 
 def skus_of(entry: AnyEntry) -> set[str]:
     """The skus whose availability this entry may have changed."""
+    match entry:
+        case CampaignOpened() | CampaignClosed():
+            return set(entry.skus)
+        case PolicyPut(kind="item-channel"):
+            return {split_item_channel(entry.id)[0]}
+        case PolicyPut(kind="campaign"):
+            return set(json.decode(entry.body)["skus"])
     return {balance.sku for balance in getattr(entry, "balances", ())}

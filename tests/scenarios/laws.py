@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 import msgspec
 
-from atp.domain.commands import Command
+from atp.domain.commands import Command, ReserveLine
 from atp.domain.entries import AnyEntry
-from atp.domain.records import GRACE_MS, Reservation, Shortfall
+from atp.domain.records import GRACE_MS, Asked, Reservation, Shortfall
 from atp.domain.results import Result
 from atp.domain.rules import apply
+from atp.domain.rules.batch import Batch
+from atp.domain.rules.sourcing import Sourcing
 from atp.domain.state import State
 from atp.ledger import keys, library, wire
 from atp.ledger.batcher import load_library
@@ -42,6 +45,26 @@ class RulesLaw:
         """The journal has everything up to here."""
         self.state.trimmed = max(self.state.trimmed, min(through, self.state.seq))
 
+    def ats(self, sku: str, asked: Asked, now: int) -> tuple[int, dict[str, int]]:
+        """What a reserve would be granted now: in all, and at each location where the channel may sell."""
+        batch = Batch(deepcopy(self.state), now)
+        places = [
+            at for at in (self.state.skus[sku].positions if sku in self.state.skus else ())
+            if asked.location in ("", at) and batch.sells_at(asked.channel, at, asked.location_group)
+        ]  # fmt: skip
+        campaign = batch.campaign(asked.campaign) if asked.campaign else None
+        if asked.campaign and not (
+            campaign and campaign.opens <= batch.now < campaign.closes
+            and (not campaign.channels or asked.channel in campaign.channels)
+        ):  # fmt: skip
+            return 0, dict.fromkeys(places, 0)
+        sourcing = Sourcing(batch, asked.channel, asked.campaign)
+        each = {at: sourcing.free(sku, at) for at in places}
+        if asked.location:
+            return each.get(asked.location, 0), each
+        drawn = sourcing.fill(ReserveLine("", sku, 0, "", asked.location_group), 10**15)
+        return sum(units for _, units in drawn), each
+
     def dump(self) -> dict[str, Any]:
         """The whole state in plain values, to be compared with the other law's."""
         s = self.state
@@ -49,7 +72,7 @@ class RulesLaw:
             "seq": s.seq,
             "skus": {
                 name: (k.seq, k.policy_version, k.policy, k.safety_stock, dict(k.safety_stock_by_location),
-                       set(k.positions))
+                       set(k.positions), {who: msgspec.structs.astuple(share) for who, share in k.sellers.items()})
                 for name, k in s.skus.items()
             },
             "positions": {
@@ -81,6 +104,9 @@ class RulesLaw:
             "authorities": dict(s.authorities),
             "sources": {name: (v.version_kind, v.generation, v.lag_ms) for name, v in s.sources.items()},
             "cursors": dict(s.cursors),
+            "campaigns": {name: (v.phase, v.since, list(v.skus)) for name, v in s.campaigns.items()},
+            "holding": dict(s.holding),
+            "buyers": dict(s.buyers),
             "refused": {
                 name: (r.fingerprint, int(r.outcome), r.shortfalls)
                 for generation in (s.refused_before, s.refused) for name, r in generation.items()
@@ -138,6 +164,12 @@ class LuaLaw:
     def trim(self, through: int) -> None:
         self._ask("FCALL", library.function("trim"), 1, self._meta, through)
 
+    def ats(self, sku: str, asked: Asked, now: int) -> tuple[int, dict[str, int]]:
+        query = wire.ask_sku(sku, asked)
+        data = self._ask("FCALL", library.function("read"), 1, self._meta, wire.encode_queries([query]), now)
+        (stock,) = wire.decode_answers([query], data)
+        return stock.ats, {at.balance.location: at.ats for at in stock.locations}
+
     def dump(self) -> dict[str, Any]:
         stored = {k.decode(): v for k, v in self._hash("res").items()}
         buried = {name: _unpack(v) for name, v in stored.items() if v[0] != 0xDC}
@@ -161,7 +193,8 @@ class LuaLaw:
         return {
             "seq": int(meta[b"seq"]),
             "skus": {
-                name: (r[1], r[2], r[3], r[4], dict(zip(r[5][::2], r[5][1::2], strict=True)), set(r[6]))
+                name: (r[1], r[2], r[3], r[4], dict(zip(r[5][::2], r[5][1::2], strict=True)),
+                       set(filter(None, r[6].split("\0"))), {w[0]: tuple(w[1:]) for w in r[7]})
                 for name, r in skus.items()
             },
             "positions": {
@@ -186,6 +219,13 @@ class LuaLaw:
             "authorities": {k.decode(): v.decode() for k, v in self._hash("authority").items()},
             "sources": {k.decode(): tuple(_unpack(v)[1:]) for k, v in self._hash("source").items()},
             "cursors": {k.decode(): int(v) for k, v in self._hash("cursor").items()},
+            "campaigns": {k.decode(): tuple(_unpack(v)[1:]) for k, v in self._hash("campaign").items()},
+            "holding": {tuple(k.decode().split("\0")): int(v) for k, v in self._hash("holding").items()},
+            "buyers": {
+                (campaign.decode(), *k.decode().split("\0")): int(v)
+                for campaign in self._hash("campaign")
+                for k, v in self._hash("buyers:" + campaign.decode()).items()
+            },
             "refused": {
                 k.decode(): (r[0], r[1], msgspec.convert(r[2], list[Shortfall]))
                 for k, v in refused.items() if (r := _unpack(v))

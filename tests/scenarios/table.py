@@ -4,6 +4,8 @@
     level A@DC1 10 v1 [by erp] [pos 7] [time] [at 90]       delta A@DC1 -2 v3 e9 [by erp] [pos 7]       cursor 7
     reserve r1 A:4@DC1 B:1 [ttl 5] [as 2]        lines are numbered 1, 2, …; `as` is the request's fingerprint
         [partial] [whole] [dry] [replaces r0] [for c-1]     partial grants, no split, a quote, a customer
+        [via app] [in bf]                            channel (web) and campaign; a line may also be A:1%east, a group
+    channel web {…}     share A web {"protection":5}     campaign bf +0 +60 A:10,B:5 {…}     window in seconds from now
     confirm r1 [1:2] [key 5] [body 1] [order X] [reacquire [journaled [stale]]]   release r1 [1:2] [of all] [key 5]
     extend r1 60 [key 5]     fulfil r1 [1:2] [shipment 7]        acknowledge r1 [1:2]     transfer r1 1:2 DC1 DC2
     affect A@DC1 r3 r2 [last] [after 0] [of 9]   the next page of its shortage, after another place, of another one
@@ -16,7 +18,8 @@
     sender -90                                   from here on the sender's clock is this far ahead, in seconds
 
 ``-> OUTCOME text`` ends a command; the text must be its detail, or "replayed". ``= A@DC1 6 4 0`` asks for
-free, held and committed; ``= r1 committed 1:0/4`` for the state and held/committed of each line.
+free, held and committed; ``= r1 committed 1:0/4`` for the state and held/committed of each line; ``ats A web [bf] 5``
+for what a reserve would be granted.
 """
 
 import json
@@ -28,13 +31,14 @@ from msgspec import structs
 
 from atp.domain import commands as c
 from atp.domain.outcomes import Outcome
-from atp.domain.records import Reservation
+from atp.domain.records import Asked, Reservation
 from atp.domain.results import Result
+from atp.domain.sellers import item_channel
 from tests.scenarios.laws import START_MS, LuaLaw, RulesLaw
 
 _VALUED = (
     "by", "pos", "at", "ttl", "as", "as-client", "key", "body", "order", "of", "measure", "replaces", "for", "shipment",
-    "after",
+    "after", "via", "in",
 )  # fmt: skip
 _FLAGS = ("time", "partial", "whole", "dry", "reacquire", "last", "journaled", "stale")
 
@@ -91,6 +95,10 @@ class Table:
             assert found == rest[1:], f"found {' '.join(found)}"
         elif word == "full":
             self.full = rest != ["off"]
+        elif word == "ats":
+            sku, channel, *campaign, expected = rest
+            total, _ = self.law.ats(sku, Asked(channel, *campaign), self.now)
+            assert total == int(expected), f"ats is {total}"
         elif word == "gone":
             assert _id(rest[0])[3:] not in self.law.dump()["reservations"], "the record is still whole"
         elif word == "journal":
@@ -146,7 +154,11 @@ class Table:
     def command(self, word: str, rest: list[str]) -> c.Command:
         if word in ("reserve", "confirm", "release", "extend", "fulfil", "acknowledge", "transfer"):
             rest = [_id(rest[0]), *rest[1:]]
-        if word in ("location", "item", "source"):
+        if word == "share":
+            return c.PutPolicy("item-channel", item_channel(rest[0], rest[1]), " ".join(rest[2:]) or "{}")
+        if word == "campaign":
+            return self.campaign(rest)
+        if word in ("location", "item", "source", "channel", "location-group"):
             return c.PutPolicy(word, rest[0], " ".join(rest[1:]) or "{}")
         if word == "cursor":
             return c.Cursor("S", int(rest[0]))
@@ -158,10 +170,11 @@ class Table:
                 return self.affect(plain, named)
             case "reserve":
                 lines = [self.reserve_line(i, text) for i, text in enumerate(plain[1:], 1)]
-                ttl, fingerprint = round(float(named.get("ttl", 600)) * 1000), int(named.get("as", 1))
+                ttl, fingerprint = round(float(named.get("ttl", 0)) * 1000), int(named.get("as", 1))
                 replaces = _id(named["replaces"]) if "replaces" in named else ""
                 return c.Reserve(
-                    plain[0], fingerprint, named.get("as-client", "shop"), "web", named.get("for", ""), "", "", "",
+                    plain[0], fingerprint, named.get("as-client", "shop"), named.get("via", "web"),
+                    named.get("for", ""), "", named.get("in", ""), "",
                     ttl, lines, "cause", "partial" in named, "whole" not in named, "dry" in named, replaces,
                 )  # fmt: skip
         self.changes += 1
@@ -210,7 +223,15 @@ class Table:
     def reserve_line(index: int, text: str) -> c.ReserveLine:
         wanted, _, location = text.partition("@")
         sku, quantity = wanted.split(":")
-        return c.ReserveLine(str(index), sku, int(quantity), location)
+        quantity, _, group = quantity.partition("%")
+        return c.ReserveLine(str(index), sku, int(quantity), location, group)
+
+    def campaign(self, rest: list[str]) -> c.PutPolicy:
+        opens, closes = (self.now + round(float(text) * 1000) for text in rest[1:3])
+        units = dict(text.split(":") for text in rest[3].split(","))
+        body = {"opens": opens, "closes": closes, "skus": {sku: {"quantity": int(n)} for sku, n in units.items()}}
+        body |= json.loads(" ".join(rest[4:]) or "{}")
+        return c.PutPolicy("campaign", rest[0], json.dumps(body), skus=list(units))
 
     @staticmethod
     def stock(word: str, plain: list[str], named: dict[str, str]) -> c.Command:

@@ -15,11 +15,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from atp.domain import commands as c
 from atp.domain.ids import partition_of, reservation_id
-from atp.domain.records import Reservation
+from atp.domain.records import Asked, Reservation
 from atp.domain.results import Result
+from atp.domain.sellers import seller_name
 from tests.scenarios import drawing
 from tests.scenarios.laws import START_MS, LuaLaw, RulesLaw
-from tests.scenarios.world import LOCATION_BODIES, LOCATIONS
+from tests.scenarios.world import CAMPAIGNS, CHANNELS, LOCATION_BODIES, LOCATIONS
 
 
 def skus_of(partition: int, partitions: int) -> list[str]:
@@ -66,6 +67,14 @@ class LawsAgree(RuleBasedStateMachine):
         assert self.lua.next_due == min(counting, default=0)
         return expected[0]
 
+    def sold_as_told(self) -> None:
+        """Availability is by definition what the reserve procedure would grant (R11); the laws agree on it."""
+        draw = Random(self.reference.state.seq)
+        groups = ["", "", "east"]
+        asked = Asked(draw.choice(CHANNELS), draw.choice(["", "", *CAMPAIGNS]), "", draw.choice(groups))
+        sku = draw.choice(self.skus)
+        assert self.lua.ats(sku, asked, self.now) == self.reference.ats(sku, asked, self.now)
+
     def conserved(self) -> None:
         """Position counters are the sums of the reservations' allocations, and a hold has a deadline."""
         held: dict[tuple[str, str], int] = {}
@@ -82,10 +91,36 @@ class LawsAgree(RuleBasedStateMachine):
                     assert min(a.held, a.committed, a.fulfilled, a.released, a.expired) >= 0
                     assert 0 <= a.acknowledged <= a.committed
             assert (units > 0) == (reservation.id in self.reference.state.due)
+        self.counted()
         for sku, item in self.reference.state.skus.items():
             for at, position in item.positions.items():
                 assert position.held == held.get((sku, at), 0)
                 assert position.committed == committed.get((sku, at), 0)
+
+    def counted(self) -> None:
+        """What sellers have used, and what customers hold and bought, is what the reservations say."""
+        state = self.reference.state
+        holding: dict[tuple[str, str], int] = {}
+        buyers: dict[tuple[str, str, str], int] = {}
+        used = {(sku, who): 0 for sku, item in state.skus.items() for who in item.sellers}
+        for r in state.reservations.values():
+            campaign, seller = state.campaigns.get(r.campaign), seller_name(r.channel, r.campaign)
+            for line in r.lines:
+                held = sum(a.held for a in line.allocations)
+                sold = held + sum(a.committed + a.fulfilled for a in line.allocations)
+                share = state.skus[line.sku].sellers.get(seller) if line.sku in state.skus else None
+                if share and r.first_seq > share.since:
+                    used[line.sku, seller] += sold
+                if r.customer:
+                    holding[r.channel, r.customer] = holding.get((r.channel, r.customer), 0) + held
+                if r.customer and campaign and campaign.phase < 2 and r.first_seq > campaign.since:
+                    key = (r.campaign, line.sku, r.customer)
+                    buyers[key] = buyers.get(key, 0) + sold
+        assert state.holding == {key: units for key, units in holding.items() if units}
+        if not state.tombstones:  # what was fulfilled long ago still counts
+            assert state.buyers == {key: units for key, units in buyers.items() if units}
+            for (sku, who), units in used.items():
+                assert state.skus[sku].sellers[who].used == units
 
     @rule(seed=st.integers(0, 2**32), size=st.integers(0, 24), step=st.sampled_from([0, 1, 900, 4_000]))
     def random_batch(self, seed: int, size: int, step: int) -> None:
@@ -94,6 +129,7 @@ class LawsAgree(RuleBasedStateMachine):
         commands = [drawing.command(self, draw) for _ in range(size)]
         sender = draw.choice([*[0] * 12, 60_000, 60_001, -70_000])
         self.batch(commands, draw.choice([0, 1, 2, 256]), sender, relief=draw.random() < 0.1)
+        self.sold_as_told()
 
     @rule(back=st.sampled_from([0, 0, 3]))
     def journal(self, back: int) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from atp.domain.records import Shortfall
+from tests.scenarios.laws import START_MS
 from tests.scenarios.table import Table
 
 TABLES = {
@@ -254,8 +255,8 @@ def test_a_refusal_is_one_reading_of_every_refused_line(table: Table) -> None:
         """
     )
     assert table.last.shortfalls == [
-        Shortfall(0, "A", 3, 2, 2, [("DC2", 3), ("S1", 2)]),
-        Shortfall(2, "A", 9, 7, 2, []),
+        Shortfall(0, "A", 3, 2, 2, [("DC2", 3), ("S1", 2)], START_MS + 600_000),
+        Shortfall(2, "A", 9, 7, 2, [], START_MS + 600_000),
     ]
 
 

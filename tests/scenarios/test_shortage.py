@@ -161,6 +161,18 @@ TABLES = {
         confirm r1
         = r1 committed 1:0/2 2:0/1
     """,
+    "a revoked hold counts no more to its customer and to its channel's cap": """
+        channel web {"held_units_per_customer":2}
+        item A {"on_shortage":"revoke_holds"}
+        share A web {"cap":2}
+        level A@DC1 9 v1
+        reserve r1 A:2 for c-1
+        level A@DC1 0 v2
+        affect A@DC1 r1 -> APPLIED done
+        level A@DC1 9 v3
+        ats A web 2
+        reserve r2 A:2 for c-1
+    """,
     "due holds are settled before victims are named": """
         level A@DC1 3 v1
         reserve r1 A:1 ttl 5

@@ -3,8 +3,8 @@
 LOCATIONS = ("DC1", "DC2", "S-9", "Zürich{1}", "nowhere")
 SOURCES = ("wms", "erp", "pos")
 LOCATION_BODIES = (
-    '{"kind":"warehouse"}',
-    '{"kind":"store","priority":2}',
+    '{"kind":"warehouse","groups":["east"]}',
+    '{"kind":"store","priority":2,"groups":["east","shops"]}',
     '{"kind":"warehouse","active":false}',
     '{"kind":"store","priority":1,"sources":[{"source":"erp","role":"authority"},{"source":"pos","role":"shadow"}]}',
 )
@@ -13,3 +13,13 @@ ITEM_BODIES = (
     '{"on_shortage":"revoke_holds"}', '{"on_shortage":"revoke_holds","victims":"oldest"}',
 )  # fmt: skip
 SOURCE_BODIES = ('{"kind":"wms"}', '{"kind":"erp","version":"time"}', '{"kind":"wms","measure":"available"}')
+CHANNELS = ("web", "app", "b2b")
+CHANNEL_BODIES = (
+    "{}",
+    '{"priority":2,"max_hold_seconds":600}',
+    '{"priority":1,"locations":["DC1"],"location_groups":["shops"]}',
+    '{"locations":["DC2","S-9"],"held_units_per_customer":12}',
+    '{"location_groups":["east"],"held_units_per_customer":null}',
+)
+SHARE_BODIES = ("{}", '{"protection":15}', '{"protection":40}', '{"protection":6,"cap":20}', '{"cap":9}')
+CAMPAIGNS = ("bf", "eve")

@@ -14,7 +14,7 @@ import atp
 from atp.cli.app import build
 from atp.domain import commands, entries, records, state
 from atp.domain.outcomes import Outcome
-from atp.domain.rules import clock, reserve
+from atp.domain.rules import batch, clock, lifecycle, sourcing
 from atp.ledger import keys
 
 ROOT = Path(__file__).parents[2]
@@ -74,9 +74,9 @@ def test_lua_knows_commands_and_entries_by_the_same_tags(table: str, module: Mod
 
 def test_bounds_of_the_same_name_are_the_same() -> None:
     in_lua = lua_constants()
-    in_python = {**vars(records), **vars(state), **vars(reserve)}
+    in_python = {**vars(records), **vars(state), **vars(batch), **vars(sourcing), **vars(lifecycle)}
     shared = in_lua.keys() & in_python.keys()
-    assert shared >= {"FORMAT", "GRACE_MS", "MAX_HOLD_MS", "RECENT_MAX", "REFUSED_MS"}
+    assert shared >= {"FORMAT", "GRACE_MS", "DEFAULT_TTL_MS", "RECENT_MAX", "REFUSED_MS"}
     assert {name: in_lua[name] for name in shared} == {name: in_python[name] for name in shared}
 
 

@@ -28,6 +28,7 @@ from atp.domain.outcomes import Outcome
 from atp.domain.results import Result
 from atp.domain.rules import clock, shortage
 from atp.domain.rules.batch import Batch
+from atp.domain.rules.campaigns import pass_edges
 from atp.domain.rules.fulfilment import acknowledge, fulfil, transfer
 from atp.domain.rules.lifecycle import confirm, extend, release, settle
 from atp.domain.rules.policy import put_policy
@@ -57,9 +58,9 @@ def apply(
     Returns a result per command, in order, and the entries of the batch. A result AGAIN was not decided, because a
     refusal would have stood on holds that are due: the caller sends that command again, first in the next batch.
     """
-    batch = Batch(state)
-    clock.start(batch, now, now if sender_now is None else sender_now, process)
+    batch = clock.begin(state, now, now if sender_now is None else sender_now, process)
     settle(batch, settle_max)
+    pass_edges(batch)
     retire(batch)
     results: list[Result] = []
     for command in commands:

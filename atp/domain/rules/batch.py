@@ -1,74 +1,81 @@
 """Batch: one application of commands to a state, with its clock, its entries, and the questions all rules ask."""
 
+from collections.abc import Iterable
 from copy import deepcopy
-from functools import lru_cache
-
-from msgspec import Struct, json
 
 from atp.domain.entries import AnyEntry
 from atp.domain.ids import identity_of
 from atp.domain.records import Balance, Reservation
-from atp.domain.state import Location, Sku, State
+from atp.domain.rules import policies
+from atp.domain.state import Sku, State
 
-
-class _ListedSource(Struct):
-    source: str
-    role: str
-
-
-class _LocationBody(Struct):
-    priority: int = 0
-    active: bool = True
-    sources: list[_ListedSource] = []
-
-
-class SourcePolicy(Struct):
-    """The part of a source policy that the law reads."""
-
-    measure: str = "on_hand"
-    version: str = ""  # "" is whatever the source's first event used
-
-
-@lru_cache(4096)
-def _source(body: str) -> SourcePolicy:
-    return json.decode(body, type=SourcePolicy)
-
-
-@lru_cache(4096)
-def _location(body: str) -> Location:
-    decoded = json.decode(body, type=_LocationBody)
-    return Location(decoded.priority, decoded.active, [(s.source, s.role) for s in decoded.sources])
+#: Deadlines looked at to tell a refused buyer when units may come back, oldest first: a bound, not a search.
+EXPIRIES_MAX = 64
 
 
 class Batch:
     """The working view of one batch. ``now`` never runs backward; ``due_left`` says that due holds remain (R21)."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, now: int) -> None:
         self.state = state
-        self.now = state.last_now
+        self.now = state.last_now = max(now, state.last_now)
         self.apart = False  # its sender has another clock: nothing expires (R22)
         self.due_left = False
         self.entries: list[AnyEntry] = []
+        held = sorted((deadline, id) for id, deadline in state.due.items() if deadline > self.now)
+        self._oldest = [id for _, id in held[:EXPIRIES_MAX]]
+        self._earliest: dict[str, int] | None = None
 
     def next_seq(self) -> int:
         self.state.seq += 1
         return self.state.seq
 
-    def location(self, id: str) -> Location | None:
+    def location(self, id: str) -> policies.Location | None:
         """The location's policy, or None for one nobody has put: an event for it is a dead letter."""
         policy = self.state.policies.get(("location", id))
-        return _location(policy[1]) if policy else None
+        return policies.decode(policy[1], policies.Location) if policy else None
 
-    def source_policy(self, id: str) -> SourcePolicy:
-        """The source's policy; one that nobody has put measures on_hand (R24)."""
+    def source_policy(self, id: str) -> policies.Source:
         policy = self.state.policies.get(("source", id))
-        return _source(policy[1]) if policy else SourcePolicy()
+        return policies.decode(policy[1], policies.Source) if policy else policies.Source()
+
+    def channel(self, id: str) -> policies.Channel:
+        policy = self.state.policies.get(("channel", id))
+        return policies.decode(policy[1], policies.Channel) if policy else policies.Channel()
+
+    def campaign(self, id: str) -> policies.Campaign | None:
+        policy = self.state.policies.get(("campaign", id))
+        return policies.decode(policy[1], policies.Campaign) if policy else None
+
+    def is_group(self, group: str) -> bool:
+        """Whether any location names the group, or somebody has put it."""
+        bodies = (body for (kind, _), (_, body) in self.state.policies.items() if kind == "location")
+        known = any(group in policies.decode(body, policies.Location).groups for body in bodies)
+        return known or ("location-group", group) in self.state.policies
+
+    def sells_at(self, channel: str, location: str, group: str = "") -> bool:
+        """Whether the channel may sell from this location, and it is in the group if one is named (R32)."""
+        policy, sells = self.location(location), self.channel(channel)
+        groups = policy.groups if policy else []
+        if group and group not in groups:
+            return False
+        if not sells.locations and not sells.location_groups:
+            return True
+        return location in sells.locations or any(name in groups for name in sells.location_groups)
+
+    def serves(self, channel: str, group: str) -> bool:
+        """Whether the channel may sell from some location of the group; one without a list may, if there is any."""
+        sells = self.channel(channel)
+        if not sells.locations and not sells.location_groups:
+            return True
+        locations = [id for kind, id in self.state.policies if kind == "location"]
+        return any(self.sells_at(channel, at, group) for at in locations)
 
     def authority(self, location: str) -> str:
         """The source whose number counts: the listed authority, else the first that sent a level (R24), else ""."""
         policy = self.location(location)
         if policy and policy.sources:
-            return next((source for source, role in policy.sources if role == "authority"), "")
+            return next((listed.source for listed in policy.sources if listed.role == "authority"), "")
         return self.state.authorities.get(location, "")
 
     def balance(self, sku: str, location: str) -> Balance:
@@ -83,18 +90,30 @@ class Batch:
         for sku in skus:
             self.sku(sku).seq = seq
 
-    def ranked(self, sku: str) -> list[str]:
-        """Active locations that have a position of the sku, best rank first, ties by id (R38)."""
+    def ranked(self, sku: str, channel: str, group: str = "") -> list[str]:
+        """Active locations of the channel that have a position of the sku, best rank first, ties by id (R38)."""
         item = self.state.skus.get(sku)
-        if item is None:
-            return []
-        found = [(policy.priority, id) for id in item.positions if (policy := self.location(id)) and policy.active]
-        return [id for _, id in sorted(found)]
+        return self.by_rank(at for at in (item.positions if item else ()) if self.sells_at(channel, at, group))
 
-    def ranked_together(self, skus: list[str]) -> list[str]:
-        """Active locations that have a position of any of the skus, best rank first."""
-        found = {at for sku in skus for at in self.ranked(sku)}
-        return sorted(found, key=lambda at: (policy.priority if (policy := self.location(at)) else 0, at))
+    def by_rank(self, locations: Iterable[str]) -> list[str]:
+        """The active ones, best rank first, ties by id."""
+        known = [(policy.priority, at) for at in locations if (policy := self.location(at)) and policy.active]
+        return [at for _, at in sorted(known)]
+
+    def earliest_expiry(self, sku: str) -> int:
+        """The earliest deadline of units of the sku among the oldest holds, 0 if none of those has any.
+
+        Read once per batch, at its first refusal.
+        """
+        if self._earliest is None:
+            self._earliest = {}
+            for id in self._oldest:
+                record = self.state.reservations[identity_of(id)]
+                for line in record.lines:
+                    if any(a.held for a in line.allocations):
+                        found = min(record.expires_at, self._earliest.get(line.sku, record.expires_at))
+                        self._earliest[line.sku] = found
+        return self._earliest.get(sku, 0)
 
     def after(self, reservation: Reservation) -> tuple[Reservation, list[Balance]]:
         """A copy of a reservation that just changed, and the balances it left; its skus take its seq.

@@ -12,6 +12,7 @@ interval is remembered, and asked wherever a deadline is read.
 from atp.domain.entries import ClockApart, DeadlinesMoved
 from atp.domain.records import GRACE_MS, Reservation
 from atp.domain.rules.batch import Batch
+from atp.domain.state import State
 
 #: The ledger's clock and the sender's disagree beyond this.
 APART_MS = 60_000
@@ -26,15 +27,16 @@ OUTAGE_MS = 5_000
 REOPEN_MS = 30_000
 
 
-def start(batch: Batch, time: int, sender_now: int, process: str) -> None:
-    """Set the batch's time from both clocks, and move the deadlines that passed in an outage."""
-    state = batch.state
-    batch.apart = bool(sender_now) and abs(time - sender_now) > APART_MS
+def begin(state: State, time: int, sender_now: int, process: str) -> Batch:
+    """A batch at the time that both clocks give, with the deadlines moved that passed in an outage."""
     last = state.last_now
-    batch.now = state.last_now = max(min(time, sender_now) if batch.apart else time, last)
+    apart = bool(sender_now) and abs(time - sender_now) > APART_MS
+    batch = Batch(state, min(time, sender_now) if apart else time)
+    batch.apart = apart
     _tell(batch, time, sender_now, process)
     state.moved = [m for m in state.moved if any(m[0] < deadline <= m[1] for deadline in state.due.values())]
     _move_deadlines(batch, last)
+    return batch
 
 
 def _tell(batch: Batch, time: int, sender_now: int, process: str) -> None:

@@ -91,7 +91,8 @@ def transfer(batch: Batch, c: Transfer) -> Result:
     here = [a for a in line.allocations if a.location == c.source]
     if sum(a.held + a.committed for a in here) < c.quantity:
         return Result(Outcome.NOT_ACTIVE, found.seq, deepcopy(found), detail=c.line_id)
-    sourcing = Sourcing(batch)
+    sourcing = Sourcing(batch, found.channel, found.campaign, capped=False)  # it is sold already
+    sourcing.move_away(line.sku, c.source, c.quantity)
     available = sourcing.free(line.sku, c.target)
     if available < c.quantity:
         if batch.due_left:

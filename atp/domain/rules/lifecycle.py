@@ -11,10 +11,11 @@ from atp.domain.commands import Change, Confirm, Extend, Release, ReserveLine
 from atp.domain.entries import Committed, Expired, Extended, Released
 from atp.domain.ids import identity_of
 from atp.domain.outcomes import Outcome
-from atp.domain.records import GRACE_MS, MAX_HOLD_MS, Allocation, Line, Reservation, Shortfall
+from atp.domain.records import GRACE_MS, Allocation, Line, Reservation, Shortfall
 from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.clock import deadline_of, find_record, is_due
+from atp.domain.rules.limits import count_held, count_sold
 from atp.domain.rules.retention import answer_change, why_ended
 from atp.domain.rules.sourcing import Draws, Sourcing
 from atp.domain.state import Position
@@ -44,6 +45,8 @@ def end_held(batch: Batch, reservation: Reservation, state: Literal["expired", "
     for line in reservation.lines:
         for a in line.allocations:
             batch.sku(line.sku).positions[a.location].held -= a.held
+            count_held(batch, reservation, -a.held)
+            count_sold(batch, reservation, line.sku, -a.held)
             setattr(a, state, getattr(a, state) + a.held)
             a.held = 0
 
@@ -62,11 +65,11 @@ def confirm(batch: Batch, c: Confirm) -> Result:
     wanted = wanted_lines(batch, found, c.lines, held_units)
     if isinstance(wanted, Result):
         return wanted
-    _commit_held(batch, wanted)
+    _commit_held(batch, found, wanted)
     return _committed(batch, found, c)
 
 
-def _commit_held(batch: Batch, wanted: list[tuple[Line, int]]) -> None:
+def _commit_held(batch: Batch, reservation: Reservation, wanted: list[tuple[Line, int]]) -> None:
     for line, quantity in wanted:
         for a in line.allocations:
             units = min(quantity, a.held)
@@ -76,6 +79,7 @@ def _commit_held(batch: Batch, wanted: list[tuple[Line, int]]) -> None:
             position = batch.sku(line.sku).positions[a.location]
             position.held -= units
             position.committed += units
+            count_held(batch, reservation, -units)
 
 
 def _committed(batch: Batch, found: Reservation, c: Confirm) -> Result:
@@ -111,14 +115,18 @@ def _confirm_again(batch: Batch, c: Confirm, answer: Result) -> Result:
 
 def _reacquire(batch: Batch, found: Reservation, c: Confirm) -> Result:
     """Take all expired units again, at their own location first, and commit them with what is held; or refuse (R17)."""
-    sourcing = Sourcing(batch)
+    campaign = batch.campaign(found.campaign) if found.campaign else None
+    still_open = campaign is not None and campaign.opens <= batch.now < campaign.closes
+    # After its campaign a late payment is served from the channel's own share.
+    sourcing = Sourcing(batch, found.channel, found.campaign if still_open else "")
     drawn: list[tuple[Line, Allocation, Draws]] = []
     shortfalls: list[Shortfall] = []
     for index, line in enumerate(found.lines):
         needed = available = 0
         for a in [a for a in line.allocations if a.expired]:
             units = min(a.expired, sourcing.free(line.sku, a.location))
-            draws = sourcing.take(line.sku, a.location, units) + sourcing.fill(line.sku, a.expired - units)
+            draws = sourcing.take(line.sku, a.location, units)
+            draws += sourcing.fill(ReserveLine(line.line_id, line.sku, needed), a.expired - units)
             drawn.append((line, a, draws))
             needed += a.expired
             available += sum(q for _, q in draws)
@@ -129,12 +137,13 @@ def _reacquire(batch: Batch, found: Reservation, c: Confirm) -> Result:
         if batch.due_left:
             return Result(Outcome.AGAIN, batch.state.seq)
         return Result(Outcome.INSUFFICIENT, found.seq, deepcopy(found), shortfalls)
-    _commit_held(batch, wanted_all(found, held_units))
+    _commit_held(batch, found, wanted_all(found, held_units))
     for line, a, draws in drawn:
         for at, units in draws:
             a.expired -= units
             allocation_at(line, at).committed += units
             batch.sku(line.sku).positions.setdefault(at, Position()).committed += units
+            count_sold(batch, found, line.sku, units)
     return _committed(batch, found, c)
 
 
@@ -154,9 +163,9 @@ def release(batch: Batch, c: Release) -> Result:
         return wanted
     for line, quantity in wanted:
         if of != "committed":  # of both, what nobody paid for goes first
-            quantity = _give_back(batch, line, quantity, "held")
+            quantity = _give_back(batch, found, line, quantity, "held")
         if of != "held":
-            _give_back(batch, line, quantity, "committed")
+            _give_back(batch, found, line, quantity, "committed")
     changed(batch, found, c.change)
     copy, balances = batch.after(found)
     batch.entries.append(Released(found.seq, batch.now, c.client, c.cause, copy, balances, c.reason))
@@ -171,8 +180,8 @@ def extend(batch: Batch, c: Extend) -> Result:
     if not total(found, held_units):
         return ended(batch, found)
     expires_at = max(found.expires_at, batch.now + c.ttl_ms)
-    if expires_at > found.since + MAX_HOLD_MS:
-        return Result(Outcome.LIMIT_EXCEEDED, found.seq, deepcopy(found))
+    if expires_at > found.since + batch.channel(found.channel).max_hold_seconds * 1000:
+        return Result(Outcome.LIMIT_EXCEEDED, found.seq, deepcopy(found), detail="ttl")
     found.expires_at = expires_at
     changed(batch, found, c.change)
     copy, _ = batch.after(found)
@@ -180,7 +189,9 @@ def extend(batch: Batch, c: Extend) -> Result:
     return Result(Outcome.APPLIED, found.seq, copy)
 
 
-def _give_back(batch: Batch, line: Line, quantity: int, state: Literal["held", "committed"]) -> int:
+def _give_back(
+    batch: Batch, reservation: Reservation, line: Line, quantity: int, state: Literal["held", "committed"]
+) -> int:
     """Release units of one state over the line's locations; returns what is left to release."""
     for a in line.allocations:
         units = min(quantity, getattr(a, state))
@@ -190,6 +201,8 @@ def _give_back(batch: Batch, line: Line, quantity: int, state: Literal["held", "
         a.released += units
         position = batch.sku(line.sku).positions[a.location]
         setattr(position, state, getattr(position, state) - units)
+        count_held(batch, reservation, -units if state == "held" else 0)
+        count_sold(batch, reservation, line.sku, -units)
     return quantity
 
 

@@ -1,41 +1,83 @@
-"""Policies: locations, sources, items and clients are ledger state, changed by journaled commands (R31)."""
+"""Policies are ledger state, changed by journaled commands (R31).
 
-from msgspec import Struct, json
+Most are bodies that other rules decode when they need them. An item's and an item-channel's are kept in the sku's
+record, and a campaign gives a share to each of its skus.
+"""
 
 from atp.domain.commands import PutPolicy
 from atp.domain.entries import PolicyPut
 from atp.domain.outcomes import Outcome
+from atp.domain.records import Balance
 from atp.domain.results import Result
+from atp.domain.rules import policies
 from atp.domain.rules.batch import Batch
-
-
-class _Item(Struct):
-    safety_stock: int = 0
-    safety_stock_by_location: dict[str, int] = {}
+from atp.domain.rules.campaigns import put_campaign
+from atp.domain.sellers import split_item_channel
+from atp.domain.state import NO_CAP, PROTECTED_MAX, Seller, Sku
 
 
 def put_policy(batch: Batch, c: PutPolicy) -> Result:
     """Replace one object; its version is the seq of the change, or the one a copy brings along."""
     state = batch.state
-    key = (c.kind, c.id)
-    if c.kind == "item":
-        item = state.skus.get(c.id)
-        current = item.policy_version if item else 0
-    else:
-        current = state.policies.get(key, (0, ""))[0]
+    current = _version(batch, c)
     if c.if_version not in (-1, current):
         return Result(Outcome.VERSION_MISMATCH, state.seq, detail=str(current))
+    if _too_many_floors(batch, c):
+        return Result(Outcome.LIMIT_EXCEEDED, state.seq, detail="protections")
     seq = batch.next_seq()
     version = c.version or seq
-    balances = []
-    if c.kind == "item":
-        body = json.decode(c.body, type=_Item)
-        item = batch.sku(c.id)
-        item.policy, item.policy_version, item.seq = c.body, version, seq
-        item.safety_stock, item.safety_stock_by_location = body.safety_stock, body.safety_stock_by_location
-        balances = [batch.balance(c.id, at) for at in sorted(item.positions)]
-    else:
-        state.policies[key] = (version, c.body)
-        state.policy_version = seq
+    balances: list[Balance] = []
+    match c.kind:
+        case "item":
+            balances = _put_item(batch, c, seq, version)
+        case "item-channel":
+            _put_share(batch, c, seq, version)
+        case _:
+            if c.kind == "campaign":
+                put_campaign(batch, c, seq, version)
+            state.policies[c.kind, c.id] = (version, c.body)
+            state.policy_version = seq
     batch.entries.append(PolicyPut(seq, batch.now, c.client, c.cause, c.kind, c.id, c.body, version, balances))
     return Result(Outcome.APPLIED, seq, detail=str(version))
+
+
+def _version(batch: Batch, c: PutPolicy) -> int:
+    if c.kind == "item":
+        return batch.state.skus.get(c.id, Sku()).policy_version
+    if c.kind == "item-channel":
+        sku, channel = split_item_channel(c.id)
+        return batch.state.skus.get(sku, Sku()).sellers.get(channel, Seller()).version
+    return batch.state.policies.get((c.kind, c.id), (0, ""))[0]
+
+
+def _too_many_floors(batch: Batch, c: PutPolicy) -> bool:
+    """Floors are exact over every set of sellers, so a sku has a bounded number of them."""
+    if c.kind == "item-channel":
+        sku, name = split_item_channel(c.id)
+        wanted = {sku: name} if policies.decode(c.body, policies.Share).protection else {}
+    elif c.kind == "campaign":
+        wanted = dict.fromkeys(c.skus, "\x1f" + c.id)
+    else:
+        return False
+    for sku, name in wanted.items():
+        others = batch.state.skus.get(sku, Sku()).sellers
+        if sum(share.protection > 0 for other, share in others.items() if other != name) >= PROTECTED_MAX:
+            return True
+    return False
+
+
+def _put_item(batch: Batch, c: PutPolicy, seq: int, version: int) -> list[Balance]:
+    body = policies.decode(c.body, policies.Item)
+    item = batch.sku(c.id)
+    item.policy, item.policy_version, item.seq = c.body, version, seq
+    item.safety_stock, item.safety_stock_by_location = body.safety_stock, dict(body.safety_stock_by_location)
+    return [batch.balance(c.id, at) for at in sorted(item.positions)]
+
+
+def _put_share(batch: Batch, c: PutPolicy, seq: int, version: int) -> None:
+    """A channel's floor and ceiling; what it sold before does not count (R11)."""
+    body = policies.decode(c.body, policies.Share)
+    sku, channel = split_item_channel(c.id)
+    item = batch.sku(sku)
+    item.sellers[channel] = Seller(body.protection, NO_CAP if body.cap is None else body.cap, 0, seq, version)
+    item.seq = seq

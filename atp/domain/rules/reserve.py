@@ -6,11 +6,12 @@ from atp.domain.commands import Reserve
 from atp.domain.entries import Held, Released
 from atp.domain.ids import identity_of
 from atp.domain.outcomes import Outcome
-from atp.domain.records import GRACE_MS, MAX_HOLD_MS, Allocation, Line, Reservation
+from atp.domain.records import GRACE_MS, Allocation, Line, Reservation
 from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.clock import find_record, is_due
 from atp.domain.rules.lifecycle import end_held
+from atp.domain.rules.limits import count_held, count_sold, hold_ttl, refuse_hold, refuse_seller
 from atp.domain.rules.sourcing import Draws, Sourcing
 from atp.domain.state import REFUSED_MAX, REFUSED_MS, Position, Refusal
 
@@ -23,10 +24,12 @@ def reserve(batch: Batch, c: Reserve) -> Result:
     old = _replaced(batch, c)
     if isinstance(old, Result):
         return old
-    since = old.since if old else batch.now
-    if batch.now + c.ttl_ms > since + MAX_HOLD_MS:
-        return Result(Outcome.LIMIT_EXCEEDED, state.seq)
-    sourcing = Sourcing(batch)
+    if refusal := refuse_seller(batch, c):
+        return refusal
+    ttl = hold_ttl(c, batch.channel(c.channel), batch.campaign(c.campaign) if c.campaign else None)
+    if refusal := refuse_hold(batch, c, ttl, old):
+        return refusal
+    sourcing = Sourcing(batch, c.channel, c.campaign)
     if old:
         sourcing.give_back(old)
     shortfalls = sourcing.shortfalls(c.lines, split=c.allow_split)
@@ -38,10 +41,10 @@ def reserve(batch: Batch, c: Reserve) -> Result:
             state.refused[identity_of(c.id)] = Refusal(c.fingerprint, Outcome.INSUFFICIENT, shortfalls, "")
         return Result(Outcome.INSUFFICIENT, state.seq, None, shortfalls)
     if c.dry_run:
-        return Result(Outcome.QUOTED, state.seq, _record(batch, c, drawn, since, state.seq))
+        return Result(Outcome.QUOTED, state.seq, _record(batch, c, drawn, ttl, old, state.seq))
     if old:
         _release_replaced(batch, old, c)
-    return _hold(batch, c, drawn, since)
+    return _hold(batch, c, drawn, ttl, old)
 
 
 def _decided(batch: Batch, c: Reserve) -> Result | None:
@@ -74,6 +77,8 @@ def _replaced(batch: Batch, c: Reserve) -> Reservation | Result | None:
     for index, line in enumerate(c.lines):
         if line.location and batch.location(line.location) is None:
             return Result(Outcome.UNKNOWN_LOCATION, state.seq, detail=str(index))
+        if line.location_group and not batch.is_group(line.location_group):
+            return Result(Outcome.UNKNOWN_LOCATION, state.seq, detail=str(index))
     if old is None:
         return None
     if any(a.committed + a.fulfilled for line in old.lines for a in line.allocations):
@@ -91,12 +96,14 @@ def _release_replaced(batch: Batch, old: Reservation, c: Reserve) -> None:
     batch.entries.append(Released(old.seq, batch.now, c.client, c.cause, copy, balances, "replaced"))
 
 
-def _hold(batch: Batch, c: Reserve, drawn: list[Draws], since: int) -> Result:
+def _hold(batch: Batch, c: Reserve, drawn: list[Draws], ttl: int, old: Reservation | None) -> Result:
     seq = batch.next_seq()
-    reservation = _record(batch, c, drawn, since, seq)
+    reservation = _record(batch, c, drawn, ttl, old, seq)
     for line in reservation.lines:
         for a in line.allocations:
             batch.sku(line.sku).positions.setdefault(a.location, Position()).held += a.held
+            count_held(batch, reservation, a.held)
+            count_sold(batch, reservation, line.sku, a.held)
     batch.state.reservations[identity_of(c.id)] = reservation
     batch.state.due[c.id] = reservation.expires_at + GRACE_MS
     copy, balances = batch.after(reservation)
@@ -104,14 +111,15 @@ def _hold(batch: Batch, c: Reserve, drawn: list[Draws], since: int) -> Result:
     return Result(Outcome.APPLIED, seq, copy)
 
 
-def _record(batch: Batch, c: Reserve, drawn: list[Draws], since: int, seq: int) -> Reservation:
+def _record(batch: Batch, c: Reserve, drawn: list[Draws], ttl: int, old: Reservation | None, seq: int) -> Reservation:
     lines = [
         Line(line.line_id, line.sku, line.quantity, [Allocation(at, "", q, 0) for at, q in draws])
         for line, draws in zip(c.lines, drawn, strict=True)
     ]
     return Reservation(
-        c.id, batch.now, batch.now + c.ttl_ms, seq, seq, c.fingerprint, c.client, c.channel, c.customer,
-        c.order_ref, c.campaign, c.metadata, lines, [], since,
+        c.id, batch.now, batch.now + ttl, seq, seq, c.fingerprint, c.client, c.channel, c.customer,
+        c.order_ref, c.campaign, c.metadata, lines, [],
+        old.since if old else batch.now,
     )  # fmt: skip
 
 

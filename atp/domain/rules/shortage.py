@@ -16,6 +16,7 @@ from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.clock import find_record
 from atp.domain.rules.lifecycle import changed
+from atp.domain.rules.limits import count_held, count_sold
 from atp.domain.state import Shortage
 
 
@@ -104,6 +105,8 @@ def _revoke(batch: Batch, c: Affect, found: Reservation, open: Shortage) -> None
         for a in line.allocations:
             if line.sku == c.sku and a.location == c.location:
                 batch.sku(c.sku).positions[c.location].held -= a.held
+                count_held(batch, found, -a.held)
+                count_sold(batch, found, c.sku, -a.held)
                 a.released += a.held
                 a.held = 0
     changed(batch, found, Change(REVOKED, open.seq))

@@ -2,7 +2,7 @@
 -- now 0 takes the server's TIME, any other value is the clock of a test or a replay.
 
 local META = { 'law', 'epoch', 'seq', 'last_now', 'policy_version', 'refused_gen', 'refused_since', 'trimmed', 'birth',
-  'apart', 'apart_at', 'moved', 'shortages' }
+  'network', 'apart', 'apart_at', 'moved', 'shortages' }
 
 local function read_meta(prefix)
   local values = call('HMGET', prefix .. 'meta', unpack(META))
@@ -41,8 +41,8 @@ end
 
 -- Fetch every record the batch is known to touch with a few bulk reads; what sourcing needs beyond is read in place.
 local function gather(b, commands, due)
-  local wanted = { ids = {}, skus = {}, positions = {}, sources = {}, streams = {}, refused = {} }
-  local known = { ids = {}, skus = {}, positions = {}, sources = {}, streams = {}, refused = {} }
+  local wanted = { ids = {}, skus = {}, positions = {}, sources = {}, streams = {}, refused = {}, holding = {} }
+  local known = { ids = {}, skus = {}, positions = {}, sources = {}, streams = {}, refused = {}, holding = {} }
   local function want(kind, field)
     if not known[kind][field] then
       known[kind][field] = true
@@ -63,6 +63,7 @@ local function gather(b, commands, due)
       want('ids', identity_of(c[2]))
       want('refused', identity_of(c[2]))
       if c[16] ~= '' then want('ids', identity_of(c[16])) end
+      if c[6] ~= '' then want('holding', position_key(c[5], c[6])) end
       for _, line in ipairs(c[11]) do
         want('skus', line[2])
         if line[4] ~= '' then want('positions', position_key(line[2], line[4])) end
@@ -84,6 +85,7 @@ local function gather(b, commands, due)
   for _, identity in ipairs(wanted.ids) do
     local r = find_reservation(b, identity)
     if r and not r.tombstone then
+      if r[R_CUSTOMER] ~= '' then want('holding', position_key(r[R_CHANNEL], r[R_CUSTOMER])) end
       for _, line in ipairs(r[R_LINES]) do
         want('skus', line[L_SKU])
         for _, a in ipairs(line[L_ALLOCATIONS]) do want('positions', position_key(line[L_SKU], a[A_LOCATION])) end
@@ -95,13 +97,14 @@ local function gather(b, commands, due)
     if c[1] == C.RESERVE then
       for _, line in ipairs(c[11]) do
         if line[4] == '' then
-          local first = ranked(b, line[2])[1]
+          local first = ranked(b, line[2], c[5], line[5])[1]
           if first then want('positions', position_key(line[2], first)) end
         end
       end
     end
   end
   fetch(b.prefix .. 'pos', wanted.positions, b.positions, unpack_one)
+  if #wanted.holding > 0 then fetch(b.prefix .. 'holding', wanted.holding, b.holding, tonumber) end
   fetch(b.prefix .. 'source', wanted.sources, b.sources, unpack_one)
   fetch(b.prefix .. 'cursor', wanted.streams, b.cursors, tonumber)
   if #wanted.refused > 0 then
@@ -132,6 +135,16 @@ local function write_hash(key, fields, encode)
     end
   end
   if n > 0 then call('HSET', key, unpack(arguments, 1, n)) end
+end
+
+-- Write counters into one hash; what counts nothing goes.
+local function write_counts(key, counts)
+  local kept, gone = {}, {}
+  for field, count in pairs(counts) do
+    if count > 0 then kept[field] = count else gone[#gone + 1] = field end
+  end
+  for first = 1, #gone, CHUNK do call('HDEL', key, unpack(gone, first, math.min(first + CHUNK - 1, #gone))) end
+  write_hash(key, kept)
 end
 
 local function pack_value(_, value) return pack(value) end
@@ -177,12 +190,13 @@ local function write_refused(b, gen_before)
 end
 
 function scatter(b, header, gen_before)
+  keep_sums(b)
   if b.entry_count > 0 then
     call('XADD', b.prefix .. 'outbox', string.format('%.0f-0', b.seq), 'f', FORMAT,
       'e', array_header(b.entry_count) .. table.concat(b.entries))
   end
   call('HSET', b.prefix .. 'meta', 'seq', b.seq, 'last_now', b.now, 'policy_version', b.policy_version,
-    'refused_gen', b.refused_gen, 'refused_since', b.refused_since)
+    'refused_gen', b.refused_gen, 'refused_since', b.refused_since, 'network', b.network)
   clock.write(b)
   shortage.write(b)
   call('HSET', b.prefix .. 'sessions', header[2], header[3])
@@ -196,6 +210,10 @@ function scatter(b, header, gen_before)
   write_hash(b.prefix .. 'cursor', b.dirty_cursors)
   write_hash(b.prefix .. 'policy', b.dirty_policies)
   write_hash(b.prefix .. 'authority', b.dirty_authorities)
+  write_hash(b.prefix .. 'campaign', b.dirty_campaigns, pack_value)
+  write_counts(b.prefix .. 'holding', b.dirty_holding)
+  for campaign in pairs(b.closed) do call('UNLINK', b.prefix .. 'buyers:' .. campaign) end
+  for campaign, buyers in pairs(b.buyers) do write_counts(b.prefix .. 'buyers:' .. campaign, buyers.dirty) end
   write_refused(b, gen_before)
 end
 
@@ -231,6 +249,8 @@ local function apply(keys, args, relief)
   end
   gather(b, commands, due)
   settle(b, due)
+  pass_edges(b)
+  if b.watching then settle_sums(b) end
   retire(b)
   local results = {}
   for i, c in ipairs(commands) do
@@ -238,6 +258,7 @@ local function apply(keys, args, relief)
       results[i] = pack_result(O.NO_ROOM, b.seq)
     else
       results[i] = pack_result(handlers[c[1]](b, c))
+      if b.watching then settle_sums(b) end
     end
   end
   shortage.close(b)

@@ -10,7 +10,9 @@ local function new_batch(prefix, meta, now)
     dirty_skus = {}, dirty_positions = {}, dirty_reservations = {}, dirty_sources = {}, dirty_cursors = {},
     dirty_policies = {}, dirty_authorities = {}, new_refused = {}, due = {}, recent = {}, ranked = {},
     ended = {}, retired = 0, buried = {}, unburied = 0, removed = {}, trimmed = tonumber(meta.trimmed),
-    policy_version = tonumber(meta.policy_version),
+    policy_version = tonumber(meta.policy_version), network = tonumber(meta.network),
+    floors = {}, watched = {}, watching = false, holding = {}, dirty_holding = {}, buyers = {}, closed = {},
+    dirty_campaigns = {},
     refused_gen = tonumber(meta.refused_gen), refused_since = tonumber(meta.refused_since), refused_count = nil,
   }
 end
@@ -55,20 +57,23 @@ local function find_position(b, sku, location) return lookup(b, b.positions, 'po
 local function sku_record(b, sku)
   local s = find_sku(b, sku)
   if not s then
-    s = { FORMAT, 0, 0, '', 0, {}, {} }
+    s = { FORMAT, 0, 0, '', 0, {}, '', {}, {} }
     b.skus[sku] = s
   end
   return s
 end
 
+local watch -- floors.lua
+
+-- The position's record, to be changed.
 local function position_record(b, sku, location)
   local place = position_key(sku, location)
-  local p = lookup(b, b.positions, 'pos', place)
+  local p, s = lookup(b, b.positions, 'pos', place), sku_record(b, sku)
+  if s[S.SELLERS][1] then watch(b, s, sku, location, place) end
   if not p then
     p = { FORMAT, 0, 0, 0, {}, {} }
     b.positions[place] = p
-    local s = sku_record(b, sku)
-    s[S.LOCATIONS][#s[S.LOCATIONS] + 1] = location
+    s[S.LOCATIONS] = s[S.LOCATIONS] == '' and location or s[S.LOCATIONS] .. '\0' .. location
     b.dirty_skus[sku] = true
     b.ranked[sku] = nil
   end

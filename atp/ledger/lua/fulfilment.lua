@@ -97,11 +97,12 @@ local function transfer(b, c)
     end
   end
   if live < c[7] then return O.NOT_ACTIVE, r[R_SEQ], packed(b, c[2]), nil, c[4] end
-  local s = new_sourcing(b)
+  local s = new_sourcing(b, r[R_CHANNEL], r[R_CAMPAIGN], true) -- it is sold already
+  give_back(s, line[L_SKU], c[5], c[7])
   local available = free_units(s, line[L_SKU], c[6])
   if available < c[7] then
     if b.due_left then return O.AGAIN, b.seq end
-    local asked = { c[4], line[L_SKU], c[7], c[6] }
+    local asked = { c[4], line[L_SKU], c[7], c[6], '', '' }
     return O.INSUFFICIENT, r[R_SEQ], packed(b, c[2]), { shortfall(s, index, asked, available) }
   end
   local there, quantity = allocation_at(line, c[6]), c[7]

@@ -14,7 +14,8 @@
 --   meta       hash    law, partition, partitions, epoch, seq, last_now, policy_version, refused_gen, refused_since, trimmed,
 --                      apart, apart_at, moved [[after, through, until], …] (R22), shortages (open ones)
 --   sessions   hash    process -> session: an older session's batch is refused whole (R5)
---   sku        hash    sku -> [format, seq, policy version, policy, safety stock, [location, n, …], [location, …]]
+--   sku        hash    sku -> [format, seq, policy version, policy, safety stock, [location, n, …], location NUL …,
+--                      [seller, …], sums: see floors.lua]
 --   pos        hash    sku NUL location -> [format, held, committed, unsellable, [source number, …],
 --                      [minute, units shipped and not counted yet, …]]
 --   recent:sku NUL location NUL source   hash   event digest -> packed version and quantity (R8, R15)
@@ -24,6 +25,9 @@
 --   due        zset    reservation id -> deadline with grace, ms
 --   policy     hash    kind/id -> [version, JSON body]
 --   shortage   hash    sku NUL location -> [format, seq, short by, policy, victims, found, cursor, done], while open (R28)
+--   campaign   hash    id -> [format, phase, seq since when it counts, [sku, …] of this partition] (R23)
+--   holding    hash    channel NUL customer -> units held now (R32)
+--   buyers:id  hash    sku NUL customer -> units held and bought in the campaign (R23)
 --   authority  hash    location -> source, where none is listed (R24)
 --   source     hash    source -> [format, version kind, generation, lag ms]
 --   cursor     hash    stream -> position below which all is settled (R15)
@@ -34,13 +38,16 @@
 
 local FORMAT = 1
 local GRACE_MS = 2000
-local MAX_HOLD_MS = 14400000
+local DEFAULT_TTL_MS = 600000
 local CHANGES_MAX = 32
 local WHOLE_MS = 900000
 local TOMBSTONE_MS = 86400000
 local TOMBSTONE_CHANGES = 4
 local RETIRE_MAX = 256
 local OTHERS_MAX = 10
+local EXPIRIES_MAX = 64
+local PROTECTED_MAX = 8
+local SEPARATOR = '\31' -- domain/sellers.py
 local RECENT_MAX = 4096
 local RECENT_CUT = 1024
 local REFUSED_MS = 60000
@@ -59,7 +66,8 @@ local O = {
   AGAIN = 20, NO_ROOM = 22,
   KEY_REUSED = 30, NOT_FOUND = 31, UNKNOWN_LOCATION = 32, UNKNOWN_LINE = 33, MEASURE_MISMATCH = 34,
   VERSION_KIND_MISMATCH = 35, VERSION_MISMATCH = 36, EXPIRED = 40, NOT_ACTIVE = 41,
-  LIMIT_EXCEEDED = 60, INSUFFICIENT = 70,
+  UNKNOWN_CAMPAIGN = 50, CUSTOMER_REQUIRED = 51, CHANNEL_NOT_ALLOWED = 52, CAMPAIGN_CLOSED = 53, LIMIT_EXCEEDED = 60,
+  INSUFFICIENT = 70,
 }
 
 -- Tags of commands and of entries: domain/commands.py, domain/entries.py. Tables, because a chunk has 200 locals.
@@ -68,16 +76,17 @@ local C = {
   ACKNOWLEDGE = 15, TRANSFER = 16, AFFECT = 17, POLICY = 20,
 }
 local E = {
-  OPENED = 1, LEVEL = 2, DELTA = 3, AUTHORITY = 4, SOURCE = 5, CURSOR = 6, SHORTAGE = 7, AFFECTED = 8, CLOSED = 9, HELD = 10, COMMITTED = 11,
-  RELEASED = 12, EXTENDED = 13, EXPIRED = 14, FULFILLED = 15, ACKNOWLEDGED = 16, TRANSFERRED = 17, POLICY = 20,
-  MOVED = 24, APART = 25,
+  OPENED = 1, LEVEL = 2, DELTA = 3, AUTHORITY = 4, SOURCE = 5, CURSOR = 6, SHORTAGE = 7, AFFECTED = 8, CLOSED = 9,
+  HELD = 10, COMMITTED = 11, RELEASED = 12, EXTENDED = 13, EXPIRED = 14, FULFILLED = 15, ACKNOWLEDGED = 16, TRANSFERRED = 17, POLICY = 20,
+  MOVED = 24, APART = 25, CAMPAIGNOPENED = 26, CAMPAIGNCLOSED = 27,
 }
 
 -- Slots of a position, of a source's number inside it, of a sku, a reservation, a line and an allocation.
 local P_HELD, P_COMMITTED, P_UNSELLABLE, P_SOURCES, P_SHIPPED = 2, 3, 4, 5, 6
 local N_SOURCE, N_NUMBER, N_LEVEL, N_VERSION, N_TIE, N_FLOOR, N_AS_OF = 1, 2, 3, 4, 5, 6, 7
-local S = { SEQ = 2, VERSION = 3, POLICY = 4, SAFETY = 5, SAFETY_AT = 6, LOCATIONS = 7 }
-local R_EXPIRES, R_SEQ, R_FINGERPRINT, R_CLIENT, R_CUSTOMER, R_ORDER = 3, 4, 6, 7, 9, 10
+local S = { SEQ = 2, VERSION = 3, POLICY = 4, SAFETY = 5, SAFETY_AT = 6, LOCATIONS = 7, SELLERS = 8, SUMS = 9 }
+local W = { NAME = 1, PROTECTION = 2, CAP = 3, USED = 4, SINCE = 5, VERSION = 6 } -- of a seller
+local R_EXPIRES, R_SEQ, R_FIRST, R_FINGERPRINT, R_CLIENT, R_CHANNEL, R_CUSTOMER, R_ORDER, R_CAMPAIGN = 3, 4, 5, 6, 7, 8, 9, 10, 11
 local R_LINES, R_CHANGES, R_SINCE, R_BUCKET = 13, 14, 15, 16
 local T = { FINGERPRINT = 2, BUCKET = 3, STATE = 4, SEQ = 5, CHANGES = 6 } -- of a tombstone
 local L_ID, L_SKU, L_ALLOCATIONS = 1, 2, 4

@@ -104,7 +104,7 @@ local function changed(b, c, r, held, tag, client, cause, reason)
 end
 
 -- Turn held units of the wanted lines into committed ones; returns how many.
-local function commit_held(b, wanted)
+local function commit_held(b, r, wanted)
   local moved = 0
   for _, want in ipairs(wanted) do
     local line, quantity = want[1], want[2]
@@ -117,6 +117,7 @@ local function commit_held(b, wanted)
       end
     end
   end
+  count_held(b, r, -moved)
   return moved
 end
 
@@ -127,21 +128,24 @@ end
 
 -- Where expired units could be taken again, at their own location first: {line, allocation, draws}, and what is short.
 local function draw_expired(b, r)
-  local s, drawn, short = new_sourcing(b), {}, {}
+  local campaign = b.policies.campaigns[r[R_CAMPAIGN]]
+  local open = campaign and campaign.opens <= b.now and b.now < campaign.closes
+  -- After its campaign a late payment is served from the channel's own share.
+  local s, drawn, short = new_sourcing(b, r[R_CHANNEL], open and r[R_CAMPAIGN] or ''), {}, {}
   for index, line in ipairs(r[R_LINES]) do
     local needed, available = 0, 0
     for _, a in ipairs(line[L_ALLOCATIONS]) do
       if a[A_EXPIRED] > 0 then
         local units = math.min(a[A_EXPIRED], free_units(s, line[L_SKU], a[A_LOCATION]))
         local draws = take(s, line[L_SKU], a[A_LOCATION], units, {})
-        fill(s, line[L_SKU], a[A_EXPIRED] - units, draws)
+        fill(s, { line[L_ID], line[L_SKU], 0, '', '', '' }, a[A_EXPIRED] - units, draws)
         drawn[#drawn + 1] = { line, a, draws }
         needed = needed + a[A_EXPIRED]
         for _, draw in ipairs(draws) do available = available + draw[2] end
       end
     end
     if available < needed then
-      short[#short + 1] = shortfall(s, index, { line[L_ID], line[L_SKU], needed, '' }, available)
+      short[#short + 1] = shortfall(s, index, { line[L_ID], line[L_SKU], needed, '', '', '' }, available)
     end
   end
   return drawn, short
@@ -153,7 +157,7 @@ local function reacquire(b, c, r, t)
     if b.due_left then return O.AGAIN, b.seq end
     return O.INSUFFICIENT, r[R_SEQ], pack_record(c[2], r), short
   end
-  commit_held(b, (wanted_lines(r, {}, 'held')))
+  commit_held(b, r, (wanted_lines(r, {}, 'held')))
   for _, found in ipairs(drawn) do
     local line, a = found[1], found[2]
     for _, draw in ipairs(found[3]) do
@@ -161,6 +165,7 @@ local function reacquire(b, c, r, t)
       local there = allocation_at(line, draw[1])
       there[A_COMMITTED] = there[A_COMMITTED] + draw[2]
       move_position(b, line[L_SKU], draw[1], 0, draw[2])
+      count_sold(b, r, line[L_SKU], draw[2])
     end
   end
   return committed(b, c, r, 0)
@@ -198,11 +203,11 @@ local function confirm(b, c)
   end
   local wanted, refusal, line_id = wanted_lines(r, c[5], 'held')
   if refusal then return refusal, r[R_SEQ], packed(b, c[2]), nil, line_id end
-  return committed(b, c, r, t.held - commit_held(b, wanted))
+  return committed(b, c, r, t.held - commit_held(b, r, wanted))
 end
 
 -- Release units of one state over the line's locations; returns what is left to release.
-local function give_back(b, line, quantity, state)
+local function release_units(b, r, line, quantity, state)
   for _, a in ipairs(line[L_ALLOCATIONS]) do
     local units = math.min(quantity, a[state])
     if units > 0 then
@@ -211,6 +216,8 @@ local function give_back(b, line, quantity, state)
       a[A_ACKNOWLEDGED] = math.min(a[A_ACKNOWLEDGED], a[A_COMMITTED])
       a[A_RELEASED] = a[A_RELEASED] + units
       move_position(b, line[L_SKU], a[A_LOCATION], state == A_HELD and -units or 0, state == A_COMMITTED and -units or 0)
+      count_held(b, r, state == A_HELD and -units or 0)
+      count_sold(b, r, line[L_SKU], -units)
     end
   end
   return quantity
@@ -232,10 +239,10 @@ local function release(b, c)
   for _, want in ipairs(wanted) do
     local quantity = want[2]
     if of ~= 'committed' then -- of both, what nobody paid for goes first
-      quantity = give_back(b, want[1], quantity, A_HELD)
+      quantity = release_units(b, r, want[1], quantity, A_HELD)
       left = left - (want[2] - quantity)
     end
-    if of ~= 'held' then give_back(b, want[1], quantity, A_COMMITTED) end
+    if of ~= 'held' then release_units(b, r, want[1], quantity, A_COMMITTED) end
   end
   return changed(b, c, r, left, E.RELEASED, c[7], c[8], c[6])
 end
@@ -246,7 +253,9 @@ local function extend(b, c)
   local t = units_of(r)
   if t.held == 0 then return ended(b, c[2], r, t) end
   local expires = math.max(r[R_EXPIRES], b.now + c[4])
-  if expires > r[R_SINCE] + MAX_HOLD_MS then return O.LIMIT_EXCEEDED, r[R_SEQ], packed(b, c[2]) end
+  if expires > r[R_SINCE] + channel_of(b.policies, r[R_CHANNEL]).max_hold_ms then
+    return O.LIMIT_EXCEEDED, r[R_SEQ], packed(b, c[2]), nil, 'ttl'
+  end
   r[R_EXPIRES] = expires
   remember_change(r, c[3])
   local seq = next_seq(b)

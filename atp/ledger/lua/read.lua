@@ -4,13 +4,38 @@
 local read
 do -- a block, because a chunk has at most 200 locals
 
-local function read_sku(b, sku)
+-- What a reserve of this sku would be granted now, in all and at each location; `asked` is {channel, campaign, location,
+-- group}.
+local function grants_of(b, sku, asked, names)
+  local channel, campaign, at, group = asked[1], asked[2], asked[3], asked[4]
+  local ats, total = {}, 0
+  for i = 1, #names do ats[i] = 0 end
+  local running = campaign == '' or b.policies.campaigns[campaign]
+  if campaign ~= '' and running then
+    running = running.opens <= b.now and b.now < running.closes
+      and (#running.names == 0 or running.channels[channel])
+  end
+  if not running then return ats, 0 end
+  local s = new_sourcing(b, channel, campaign)
+  for i, location in ipairs(names) do
+    ats[i] = free_units(s, sku, location)
+    if location == at then total = ats[i] end
+  end
+  if at == '' then
+    for _, draw in ipairs(fill(s, { '', sku, 0, '', group, '' }, math.huge, {})) do total = total + draw[2] end
+  end
+  return ats, total
+end
+
+local function read_sku(b, sku, asked)
   local s = find_sku(b, sku)
-  if not s then return { sku, 0, {} } end
+  if not s then return { sku, 0, {}, 0 } end
   local names, wanted = {}, {}
-  for i, location in ipairs(s[S.LOCATIONS]) do
-    names[i] = location
-    wanted[i] = position_key(sku, location)
+  for _, location in ipairs(locations_of(b, s)) do
+    if (asked[3] == '' or asked[3] == location) and sells_at(b.policies, asked[1], location, asked[4]) then
+      names[#names + 1] = location
+      wanted[#names] = position_key(sku, location)
+    end
   end
   fetch(b.prefix .. 'pos', wanted, b.positions, unpack_one)
   table.sort(names, function(x, y)
@@ -19,21 +44,30 @@ local function read_sku(b, sku)
     if a or c then return a ~= nil end
     return bytes_less(x, y)
   end)
-  local locations = {}
+  local locations, ats, total = {}, grants_of(b, sku, asked, names)
   for i, location in ipairs(names) do
     local policy, source = b.policies.locations[location], authority_of(b, location)
     local n = find_number(find_position(b, sku, location), source)
     local about = source ~= '' and lookup(b, b.sources, 'source', source)
     locations[i] = { balance(b, sku, location), policy ~= nil and policy.active, n and source or '',
-      n and n[N_AS_OF] or 0, about and about[4] or 0 }
+      n and n[N_AS_OF] or 0, about and about[4] or 0, ats[i] }
   end
-  return { sku, s[S.SEQ], locations }
+  return { sku, s[S.SEQ], locations, total }
+end
+
+local function read_share(b, id)
+  local sku, channel = split_id(id)
+  local s = find_sku(b, sku)
+  local seller = s and find_seller(s, channel)
+  if not seller then return false end
+  local body = { protection = seller[W.PROTECTION], cap = seller[W.CAP] >= 0 and seller[W.CAP] or nil }
+  return { 'item-channel', id, seller[W.VERSION], cjson.encode(body) }
 end
 
 local function read_policies(b, kind)
   local found, stored = {}, call('HGETALL', b.prefix .. 'policy')
   for i = 1, #stored, 2 do
-    local k, id = string.match(stored[i], '^(%l+)/(.*)$')
+    local k, id = string.match(stored[i], '^([%l-]+)/(.*)$')
     if k == kind then
       local value = unpack_one(stored[i + 1])
       found[#found + 1] = { kind, id, value[1], value[2] }
@@ -47,6 +81,7 @@ local function read_policy(b, kind, id)
     local s = find_sku(b, id)
     return s and s[S.VERSION] > 0 and { kind, id, s[S.VERSION], s[S.POLICY] }
   end
+  if kind == 'item-channel' then return read_share(b, id) end
   local stored = call('HGET', b.prefix .. 'policy', kind .. '/' .. id)
   if not stored then return false end
   local value = unpack_one(stored)
@@ -64,7 +99,8 @@ function read(keys, args)
   local prefix = string.sub(keys[1], 1, -5)
   local meta = read_meta(prefix)
   if not meta then return redis.error_reply('EMPTY no ledger here') end
-  local b = new_batch(prefix, meta, clock.now())
+  local now = args[2] and tonumber(args[2]) or clock.now() -- a test brings its own
+  local b = new_batch(prefix, meta, math.max(now, tonumber(meta.last_now)))
   b.policies = load_policies(prefix, meta)
   local answers = {}
   for i, query in ipairs(unpack_one(args[1])) do
@@ -73,7 +109,7 @@ function read(keys, args)
       local r = find_by_id(b, query[2])
       answer = r and not r.tombstone and packed(b, query[2]) or '\192'
     elseif kind == 2 then
-      answer = pack(read_sku(b, query[2]))
+      answer = pack(read_sku(b, query[2], query[3]))
     elseif kind == 3 then
       answer = pack(read_policies(b, query[2]))
     elseif kind == 4 then
@@ -101,7 +137,7 @@ local function create(keys, args)
   local entry = pack({ E.OPENED, seq, now, '', '', tonumber(epoch), tonumber(partitions), tonumber(law) })
   call('XADD', prefix .. 'outbox', string.format('%.0f-0', seq), 'f', FORMAT, 'e', array_header(1) .. entry)
   call('HSET', keys[1], 'law', law, 'partition', partition, 'partitions', partitions, 'epoch', epoch, 'seq', seq,
-    'last_now', now, 'policy_version', 0, 'refused_gen', 1, 'refused_since', now, 'trimmed', seq - 1,
+    'last_now', now, 'policy_version', 0, 'network', 0, 'refused_gen', 1, 'refused_since', now, 'trimmed', seq - 1,
     'birth', t[1] .. '.' .. t[2])
   return 1
 end

@@ -95,6 +95,8 @@ local function end_held(b, r, state)
     for _, a in ipairs(line[L_ALLOCATIONS]) do
       if a[A_HELD] > 0 then
         move_position(b, line[L_SKU], a[A_LOCATION], -a[A_HELD], 0)
+        count_held(b, r, -a[A_HELD])
+        count_sold(b, r, line[L_SKU], -a[A_HELD])
         a[state] = a[state] + a[A_HELD]
         a[A_HELD] = 0
       end

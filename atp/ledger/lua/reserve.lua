@@ -30,6 +30,9 @@ local function find_replaced(b, c)
     if line[4] ~= '' and not b.policies.locations[line[4]] then
       return nil, O.UNKNOWN_LOCATION, tostring(index - 1)
     end
+    if line[5] ~= '' and not find_group(b.policies, c[5], line[5]) then
+      return nil, O.UNKNOWN_LOCATION, tostring(index - 1)
+    end
   end
   if not old then return end
   local t = units_of(old)
@@ -46,23 +49,29 @@ local function release_replaced(b, old, c)
   log_reservation(b, E.RELEASED, seq, c[4], c[12], record, balances, 'replaced')
 end
 
-local function new_record(b, c, drawn, since, seq)
+local function new_record(b, c, drawn, ttl, old, seq)
   local lines = {}
   for index, line in ipairs(c[11]) do
     local allocations = {}
     for i, draw in ipairs(drawn[index]) do allocations[i] = { draw[1], '', draw[2], 0, 0, 0, 0, 0 } end
     lines[index] = { line[1], line[2], line[3], allocations }
   end
-  return { FORMAT, b.now, b.now + c[10], seq, seq, c[3], c[4], c[5], c[6], c[7], c[8], c[9], lines, {}, since,
-    string.sub(c[2], 1, 3) }
+  return { FORMAT, b.now, b.now + ttl, seq, seq, c[3], c[4], c[5], c[6], c[7], c[8], c[9], lines, {},
+    old and old[R_SINCE] or b.now, string.sub(c[2], 1, 3) }
 end
 
-local function hold(b, c, drawn, since)
+local function hold(b, c, drawn, ttl, old)
   local seq = next_seq(b)
+  local r, held = new_record(b, c, drawn, ttl, old, seq), 0
   for index, line in ipairs(c[11]) do
-    for _, draw in ipairs(drawn[index]) do move_position(b, line[2], draw[1], draw[2], 0) end
+    for _, draw in ipairs(drawn[index]) do
+      move_position(b, line[2], draw[1], draw[2], 0)
+      count_sold(b, r, line[2], draw[2])
+      held = held + draw[2]
+    end
   end
-  local record, balances = keep(b, c[2], new_record(b, c, drawn, since, seq), seq, 1)
+  count_held(b, r, held)
+  local record, balances = keep(b, c[2], r, seq, held)
   log_reservation(b, E.HELD, seq, c[4], c[12], record, balances)
   return O.APPLIED, seq, record
 end
@@ -87,9 +96,12 @@ local function reserve(b, c)
   end
   local old, outcome, detail = find_replaced(b, c)
   if outcome then return outcome, b.seq, nil, nil, detail end
-  local since = old and old[R_SINCE] or b.now
-  if b.now + c[10] > since + MAX_HOLD_MS then return O.LIMIT_EXCEEDED, b.seq end
-  local s = new_sourcing(b)
+  outcome, detail = refuse_seller(b, c)
+  if outcome then return outcome, b.seq, nil, nil, detail end
+  local ttl = hold_ttl(b, c)
+  outcome, detail = refuse_hold(b, c, ttl, old)
+  if outcome then return outcome, b.seq, nil, nil, detail end
+  local s = new_sourcing(b, c[5], c[8])
   if old then give_back_held(s, old) end
   local drawn = draw_quickly(s, c[11])
   if not drawn then
@@ -101,7 +113,7 @@ local function reserve(b, c)
       return O.INSUFFICIENT, b.seq, nil, shortfalls
     end
   end
-  if c[15] then return O.QUOTED, b.seq, pack_record(c[2], new_record(b, c, drawn, since, b.seq)) end
+  if c[15] then return O.QUOTED, b.seq, pack_record(c[2], new_record(b, c, drawn, ttl, old, b.seq)) end
   if old then release_replaced(b, old, c) end
-  return hold(b, c, drawn, since)
+  return hold(b, c, drawn, ttl, old)
 end

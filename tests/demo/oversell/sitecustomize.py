@@ -6,13 +6,13 @@ The library gets another name, so that the honest one of the parent process does
 from atp.ledger import library
 
 _honest = library.source
-_NEXT = "local function take("
+_NEXT = "function take("
 
 
 def _oversells() -> tuple[str, str]:
     name, text = _honest()
-    assert "local function free_units(" in text
-    assert _NEXT in text
+    assert "function free_units(" in text
+    assert text.count(_NEXT) == 1
     text = text.replace(_NEXT, f"free_units = function() return 1000000 end\n\n{_NEXT}", 1)
     return "atp_oversells", text.replace(name, "atp_oversells")
 

@@ -3,13 +3,15 @@
 from random import Random
 
 from atp.api.availability import availability_view
-from atp.domain.records import Balance, LocationStock, SkuStock
+from atp.domain.records import Asked, Balance, LocationStock, SkuStock
 
 NOW = 1_795_255_200_000
 
 
 def stock(*balances: Balance, active: bool = True) -> SkuStock:
-    return SkuStock("A", 7, [LocationStock(balance, active, "wms", NOW, 400) for balance in balances])
+    ats = [max(0, balance.free) if active else 0 for balance in balances]
+    found = [LocationStock(b, active, "wms", NOW, 400, n) for b, n in zip(balances, ats, strict=True)]
+    return SkuStock("A", 7, found, sum(ats))
 
 
 def test_ats_re_adds_from_the_shown_terms() -> None:
@@ -17,7 +19,7 @@ def test_ats_re_adds_from_the_shown_terms() -> None:
     for _ in range(200):
         terms = [(draw.randrange(-5, 60), *(draw.randrange(12) for _ in range(5))) for _ in range(draw.randrange(4))]
         found = stock(*(Balance("A", f"L{n}", *each) for n, each in enumerate(terms)))
-        view = availability_view("A", found, "web", None, 1, NOW)
+        view = availability_view("A", found, Asked("web"), 1, NOW)
         for at in view.locations:
             promised = at.held + at.committed + at.shipped_uncounted
             assert at.ats == max(0, at.on_hand - at.unsellable - at.safety_stock - promised)
@@ -27,7 +29,7 @@ def test_ats_re_adds_from_the_shown_terms() -> None:
 
 
 def test_every_term_counts_once() -> None:
-    view = availability_view("A", stock(Balance("A", "DC1", 100, 1, 2, 4, 8, 16)), "web", None, 1, NOW)
+    view = availability_view("A", stock(Balance("A", "DC1", 100, 1, 2, 4, 8, 16)), Asked("web"), 1, NOW)
     (at,) = view.locations
     shown = (at.on_hand, at.unsellable, at.safety_stock, at.held, at.committed, at.shipped_uncounted)
     assert shown == (100, 1, 2, 4, 8, 16)
@@ -35,5 +37,5 @@ def test_every_term_counts_once() -> None:
 
 
 def test_a_location_that_is_not_active_shows_its_terms_and_sells_nothing() -> None:
-    view = availability_view("A", stock(Balance("A", "DC1", 9, 0, 0, 2, 0), active=False), "web", None, 1, NOW)
+    view = availability_view("A", stock(Balance("A", "DC1", 9, 0, 0, 2, 0), active=False), Asked("web"), 1, NOW)
     assert (view.ats, view.held, view.locations[0].on_hand) == (0, 2, 9)

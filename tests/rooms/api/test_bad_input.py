@@ -74,7 +74,7 @@ BAD = {
     "{" + LINE + ',"dry_run":true,"campaign":"bf-2026"}': "/campaign",
     "{" + LINE + ',"campaign":"bf-2026"}': "/campaign",
     '{"lines":[{"sku":"A","quantity":1,"needed_by":"2026-12-01"}]}': "/lines/0/needed_by",
-    '{"lines":[{"sku":"A","quantity":1,"location_group":"east"}]}': "/lines/0/location_group",
+    '{"lines":[{"sku":"A","quantity":1,"location":"DC1","location_group":"east"}]}': "/lines/0/location_group",
     '{"lines":[' + ",".join(['{"sku":"A","quantity":1}'] * 101) + "]}": "/lines",
 }
 
@@ -265,7 +265,14 @@ async def test_paths_and_queries(api: Api) -> None:
     for path in ("/v1/availability/%00", "/v1/availability/%ff", "/v1/availability/" + "x" * 65, "/v1/items/e%CC%81"):
         answer = await api.send("GET", path, key=api.admin if "items" in path else api.key)
         assert_problem(answer, 400, "invalid-request")
-    for query in ("chanel=web", "channel=a&channel=b", "channel=", "location=%00", "location_group=x", "date=x"):
+    for query in (
+        "chanel=web",
+        "channel=a&channel=b",
+        "channel=",
+        "location=%00",
+        "location=a&location_group=b",
+        "date=x",
+    ):
         answer = await api.send("GET", f"/v1/availability/A?{query}")
         assert_problem(answer, 400, "invalid-request")
 

@@ -79,7 +79,7 @@ async def test_wrong_items_do_not_concern_the_others(api: Api) -> None:
         ({}, 400, "/lines"),
         (wanted("A", 0), 400, "/lines/0/quantity"),
         (wanted("A\0"), 400, "/lines/0/sku"),
-        (wanted("A", campaign="x"), 400, "/campaign"),
+        (wanted("A", campaign="x", channel="market"), 400, "/campaign"),
         (wanted("A", replaces="x", channel="market"), 400, "/replaces"),
         (wanted("A", price=3), 400, "/price"),
     ]

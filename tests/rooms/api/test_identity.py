@@ -39,6 +39,16 @@ NEEDED = {
     "GET /v1/sources": "admin",
     "GET /v1/sources/{id:str}": "admin",
     "PUT /v1/sources/{id:str}": "admin",
+    "GET /v1/items/{sku:str}/channels/{channel:str}": "admin",
+    "PUT /v1/items/{sku:str}/channels/{channel:str}": "admin",
+    "GET /v1/channels": "admin",
+    "GET /v1/channels/{id:str}": "admin",
+    "PUT /v1/channels/{id:str}": "admin",
+    "GET /v1/location-groups/{id:str}": "admin",
+    "PUT /v1/location-groups/{id:str}": "admin",
+    "GET /v1/campaigns": "admin",
+    "GET /v1/campaigns/{id:str}": "admin",
+    "PUT /v1/campaigns/{id:str}": "admin",
 }
 OPEN = {
     "GET /health/live",

@@ -100,7 +100,8 @@ async def test_a_refusal_says_per_line_what_there_is(api: Api) -> None:
     problem = assert_problem(answer, 409, "insufficient-availability")
     first, second = problem["errors"]
     assert first["detail"]
-    assert {name: value for name, value in first.items() if name != "detail"} == {
+    assert first["earliest_hold_expiry"].endswith("Z")
+    assert {name: value for name, value in first.items() if name not in ("detail", "earliest_hold_expiry")} == {
         "pointer": "/lines/0",
         "sku": "A",
         "requested": 3,

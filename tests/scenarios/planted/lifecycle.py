@@ -10,22 +10,22 @@ MUTANTS = (
     ("a due hold is changed before it is settled", "r[R_EXPIRES] + GRACE_MS <= b.now and units_of(r).held > 0 then return r, O.AGAIN end", "false then return r, O.AGAIN end"),
     ("of both, committed units go first", """\
     if of ~= 'committed' then -- of both, what nobody paid for goes first
-      quantity = give_back(b, want[1], quantity, A_HELD)
+      quantity = release_units(b, r, want[1], quantity, A_HELD)
       left = left - (want[2] - quantity)
     end
-    if of ~= 'held' then give_back(b, want[1], quantity, A_COMMITTED) end
+    if of ~= 'held' then release_units(b, r, want[1], quantity, A_COMMITTED) end
 """, """\
-    if of ~= 'held' then quantity = give_back(b, want[1], quantity, A_COMMITTED) end
-    if of ~= 'committed' then left = left - (quantity - give_back(b, want[1], quantity, A_HELD)) end
+    if of ~= 'held' then quantity = release_units(b, r, want[1], quantity, A_COMMITTED) end
+    if of ~= 'committed' then left = left - (quantity - release_units(b, r, want[1], quantity, A_HELD)) end
 """),
     ("the grace is missing", "r[R_EXPIRES] + GRACE_MS or false", "r[R_EXPIRES] or false"),
     ("a deadline moves nearer", "math.max(r[R_EXPIRES], b.now + c[4])", "b.now + c[4]"),
-    ("the longest hold counts from now", "if expires > r[R_SINCE] + MAX_HOLD_MS then", "if expires > b.now + MAX_HOLD_MS then"),
+    ("the longest hold counts from now", "if expires > r[R_SINCE] + channel_of(","if expires > b.now + channel_of("),
     ("due holds are settled in another order", "call('ZRANGE', key, from, to, 'BYSCORE', 'LIMIT', 0, limit", "call('ZRANGE', key, to, from, 'BYSCORE', 'REV', 'LIMIT', 0, limit"),
     ("more holds are settled than asked", "due[#due] = nil", ""),
     ("ended units stay held", """\
         move_position(b, line[L_SKU], a[A_LOCATION], -a[A_HELD], 0)
-        a[state]""", """\
-        a[state]"""),
+        count_held""", """\
+        count_held"""),
     ("expired units count as released", "end_held(b, r, A_EXPIRED)", "end_held(b, r, A_RELEASED)"),
 )  # fmt: skip

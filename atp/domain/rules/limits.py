@@ -1,0 +1,104 @@
+"""Limits: what a channel and a campaign allow, and the counters of what customers hold and have bought (R23, R32)."""
+
+from atp.domain.commands import Reserve
+from atp.domain.outcomes import Outcome
+from atp.domain.records import DEFAULT_TTL_MS, Reservation
+from atp.domain.results import Result
+from atp.domain.rules.batch import Batch
+from atp.domain.rules.policies import Campaign, Channel
+from atp.domain.sellers import seller_name
+
+
+def refuse_seller(batch: Batch, c: Reserve) -> Result | None:
+    """Why this channel, or this campaign, may not sell this basket to this customer at these places now."""
+    seq = batch.state.seq
+    campaign = batch.campaign(c.campaign) if c.campaign else None
+    if c.campaign and campaign is None:
+        return Result(Outcome.UNKNOWN_CAMPAIGN, seq, detail=c.campaign)
+    limited = batch.channel(c.channel).held_units_per_customer is not None
+    if not c.customer and (limited or (campaign and campaign.per_customer is not None)):
+        return Result(Outcome.CUSTOMER_REQUIRED, seq)  # who leaves the name out must not have more than the others
+    if campaign and campaign.channels and c.channel not in campaign.channels:
+        return Result(Outcome.CHANNEL_NOT_ALLOWED, seq, detail="campaign")
+    for index, line in enumerate(c.lines):
+        if line.location and not batch.sells_at(c.channel, line.location):
+            return Result(Outcome.CHANNEL_NOT_ALLOWED, seq, detail=str(index))
+        if line.location_group and not batch.serves(c.channel, line.location_group):
+            return Result(Outcome.CHANNEL_NOT_ALLOWED, seq, detail=str(index))
+    if campaign and not campaign.opens <= batch.now < campaign.closes:
+        return Result(Outcome.CAMPAIGN_CLOSED, seq)
+    return None
+
+
+def hold_ttl(c: Reserve, channel: Channel, campaign: Campaign | None) -> int:
+    """How long the hold lives, ms: as asked, else as the campaign says, else the default as the channel allows it."""
+    if c.ttl_ms:
+        return c.ttl_ms
+    if campaign:
+        return campaign.ttl_seconds * 1000
+    return min(DEFAULT_TTL_MS, channel.max_hold_seconds * 1000)
+
+
+def refuse_hold(batch: Batch, c: Reserve, ttl: int, old: Reservation | None) -> Result | None:
+    """The longest hold, units held at once by the customer, units of a campaign per customer and sku.
+
+    What counts units is no ground of a refusal while due holds remain (R21).
+    """
+    channel, campaign = batch.channel(c.channel), batch.campaign(c.campaign) if c.campaign else None
+    since = old.since if old else batch.now
+    longest = campaign.ttl_seconds * 1000 if campaign else channel.max_hold_seconds * 1000
+    if ttl > longest or batch.now + ttl > since + channel.max_hold_seconds * 1000:
+        return Result(Outcome.LIMIT_EXCEEDED, batch.state.seq, detail="ttl")
+    wanted: dict[str, int] = {}
+    for line in c.lines:
+        wanted[line.sku] = wanted.get(line.sku, 0) + line.quantity
+    if channel.held_units_per_customer is not None:
+        held = batch.state.holding.get((c.channel, c.customer), 0)
+        held -= _held(old) if old and old.channel == c.channel else 0
+        if held + sum(wanted.values()) > channel.held_units_per_customer:
+            return _too_many(batch, "held_units_per_customer")
+    if campaign and campaign.per_customer is not None:
+        for sku, quantity in wanted.items():
+            bought = batch.state.buyers.get((c.campaign, sku, c.customer), 0)
+            bought -= _held(old, sku) if old and counts_to_campaign(batch, old, c.campaign) else 0
+            if bought + quantity > campaign.per_customer:
+                return _too_many(batch, "per_customer")
+    return None
+
+
+def _too_many(batch: Batch, limit: str) -> Result:
+    if batch.due_left:
+        return Result(Outcome.AGAIN, batch.state.seq)
+    return Result(Outcome.LIMIT_EXCEEDED, batch.state.seq, detail=limit)
+
+
+def count_held(batch: Batch, r: Reservation, units: int) -> None:
+    """``units`` more of the reservation are held now, or fewer."""
+    if r.customer and units:
+        _add(batch.state.holding, (r.channel, r.customer), units)
+
+
+def count_sold(batch: Batch, r: Reservation, sku: str, units: int) -> None:
+    """``units`` more of the sku are sold through the reservation's seller, or given back to it (R11, R23)."""
+    share = batch.sku(sku).sellers.get(seller_name(r.channel, r.campaign))
+    if share and r.first_seq > share.since:
+        share.used += units
+    if r.customer and counts_to_campaign(batch, r, r.campaign):
+        _add(batch.state.buyers, (r.campaign, sku, r.customer), units)
+
+
+def counts_to_campaign(batch: Batch, r: Reservation, id: str) -> bool:
+    """Whether the reservation was made in the campaign while it has been counting as it does now."""
+    campaign = batch.state.campaigns.get(id) if id else None
+    return r.campaign == id and campaign is not None and campaign.phase < 2 and r.first_seq > campaign.since
+
+
+def _held(r: Reservation, sku: str = "") -> int:
+    lines = [line for line in r.lines if sku in ("", line.sku)]
+    return sum(a.held for line in lines for a in line.allocations)
+
+
+def _add[K](counts: dict[K, int], key: K, units: int) -> None:
+    counts[key] = counts.get(key, 0) + units
+    if counts[key] <= 0:
+        del counts[key]
