@@ -20,6 +20,7 @@ TABLE = (
     Key("meta", "hash", "law, partitions, epoch, seq, clock, versions", "never"),
     Key("sessions", "hash", "process → session, the fence of R5", "never"),
     Key("sku", "hash", "sku → its record", "never"),
+    Key("places", "hash", "sku → its locations, where they are many", "never"),
     Key("pos", "hash", "sku NUL location → its record", "never"),
     Key("recent:*", "hash", "deltas above the last level of one position and source", "with the next level"),
     Key("res", "hash", "identity (of client and key) → reservation record", "with its retention"),

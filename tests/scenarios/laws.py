@@ -173,6 +173,7 @@ class LuaLaw:
     def dump(self) -> dict[str, Any]:
         stored = {k.decode(): v for k, v in self._hash("res").items()}
         buried = {name: _unpack(v) for name, v in stored.items() if v[0] != 0xDC}
+        places = {k.decode(): v.decode() for k, v in self._hash("places").items()}
         skus = {k.decode(): _unpack(v) for k, v in self._hash("sku").items()}
         positions = {tuple(k.decode().split("\0")): _unpack(v) for k, v in self._hash("pos").items()}
         recent = {}
@@ -194,7 +195,8 @@ class LuaLaw:
             "seq": int(meta[b"seq"]),
             "skus": {
                 name: (r[1], r[2], r[3], r[4], dict(zip(r[5][::2], r[5][1::2], strict=True)),
-                       set(filter(None, r[6].split("\0"))), {w[0]: tuple(w[1:]) for w in r[7]})
+                       set(filter(None, (places[name] if r[6] == "+" else r[6]).split("\0"))),
+                       {w[0]: tuple(w[1:]) for w in r[7]})
                 for name, r in skus.items()
             },
             "positions": {

@@ -18,7 +18,7 @@ from atp.domain.ids import partition_of, reservation_id
 from atp.domain.records import Asked, Reservation
 from atp.domain.results import Result
 from atp.domain.sellers import seller_name
-from tests.scenarios import drawing
+from tests.scenarios import altered, drawing
 from tests.scenarios.laws import START_MS, LuaLaw, RulesLaw
 from tests.scenarios.world import CAMPAIGNS, CHANNELS, LOCATION_BODIES, LOCATIONS
 
@@ -160,6 +160,14 @@ def run(url: str, loop: asyncio.AbstractEventLoop, partitions: int, examples: in
 @pytest.mark.parametrize("partitions", [1, 8])
 def test_both_laws_give_the_same_answers(valkey: str, loop: asyncio.AbstractEventLoop, partitions: int) -> None:
     run(valkey, loop, partitions, examples=60)
+
+
+def test_both_laws_give_the_same_answers_where_much_is_kept_apart(
+    valkey: str, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What only skus with many locations have, every sku has here."""
+    altered.use(monkeypatch, ("PLACES_MAX = 128", "PLACES_MAX = 8"), ("EMPTY_MIN = 4", "EMPTY_MIN = 1"))
+    run(valkey, loop, 1, examples=30)
 
 
 @pytest.mark.soak

@@ -229,6 +229,43 @@ TABLES = {
         reserve r3 A:1 replaces r1 ttl 7200
         extend r3 7201 -> LIMIT_EXCEEDED
     """,
+    "stock far down the order is found, and what comes back before it is found first": """
+        location warehouse-0-of-the-very-long-names {"kind":"warehouse"}
+        location warehouse-1-of-the-very-long-names {"kind":"warehouse"}
+        location warehouse-2-of-the-very-long-names {"kind":"warehouse"}
+        location warehouse-3-of-the-very-long-names {"kind":"warehouse"}
+        location warehouse-4-of-the-very-long-names {"kind":"warehouse"}
+        location warehouse-5-of-the-very-long-names {"kind":"warehouse"}
+        level A@warehouse-0-of-the-very-long-names 0 v1
+        level A@warehouse-1-of-the-very-long-names 0 v1
+        level A@warehouse-2-of-the-very-long-names 0 v1
+        level A@warehouse-3-of-the-very-long-names 0 v1
+        level A@warehouse-4-of-the-very-long-names 0 v1
+        level A@warehouse-5-of-the-very-long-names 5 v1
+        reserve r1 A:1
+        = A@warehouse-5-of-the-very-long-names 4 1 0
+        reserve r2 A:1 B:1 -> INSUFFICIENT
+        level A@warehouse-1-of-the-very-long-names 2 v2
+        reserve r3 A:1
+        = A@warehouse-1-of-the-very-long-names 1 1 0
+        reserve r4 A:4
+        = A@warehouse-5-of-the-very-long-names 0 5 0
+        reserve r5 A:1
+        release r3
+        reserve r6 A:1
+        = A@warehouse-1-of-the-very-long-names 0 2 0
+        location first {"kind":"warehouse"}
+        level A@first 3 v1
+        level A@warehouse-0-of-the-very-long-names 3 v2
+        reserve r7 A:5
+        = A@first 0 3 0
+        = A@warehouse-0-of-the-very-long-names 1 2 0
+        item A {"safety_stock":1}
+        ats A web 0
+        location warehouse-2-of-the-very-long-names {"kind":"warehouse"}
+        level A@warehouse-2-of-the-very-long-names 3 v2
+        ats A web 2
+    """,
     "an unknown sku has nothing": """
         reserve r1 NEW:1 -> INSUFFICIENT
         level A@DC1 1 v1

@@ -93,11 +93,16 @@ local function gather(b, commands, due)
     end
   end
   fetch(b.prefix .. 'sku', wanted.skus, b.skus, unpack_one)
+  local many = {}
+  for _, sku in ipairs(wanted.skus) do
+    if b.skus[sku] and b.skus[sku][S.LOCATIONS] == '+' then many[#many + 1] = sku end
+  end
+  if #many > 0 then fetch(b.prefix .. 'places', many, b.places) end
   for _, c in ipairs(commands) do
     if c[1] == C.RESERVE then
       for _, line in ipairs(c[11]) do
         if line[4] == '' then
-          local first = ranked(b, line[2], c[5], line[5])[1]
+          local first = ranked(b, line[2], c[5], line[5])[empty_places(b, line[2]) + 1]
           if first then want('positions', position_key(line[2], first)) end
         end
       end
@@ -203,6 +208,7 @@ function scatter(b, header, gen_before)
   write_retention(b) -- before the records: an id that is forgotten may be used anew in the same batch
   write_hash(b.prefix .. 'res', b.dirty_reservations, function(identity) return b.raw[identity] end)
   write_hash(b.prefix .. 'pos', b.dirty_positions, pack_value)
+  write_hash(b.prefix .. 'places', b.dirty_places)
   write_hash(b.prefix .. 'sku', b.dirty_skus, function(sku) return pack(b.skus[sku]) end)
   write_due(b)
   write_recent(b)

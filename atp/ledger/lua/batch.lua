@@ -12,7 +12,7 @@ local function new_batch(prefix, meta, now)
     ended = {}, retired = 0, buried = {}, unburied = 0, removed = {}, trimmed = tonumber(meta.trimmed),
     policy_version = tonumber(meta.policy_version), network = tonumber(meta.network),
     floors = {}, watched = {}, watching = false, holding = {}, dirty_holding = {}, buyers = {}, closed = {},
-    dirty_campaigns = {},
+    dirty_campaigns = {}, places = {}, dirty_places = {}, empty = {},
     refused_gen = tonumber(meta.refused_gen), refused_since = tonumber(meta.refused_since), refused_count = nil,
   }
 end
@@ -57,10 +57,32 @@ local function find_position(b, sku, location) return lookup(b, b.positions, 'po
 local function sku_record(b, sku)
   local s = find_sku(b, sku)
   if not s then
-    s = { FORMAT, 0, 0, '', 0, {}, '', {}, {} }
+    s = { FORMAT, 0, 0, '', 0, {}, '', {}, {}, {} }
     b.skus[sku] = s
   end
   return s
+end
+
+-- The sku's locations as one text. A long list has a field of its own, so that it is not rewritten with the record.
+local function places_text(b, s, sku)
+  if s[S.LOCATIONS] ~= '+' then return s[S.LOCATIONS] end
+  local text = b.places[sku]
+  if not text then
+    text = call('HGET', b.prefix .. 'places', sku)
+    b.places[sku] = text
+  end
+  return text
+end
+
+local function add_place(b, s, sku, location)
+  local text = places_text(b, s, sku)
+  text = text == '' and location or text .. '\0' .. location
+  if #text > PLACES_MAX then
+    s[S.LOCATIONS], b.places[sku], b.dirty_places[sku] = '+', text, text
+  else
+    s[S.LOCATIONS] = text
+  end
+  b.dirty_skus[sku], b.ranked[sku], s[S.EMPTY] = true, nil, {}
 end
 
 local watch -- floors.lua
@@ -69,13 +91,11 @@ local watch -- floors.lua
 local function position_record(b, sku, location)
   local place = position_key(sku, location)
   local p, s = lookup(b, b.positions, 'pos', place), sku_record(b, sku)
-  if s[S.SELLERS][1] then watch(b, s, sku, location, place) end
+  if s[S.SELLERS][1] or s[S.EMPTY][1] or (b.empty[sku] or 0) > 0 then watch(b, s, sku, location, place) end
   if not p then
     p = { FORMAT, 0, 0, 0, {}, {} }
     b.positions[place] = p
-    s[S.LOCATIONS] = s[S.LOCATIONS] == '' and location or s[S.LOCATIONS] .. '\0' .. location
-    b.dirty_skus[sku] = true
-    b.ranked[sku] = nil
+    add_place(b, s, sku, location)
   end
   b.dirty_positions[place] = p
   return p

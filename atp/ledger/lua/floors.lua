@@ -65,7 +65,7 @@ end
 
 -- Add up all positions of the sku.
 local function sum_positions(b, f, s, sku)
-  local unread, names = {}, locations_of(b, s)
+  local unread, names = {}, locations_of(b, s, sku)
   for _, location in ipairs(names) do
     local place = position_key(sku, location)
     if b.positions[place] == nil then unread[#unread + 1] = place end
@@ -102,30 +102,42 @@ local function floors_of(b, sku, stored)
   return f
 end
 
--- A position of a sku with sellers is about to change: remember what it had, unless its sums are not known anyway.
+-- A position of a sku with sellers, or with places known to be empty, is about to change: remember what it had.
 function watch(b, s, sku, location, place)
   if b.watched[place] then return end
-  local f = floors_of(b, sku, true)
-  if not f then return end
+  local f = s[S.SELLERS][1] and floors_of(b, sku, true)
   local before = is_active(b, location) and math.max(0, free_at(b, sku, location, place)) or 0
   b.watched[place] = { f, s, sku, location, before }
   b.watching = true
 end
 
--- Bring the sums up to date after a command.
+-- A place has units again: what is known to be empty ends before it.
+local function find_again(b, s, sku, location)
+  local order, known = ranked(b, sku, '', ''), empty_places(b, sku)
+  for i = 1, known do
+    if order[i] == location then
+      s[S.EMPTY], b.dirty_skus[sku], b.empty[sku] = {}, true, i - 1
+      return
+    end
+  end
+end
+
+-- Bring the sums, and what is known of empty places, up to date after a command.
 local function settle_sums(b)
   for place, watched in pairs(b.watched) do
     local f, s, sku, location = watched[1], watched[2], watched[3], watched[4]
-    if b.floors[sku] == f and is_active(b, location) then
+    local gained = is_active(b, location) and math.max(0, free_at(b, sku, location, place)) - watched[5] or 0
+    if f and b.floors[sku] == f then
       local mask = mask_at(b, f, location)
-      f.sums[mask] = (f.sums[mask] or 0) + math.max(0, free_at(b, sku, location, place)) - watched[5]
+      f.sums[mask] = (f.sums[mask] or 0) + gained
       f.changed = true
     end
+    if gained > 0 then find_again(b, s, sku, location) end
   end
   b.watched, b.watching = {}, false
 end
 
--- Write the sums that are known into their records.
+-- Write the sums and the empty places that are known into their records.
 local function keep_sums(b)
   for sku, f in pairs(b.floors) do
     if f and (f.changed or (b.dirty_skus[sku] and b.skus[sku][S.SUMS][1] ~= b.network)) then
@@ -136,6 +148,12 @@ local function keep_sums(b)
       end
       b.skus[sku][S.SUMS] = sums
       b.dirty_skus[sku] = true
+    end
+  end
+  for sku, known in pairs(b.empty) do
+    local s = b.skus[sku]
+    if b.dirty_skus[sku] and s and known >= EMPTY_MIN and (s[S.EMPTY][1] ~= b.network or s[S.EMPTY][2] ~= known) then
+      s[S.EMPTY] = { b.network, known }
     end
   end
 end

@@ -15,7 +15,8 @@
 --                      apart, apart_at, moved [[after, through, until], …] (R22), shortages (open ones)
 --   sessions   hash    process -> session: an older session's batch is refused whole (R5)
 --   sku        hash    sku -> [format, seq, policy version, policy, safety stock, [location, n, …], location NUL …,
---                      [seller, …], sums: see floors.lua]
+--                      [seller, …], sums: see floors.lua, empty places: see policies.lua]
+--   places     hash    sku -> location NUL …, of a sku with many: its record has '+' instead
 --   pos        hash    sku NUL location -> [format, held, committed, unsellable, [source number, …],
 --                      [minute, units shipped and not counted yet, …]]
 --   recent:sku NUL location NUL source   hash   event digest -> packed version and quantity (R8, R15)
@@ -52,6 +53,8 @@ local RECENT_MAX = 4096
 local RECENT_CUT = 1024
 local REFUSED_MS = 60000
 local REFUSED_MAX = 100000
+local EMPTY_MIN = 4 -- empty places worth remembering
+local PLACES_MAX = 128 -- bytes of a location list inside the sku's record
 local CHUNK = 4000 -- arguments of one bulk call: Lua's unpack fails at 8,000
 
 local CLOCK = { APART_MS = 60000, TOLD_MS = 60000, OUTAGE_MS = 5000, REOPEN_MS = 30000 } -- domain/rules/clock.py
@@ -84,7 +87,7 @@ local E = {
 -- Slots of a position, of a source's number inside it, of a sku, a reservation, a line and an allocation.
 local P_HELD, P_COMMITTED, P_UNSELLABLE, P_SOURCES, P_SHIPPED = 2, 3, 4, 5, 6
 local N_SOURCE, N_NUMBER, N_LEVEL, N_VERSION, N_TIE, N_FLOOR, N_AS_OF = 1, 2, 3, 4, 5, 6, 7
-local S = { SEQ = 2, VERSION = 3, POLICY = 4, SAFETY = 5, SAFETY_AT = 6, LOCATIONS = 7, SELLERS = 8, SUMS = 9 }
+local S = { SEQ = 2, VERSION = 3, POLICY = 4, SAFETY = 5, SAFETY_AT = 6, LOCATIONS = 7, SELLERS = 8, SUMS = 9, EMPTY = 10 }
 local W = { NAME = 1, PROTECTION = 2, CAP = 3, USED = 4, SINCE = 5, VERSION = 6 } -- of a seller
 local R_EXPIRES, R_SEQ, R_FIRST, R_FINGERPRINT, R_CLIENT, R_CHANNEL, R_CUSTOMER, R_ORDER, R_CAMPAIGN = 3, 4, 5, 6, 7, 8, 9, 10, 11
 local R_LINES, R_CHANGES, R_SINCE, R_BUCKET = 13, 14, 15, 16

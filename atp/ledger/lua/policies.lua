@@ -92,7 +92,7 @@ end
 local function network_changed(b, seq)
   b.policies.version = nil -- read again by the next batch
   b.policies.orders, b.policies.order_count, b.policies.names = {}, 0, {}
-  b.ranked, b.floors, b.network = {}, {}, seq
+  b.ranked, b.floors, b.empty, b.network = {}, {}, {}, seq
 end
 
 local function channel_of(policies, channel) return policies.channels[channel] or OPEN_CHANNEL end
@@ -138,8 +138,8 @@ end
 local ORDERS_MAX = 1000
 
 -- The locations of a sku, as names and not as the one text that its record keeps.
-local function locations_of(b, s)
-  local joined, names = s[S.LOCATIONS], b.policies.names
+local function locations_of(b, s, sku)
+  local joined, names = places_text(b, s, sku), b.policies.names
   if not names[joined] then
     local found = {}
     for name in string.gmatch(joined, '[^%z]+') do found[#found + 1] = name end
@@ -173,14 +173,26 @@ local function ranked(b, sku, channel, group)
   if found then return found end
   local s, policies = find_sku(b, sku), b.policies
   if s then
-    local set = s[S.LOCATIONS] .. SEPARATOR .. scope
+    local set = places_text(b, s, sku) .. SEPARATOR .. scope
     found = policies.orders[set]
     if not found then
-      found = rank_set(policies, locations_of(b, s), channel, group)
+      found = rank_set(policies, locations_of(b, s, sku), channel, group)
       if policies.order_count >= ORDERS_MAX then policies.orders, policies.order_count, policies.names = {}, 0, {} end
       policies.orders[set], policies.order_count = found, policies.order_count + 1
     end
   end
   scopes[scope] = found or {}
   return scopes[scope]
+end
+
+-- How many places at the head of the sku's order are known to have nothing: [network, how many] in its record. They are
+-- skipped when units are looked for, so that a sku whose stock is far down its order costs no more than another.
+local function empty_places(b, sku)
+  local known = b.empty[sku]
+  if not known then
+    local s = find_sku(b, sku)
+    known = s and s[S.EMPTY][1] == b.network and s[S.EMPTY][2] or 0
+    b.empty[sku] = known
+  end
+  return known
 end

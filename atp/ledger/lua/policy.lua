@@ -10,10 +10,10 @@ local function put_item(b, c, seq, version)
     at[#at + 1] = units
   end
   s[S.SAFETY_AT] = at
-  s[S.SUMS], b.floors[c[3]] = {}, nil
+  s[S.SUMS], b.floors[c[3]], s[S.EMPTY], b.empty[c[3]] = {}, nil, {}, nil
   touch(b, c[3], seq)
   local locations, balances = {}, {}
-  for i, location in ipairs(locations_of(b, s)) do locations[i] = location end
+  for i, location in ipairs(locations_of(b, s, c[3])) do locations[i] = location end
   table.sort(locations, bytes_less)
   for i, location in ipairs(locations) do balances[i] = balance(b, c[3], location) end
   return balances

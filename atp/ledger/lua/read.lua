@@ -31,7 +31,7 @@ local function read_sku(b, sku, asked)
   local s = find_sku(b, sku)
   if not s then return { sku, 0, {}, 0 } end
   local names, wanted = {}, {}
-  for _, location in ipairs(locations_of(b, s)) do
+  for _, location in ipairs(locations_of(b, s, sku)) do
     if (asked[3] == '' or asked[3] == location) and sells_at(b.policies, asked[1], location, asked[4]) then
       names[#names + 1] = location
       wanted[#names] = position_key(sku, location)

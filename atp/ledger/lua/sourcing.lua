@@ -101,8 +101,24 @@ end
 
 local function places_of(s, line) return ranked(s.b, line[2], s.channel, line[5]) end
 
+-- The places of a line that may have units, best rank first: the list, and where in it to begin.
+local function search(s, line)
+  local places = places_of(s, line)
+  if line[5] ~= '' or line[6] ~= '' or s.back[line[2]] or not channel_of(s.b.policies, s.channel).everywhere then
+    return places, 1
+  end
+  local b, sku, known = s.b, line[2], empty_places(s.b, line[2])
+  while places[known + 1] and free_at(b, sku, places[known + 1], position_key(sku, places[known + 1])) <= 0 do
+    known = known + 1
+  end
+  b.empty[sku] = known
+  return places, known + 1
+end
+
 local function fill(s, line, quantity, draws)
-  for _, location in ipairs(places_of(s, line)) do
+  local places, first = search(s, line)
+  for i = first, #places do
+    local location = places[i]
     if quantity == 0 then break end
     local units = math.min(quantity, free_units(s, line[2], location))
     take(s, line[2], location, units, draws)
@@ -257,8 +273,9 @@ local function shortfalls_of(s, lines, split)
 end
 
 local function whole_line(s, line)
-  for _, location in ipairs(places_of(s, line)) do
-    if free_units(s, line[2], location) >= line[3] then return location end
+  local places, first = search(s, line)
+  for i = first, #places do
+    if free_units(s, line[2], places[i]) >= line[3] then return places[i] end
   end
 end
 
