@@ -186,3 +186,15 @@ def test_clocks_that_are_apart_are_told_once_and_at_most_once_a_minute(table: Ta
         (START_MS, START_MS + 90_000, "test"),
         (at, at - 90_000, "test"),
     ]
+
+
+def test_a_backlog_of_one_second_is_no_ground_of_a_refusal_and_no_outage(table: Table) -> None:
+    """The holds of a campaign fall due together, and are more than one batch settles (R21, R22)."""
+    table.run("level A@DC1 1000 v1")
+    for start in range(0, 1000, 250):
+        holds = [table.command("reserve", [f"r{n}", "A:1", "ttl", "10"]) for n in range(start, start + 250)]
+        table.law.apply(holds, table.now)
+    table.run("pass 12.5\nsettle 256\nreserve last A:257 -> AGAIN")
+    table.run("outage 60\nmoved")  # what was left of the backlog is older than the last batch
+    table.run("wait 0\nreserve last A:1000\n= A@DC1 0 1000 0")
+    assert not [entry for entry in table.entries if isinstance(entry, DeadlinesMoved)]
