@@ -1,6 +1,6 @@
 """Changes of a reservation: each is applied once per Idempotency-Key (R4)."""
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from atp.api.answers import decided
 from atp.api.call import Answer, Call
@@ -24,6 +24,7 @@ from atp.api.service import Service
 from atp.domain.commands import Acknowledge, Change, Confirm, Extend, Fulfil, Release, Transfer
 from atp.domain.identifiers import REF_MAX
 from atp.domain.ids import digest53, reservation_partition
+from atp.domain.outcomes import Outcome
 
 _confirm_body = Body(ConfirmBody)
 _release_body = Body(ReleaseBody)
@@ -51,7 +52,13 @@ async def confirm(service: Service, call: Call) -> Answer:
     check_confirm(body)
     lines, ref = change_lines(body.lines), body.order_ref or ""
     command = Confirm(asked.id, asked.change, ref, lines, call.principal.client, call.cause, body.reacquire)
-    return await _answer(service, call, body, command)
+    result = await service.decide(command, call.deadline())
+    if body.reacquire and result.reservation is None and result.outcome is Outcome.EXPIRED:
+        # The ledger has a tombstone of it, or not even that: its lines are in the journal (R17).
+        record = await service.journaled(asked.id)
+        if record is not None:
+            result = await service.decide(structs.replace(command, record=[record]), call.deadline())
+    return decided(service, "confirm", result, body).answer()
 
 
 async def release(service: Service, call: Call) -> Answer:
@@ -125,7 +132,7 @@ async def _answer(
     service: Service,
     call: Call,
     body: ChangeBody,
-    command: Confirm | Release | Extend | Fulfil | Acknowledge | Transfer,
+    command: Release | Extend | Fulfil | Acknowledge | Transfer,
 ) -> Answer:
     result = await service.decide(command, call.deadline())
     return decided(service, type(command).__name__.lower(), result, body).answer()

@@ -50,6 +50,13 @@ class ItemBody(Struct, forbid_unknown_fields=True):
     safety_stock_by_location: Annotated[
         dict[str, Annotated[int, _SAFETY]], Meta(max_length=1_000, description="Overrules safety_stock where named.")
     ] = {}
+    on_shortage: Annotated[
+        Literal["report", "revoke_holds"],
+        Meta(description="What becomes of holds when a source takes back what they hold. Commitments always stay."),
+    ] = "report"
+    victims: Annotated[
+        Literal["newest", "oldest"], Meta(description="Which reservations a shortage takes, or names, first.")
+    ] = "newest"
 
 
 class SourceBody(Struct, forbid_unknown_fields=True):

@@ -133,6 +133,9 @@ class ProblemView(Struct, omit_defaults=True):
     detail: Annotated[str, Meta(description="This occurrence, for people.")]
     request_id: Annotated[str, Meta(description="The same as the header X-Request-Id; name it when asking for help.")]
     errors: Annotated[list[Fault] | UnsetType, Meta(description="What is wrong, each with its place.")] = UNSET
+    reason: Annotated[
+        str | UnsetType, Meta(description="Why a reservation is not active: `shortage` if its units are gone.")
+    ] = UNSET
 
 
 class Problem(Exception):
@@ -144,19 +147,22 @@ class Problem(Exception):
         detail: str = "",
         errors: Sequence[Fault] = (),
         headers: dict[str, str] | None = None,
+        reason: str = "",
     ) -> None:
         super().__init__(detail or kind.title)
         self.kind = kind
         self.detail = detail or f"{kind.title}."
         self.errors = list(errors)
         self.headers = headers or {}
+        self.reason = reason
 
     def view(self, request_id: str) -> ProblemView:
         """What the caller reads."""
         kind = self.kind
         return ProblemView(
-            TYPE_PREFIX + kind.code, kind.title, kind.status, self.detail, request_id, self.errors or UNSET
-        )
+            TYPE_PREFIX + kind.code, kind.title, kind.status, self.detail, request_id, self.errors or UNSET,
+            self.reason or UNSET,
+        )  # fmt: skip
 
     def body(self, request_id: str) -> bytes:
         """The JSON text of the answer."""
@@ -177,6 +183,8 @@ def invalid(detail: str, *, pointer: str | UnsetType = UNSET, **where: Any) -> P
 def refusal(result: Result, pointer: str = "") -> Problem:
     """What a caller is told of a refused command. ``pointer`` is where the body names what the refusal speaks of."""
     kind, detail = _OF_OUTCOME[result.outcome]
+    if result.outcome is Outcome.NOT_ACTIVE and result.detail == "shortage":
+        return Problem(kind, "The hold was revoked: the stock it was held from is gone.", reason=result.detail)
     errors: list[Fault] = []
     if result.outcome is Outcome.INSUFFICIENT:
         errors = [_shortfall(s, result.reservation, pointer) for s in result.shortfalls]

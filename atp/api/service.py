@@ -9,9 +9,11 @@ from msgspec import structs
 from atp.api.identity import Clients
 from atp.api.problems import JOURNAL_UNAVAILABLE, Problem
 from atp.api.settings import ApiSettings
-from atp.domain.commands import Command
+from atp.domain.commands import CHANGES, Command
+from atp.domain.outcomes import Outcome
 from atp.domain.records import Reservation
 from atp.domain.results import Result
+from atp.domain.rules.retention import answer_journaled
 from atp.journal import Journal, JournalError
 from atp.ledger import Ledger, OutcomeUnknown
 
@@ -30,20 +32,27 @@ class Service:
     async def decide(self, command: Command, deadline: float | None) -> Result:
         """The law's answer, with the record from the journal where the ledger only recognised a repeat (R18).
 
-        Raises LedgerError, OutcomeUnknown also when ``deadline`` (seconds) passes first; Problem if the journal that
-        has the record is away.
+        A change of a reservation that only the journal still knows is answered as a tombstone would have. Raises
+        LedgerError, OutcomeUnknown also when ``deadline`` (seconds) passes first; Problem if the journal that has the
+        record is away.
         """
         result = await self._submit(command, deadline)
+        if result.outcome is Outcome.NOT_FOUND and isinstance(command, CHANGES) and self.journal is not None:
+            record = await self.journaled(command.id)
+            return result if record is None else answer_journaled(record, command)
         if result.replayed and result.outcome.accepted and result.reservation is None:
-            return structs.replace(result, reservation=await self._journaled(getattr(command, "id", "")))
+            return structs.replace(result, reservation=await self.journaled(getattr(command, "id", "")))
         return result
 
     async def reservation(self, id: str) -> Reservation | None:
         """The record as it is now, from the ledger while it is whole there, else from the journal."""
-        return await self.ledger.reservation(id) or await self._journaled(id)
+        return await self.ledger.reservation(id) or await self.journaled(id)
 
-    async def _journaled(self, id: str) -> Reservation | None:
-        """Whether it exists cannot be told without the journal, so its absence is not answered with 404."""
+    async def journaled(self, id: str) -> Reservation | None:
+        """The record as the journal has it.
+
+        Raises Problem: whether it exists cannot be told without the journal, so its absence is not answered with 404.
+        """
         try:
             if self.journal is not None:
                 return await self.journal.reservation(id)

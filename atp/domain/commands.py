@@ -6,6 +6,8 @@ are checked where the command is made (``api``, ``ingest``); the law relies on t
 
 from msgspec import Struct
 
+from atp.domain.records import Reservation
+
 
 class Level(Struct, array_like=True, tag=1):
     """A source says how many units a position has (absolute), as of a version."""
@@ -87,7 +89,8 @@ class Change(Struct, array_like=True):
 class Confirm(Struct, array_like=True, tag=11):
     """Turn held units into committed ones. No lines means all that is held.
 
-    With ``reacquire`` expired units are taken again and committed in the same step, or refused together (R17).
+    With ``reacquire`` expired units are taken again and committed in the same step, or refused together (R17). One that
+    the ledger keeps no whole record of comes with it, from the journal.
     """
 
     id: str
@@ -97,6 +100,7 @@ class Confirm(Struct, array_like=True, tag=11):
     client: str = ""
     cause: str = ""
     reacquire: bool = False
+    record: list[Reservation] = []  # none or one
 
 
 class Release(Struct, array_like=True, tag=12):
@@ -159,6 +163,19 @@ class Transfer(Struct, array_like=True, tag=16):
     cause: str = ""
 
 
+class Affect(Struct, array_like=True, tag=17):
+    """A page of reservations of a shortage, in the order of its policy, listed from the journal (R28)."""
+
+    sku: str
+    location: str
+    shortage: int  # seq of its ShortageFound
+    after: int  # where the page before ended: first seq of its last reservation, or 0
+    through: int  # where this one ends
+    ids: list[str]  # at most 256
+    last: bool
+    cause: str = ""
+
+
 class PutPolicy(Struct, array_like=True, tag=20):
     """Replace one policy object. Kinds: location, item, source, client, channel, item-channel, campaign.
 
@@ -178,6 +195,14 @@ class PutPolicy(Struct, array_like=True, tag=20):
     skus: list[str] = []
 
 
+#: What changes one reservation.
+CHANGES = (Confirm, Release, Extend, Fulfil, Acknowledge, Transfer)
+
+#: What a ledger whose memory is full still takes: it ends or moves what is there (R26). Levels and deltas only of
+#: positions that exist.
+RELIEVING = (Level, Delta, Cursor, Confirm, Release, Extend, Fulfil, Acknowledge, Transfer, Affect)
+
 Command = (
-    Level | Delta | Cursor | Reserve | Confirm | Release | Extend | Fulfil | Acknowledge | Transfer | PutPolicy
+    Level | Delta | Cursor | Reserve | Confirm | Release | Extend | Fulfil | Acknowledge | Transfer | Affect
+    | PutPolicy
 )  # fmt: skip

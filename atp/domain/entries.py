@@ -81,11 +81,41 @@ class CursorMoved(Entry, array_like=True, tag=6):
 
 
 class ShortageFound(Entry, array_like=True, tag=7):
-    """A source lowered stock below what is held and committed at a position."""
+    """A source lowered stock below what is held and committed at a position (R28)."""
 
     sku: str
     location: str
     short_by: int
+    policy: str = "report"  # or "revoke_holds"
+    victims: str = "newest"  # whom it takes first, or "oldest"
+
+
+class Victim(Struct, array_like=True):
+    """A reservation that may not get its units at a position in shortage."""
+
+    reservation: str
+    held: int  # before
+    committed: int
+    revoked: int  # held units that were given back for it
+
+
+class ShortageAffected(Entry, array_like=True, tag=8):
+    """A page of the reservations that a shortage affects; ``shortage`` is the seq of the entry that found it."""
+
+    sku: str
+    location: str
+    shortage: int
+    victims: list[Victim]
+    short_by: int  # now
+    last: bool
+
+
+class ShortageClosed(Entry, array_like=True, tag=9):
+    """The position's units cover what is promised again."""
+
+    sku: str
+    location: str
+    shortage: int
 
 
 class Held(Entry, array_like=True, tag=10):
@@ -154,6 +184,25 @@ class PolicyPut(Entry, array_like=True, tag=20):
     balances: list[Balance]
 
 
+class DeadlinesMoved(Entry, array_like=True, tag=24):
+    """Nobody could act for a while: deadlines (with grace) after ``after`` and up to ``through`` count at ``until``.
+
+    Records keep the deadline they have; whoever replays entries moves them by this one (R22).
+    """
+
+    after: int
+    through: int
+    until: int
+
+
+class ClockApart(Entry, array_like=True, tag=25):
+    """The ledger's clock and a sender's differ by more than a minute: batches of this kind expire nothing (R22)."""
+
+    ledger_now: int
+    sender_now: int
+    process: str
+
+
 class CampaignOpened(Entry, array_like=True, tag=26):
     """The window of a campaign began; the stock set aside can be bought from now on (R23)."""
 
@@ -171,5 +220,6 @@ class CampaignClosed(Entry, array_like=True, tag=27):
 AnyEntry = (
     LedgerOpened | LevelSet | DeltaApplied | AuthorityTaken | SourceSeen | CursorMoved | ShortageFound
     | Held | Committed | Released | Extended | Expired | Fulfilled | Acknowledged | Transferred | PolicyPut
+    | ShortageAffected | ShortageClosed | DeadlinesMoved | ClockApart
     | CampaignOpened | CampaignClosed
 )  # fmt: skip

@@ -26,6 +26,9 @@ class Outcome(IntEnum):
     # Not decided: the batcher sends the command again, callers never see it.
     AGAIN = 20
 
+    # Not decided, and not now: memory is full, and this would take more of it. Callers get LedgerUnavailable.
+    NO_ROOM = 22
+
     # Refused.
     KEY_REUSED = 30  # the id or key was used with another request
     NOT_FOUND = 31

@@ -101,6 +101,10 @@ TOMBSTONE_MS = 86_400_000
 TOMBSTONE_CHANGES = 4
 
 
+#: Stands for the key among a record's changes when a shortage took held units (R28); no call's digest is 0.
+REVOKED = 0
+
+
 class Shortfall(Struct, array_like=True):
     """Why one line was refused: one atomic reading. ``line`` is the index in the request."""
 

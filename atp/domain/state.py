@@ -116,6 +116,18 @@ class Refusal(Struct):
     detail: str
 
 
+class Shortage(Struct):
+    """An open shortage of one position, and how far its reservations were gone through."""
+
+    seq: int  # of the entry that found it
+    short_by: int
+    policy: str  # "report" or "revoke_holds"
+    victims: str  # "newest" or "oldest" first
+    found: int = 0  # units of the reservations named so far
+    cursor: int = 0  # first seq of the last reservation gone through, 0 before the first page
+    done: bool = False
+
+
 class State(Struct):
     """One partition of the ledger."""
 
@@ -130,9 +142,13 @@ class State(Struct):
     buried: list[tuple[int, int, str]] = field(default_factory=list)  # the same of tombstones, oldest first
     trimmed: int = 0  # the journal has everything up to here
     due: dict[str, int] = field(default_factory=dict)  # reservation → deadline with grace, ms
+    moved: list[tuple[int, int, int]] = field(default_factory=list)  # (after, through, until): rules/clock.py
+    apart: bool = False  # the last batch's sender had another clock
+    apart_at: int = 0  # when that was last told
     sources: dict[str, Source] = field(default_factory=dict)
     authorities: dict[str, str] = field(default_factory=dict)  # location → source, where none is listed (R24)
     policies: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)  # (kind, id) → version, body
+    shortages: dict[tuple[str, str], Shortage] = field(default_factory=dict)  # by sku and location
     cursors: dict[str, int] = field(default_factory=dict)
     campaigns: dict[str, Campaign] = field(default_factory=dict)
     holding: dict[tuple[str, str], int] = field(default_factory=dict)  # (channel, customer) → units held now

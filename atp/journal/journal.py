@@ -141,6 +141,19 @@ class Journal:
             body = await connection.fetchval(_SQL["reservation"], id)
         return None if body is None else _decode_reservation(body)
 
+    async def promised(
+        self, partition: int, sku: str, location: str, before: int, cursor: int, *, newest: bool, limit: int
+    ) -> list[tuple[str, int]]:
+        """(id, first seq) of open reservations with units at a position, made before the seq ``before`` (R28).
+
+        ``cursor`` is the first seq of the last one had before, 0 at the start.
+        """
+        order = -1 if newest else 1
+        behind = (cursor or (before if newest else 0)) * order
+        async with self._connections.take() as connection:
+            rows = await connection.fetch(_SQL["promised"], partition, sku, location, before, behind, order, limit)
+        return [(row["id"], row["first_seq"]) for row in rows]
+
     async def history(self, subject: str, limit: int = 1000) -> list[AnyEntry]:
         """The entries about one reservation id or sku, oldest first."""
         async with self._connections.take() as connection:

@@ -103,6 +103,19 @@ select stream, partition, position from stream_positions
 -- The newest reservation under the id $1.
 select body from reservations where id = $1 order by first_seq desc limit 1
 
+-- name: promised
+-- Open reservations with units of the sku $2 at the location $3, made before the seq $4, in the order $6 (1 oldest
+-- first, -1 newest first) behind the cursor $5 (a first seq times $6); at most $7.
+select id, first_seq from reservations
+where partition = $1 and skus @> array[$2::text] and state in ('held', 'committed', 'acknowledged')
+    and first_seq < $4 and first_seq * $6::bigint > $5::bigint
+    and jsonb_path_exists(
+        body, 'strict $[12][*] ? (@[1] == $sku)[3][*] ? (@[0] == $at && (@[2] > 0 || @[3] > 0))',
+        jsonb_build_object('sku', $2::text, 'at', $3::text)
+    )
+order by first_seq * $6::bigint
+limit $7
+
 -- name: history
 -- The entries about the subject $1, oldest first, at most $2.
 select body from entries where subject = $1 order by seq limit $2

@@ -17,8 +17,10 @@ from atp.domain.entries import (
     AuthorityTaken,
     CampaignClosed,
     CampaignOpened,
+    ClockApart,
     Committed,
     CursorMoved,
+    DeadlinesMoved,
     DeltaApplied,
     Expired,
     Extended,
@@ -28,6 +30,8 @@ from atp.domain.entries import (
     LevelSet,
     PolicyPut,
     Released,
+    ShortageAffected,
+    ShortageClosed,
     ShortageFound,
     SourceSeen,
     Transferred,
@@ -48,6 +52,8 @@ KINDS: dict[type, str] = {
     SourceSeen: "source-seen",
     CursorMoved: "cursor-moved",
     ShortageFound: "shortage-found",
+    ShortageAffected: "shortage-affected",
+    ShortageClosed: "shortage-closed",
     Held: "held",
     Committed: "committed",
     Released: "released",
@@ -57,6 +63,8 @@ KINDS: dict[type, str] = {
     Acknowledged: "acknowledged",
     Transferred: "transferred",
     PolicyPut: "policy-put",
+    DeadlinesMoved: "deadlines-moved",
+    ClockApart: "clock-apart",
     CampaignOpened: "campaign-opened",
     CampaignClosed: "campaign-closed",
 }
@@ -158,7 +166,10 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
                 rows.positions[entry.stream] = max(entry.position, rows.positions.get(entry.stream, 0))
             case LedgerOpened():
                 rows.epoch = entry.epoch
-            case AuthorityTaken() | SourceSeen() | ShortageFound() | CampaignOpened() | CampaignClosed():
+            case (
+                AuthorityTaken() | SourceSeen() | CampaignOpened() | CampaignClosed() | DeadlinesMoved() | ClockApart()
+                | ShortageFound() | ShortageAffected() | ShortageClosed()
+            ):  # fmt: skip
                 pass  # their entry is all there is to keep
     return rows
 
@@ -171,7 +182,7 @@ def subject_of(entry: AnyEntry) -> str:
             | Fulfilled() | Acknowledged() | Transferred()
         ):  # fmt: skip
             return entry.reservation.id
-        case LevelSet() | DeltaApplied() | ShortageFound():
+        case LevelSet() | DeltaApplied() | ShortageFound() | ShortageAffected() | ShortageClosed():
             return entry.sku
         case AuthorityTaken():
             return entry.location
@@ -181,9 +192,11 @@ def subject_of(entry: AnyEntry) -> str:
             return entry.stream
         case PolicyPut():
             return f"{entry.kind}:{entry.id}"
+        case ClockApart():
+            return entry.process
         case CampaignOpened() | CampaignClosed():
             return entry.campaign
-        case LedgerOpened():
+        case LedgerOpened() | DeadlinesMoved():
             return ""
 
 

@@ -4,6 +4,10 @@ One batcher owns one partition's connection and is the only writer on it. Reques
 caller only abandons its future, the call itself runs to its end. When a call's fate is unknown the session is raised
 and the same commands are sent again: the ledger refuses the old batch whole should it still arrive, and answers a
 repeated command from its record, so that nothing is ever applied twice (R5).
+
+A server whose memory is full refuses the batch before it runs. What ends or moves units then goes through the library's
+other entry point, which may run all the same and takes nothing new; the rest is refused. Every batch tries the usual
+one first, so service returns by itself when there is memory again (R26).
 """
 
 import asyncio
@@ -14,7 +18,7 @@ from collections.abc import Sequence
 import structlog
 from msgspec import Struct
 
-from atp.domain.commands import Command, Reserve
+from atp.domain.commands import RELIEVING, Affect, Command, Reserve
 from atp.domain.outcomes import Outcome
 from atp.domain.results import Result
 from atp.ledger import keys, library
@@ -28,7 +32,7 @@ log = structlog.get_logger("atp.ledger")
 #: Answers that prove that nothing of the batch ran, and that the same batch may succeed soon.
 _NOT_YET = ("LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN", "CLUSTERDOWN")
 #: Answers that prove that nothing of the batch ran, and that it is not for us to fix.
-_REFUSED = ("OOM", "MISCONF", "READONLY", "NOREPLICAS", "NOAUTH", "NOPERM", "WRONGPASS")
+_REFUSED = ("MISCONF", "READONLY", "NOREPLICAS", "NOAUTH", "NOPERM", "WRONGPASS")
 
 
 class Limits(Struct, frozen=True):
@@ -140,7 +144,7 @@ class Batcher:
         lines = 0
         while self._queue and len(taken) < self.limits.commands_max:
             command = self._queue[0].command
-            lines += len(command.lines) if isinstance(command, Reserve) else 1
+            lines += _weight(command)
             if taken and lines > self.limits.lines_max:
                 break
             pending = self._queue.popleft()
@@ -154,10 +158,10 @@ class Batcher:
 
     async def _apply(self, batch: list[Pending]) -> None:
         """Send one batch until its fate is known, or its callers' time is up."""
-        sent = False
+        sent = full = False
         while True:
             try:
-                reply = await self._call(batch)
+                reply = await self._call(batch, "apply_relief" if full else "apply")
             except _Uncertain as problem:
                 sent = True
                 series(LEDGER_ERRORS, OutcomeUnknown.__name__).inc()
@@ -167,6 +171,12 @@ class Batcher:
                 self._go_away(LedgerUnavailable("the ledger does not answer"))
             except _Resend:
                 continue
+            except _Full as problem:
+                refused = [p for p in batch if full or not isinstance(p.command, RELIEVING)]
+                _fail(refused, OutcomeUnknown(str(problem)) if sent else LedgerUnavailable(str(problem)))
+                if full:
+                    return
+                full, batch = True, [p for p in batch if isinstance(p.command, RELIEVING)]
             except _NotApplied as problem:
                 again = OutcomeUnknown if sent else LedgerUnavailable
                 batch = _expire(batch, again(str(problem)))
@@ -188,7 +198,7 @@ class Batcher:
             if self._closing and not batch:
                 return
 
-    async def _call(self, batch: list[Pending]) -> Reply:
+    async def _call(self, batch: list[Pending], function: str) -> Reply:
         connection = await self._connected()
         self._batch += 1
         header = Header(
@@ -196,7 +206,7 @@ class Batcher:
             settle_max=self.limits.settle_max,
         )  # fmt: skip
         started = time.monotonic()
-        words = (b"FCALL", library.function("apply"), b"1", self._meta, encode_header(header))
+        words = (b"FCALL", library.function(function), b"1", self._meta, encode_header(header))
         try:
             data = await connection.ask(
                 *words, encode_commands([p.command for p in batch]), timeout_s=self.limits.batch_timeout_s
@@ -234,6 +244,8 @@ class Batcher:
             return _NotApplied(message)
         if code in ("EMPTY", "EPOCH", "BEHIND"):
             return LedgerRecovering(f"the ledger is not the one this process knows: {message}")
+        if code == "OOM":
+            return _Full("the ledger refuses writes that need memory: it is full")
         if code in _REFUSED:
             return LedgerUnavailable(f"the ledger refuses writes: {message}")
         return _Content(message)
@@ -268,6 +280,8 @@ class Batcher:
         for pending, result in zip(batch, results, strict=True):
             if result.outcome is Outcome.AGAIN:
                 again.append(pending)
+            elif result.outcome is Outcome.NO_ROOM:
+                _fail([pending], LedgerUnavailable("the ledger's memory is full, and this needs some"))
             elif not pending.future.done():
                 pending.future.set_result(result)
         self._queue.extendleft(reversed(again))  # not decided: they go first in the next batch (R21)
@@ -302,8 +316,23 @@ class _NotApplied(Exception):
     """Nothing of this sending ran; the same batch may succeed soon."""
 
 
+class _Full(Exception):
+    """Nothing ran: the server's memory is full."""
+
+
 class _Content(Exception):
     """The script failed on something inside the batch; nothing of it was written."""
+
+
+def _weight(command: Command) -> int:
+    """In lines of a basket: what a command costs the script."""
+    match command:
+        case Reserve():
+            return len(command.lines)
+        case Affect():
+            return len(command.ids)
+        case _:
+            return 1
 
 
 def _expire(batch: list[Pending], problem: LedgerError) -> list[Pending]:

@@ -28,6 +28,9 @@ TABLE = (
     Key("buried", "list", "tombstones, oldest first", "with the tombstone"),
     Key("due", "zset", "reservation id → deadline", "when nothing is held"),
     Key("policy", "hash", "kind/id → version and body", "never"),
+    Key(
+        "shortage", "hash", "sku NUL location → open shortage and how far its reservations were gone through", "with it"
+    ),
     Key("campaign", "hash", "id → where its window stands, since when it counts", "never"),
     Key("holding", "hash", "channel NUL customer → units held now", "when none is"),
     Key("buyers:*", "hash", "sku NUL customer → units held and bought in one campaign", "when the campaign closes"),

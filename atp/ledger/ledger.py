@@ -9,6 +9,7 @@ from msgspec import Struct, field, structs
 
 from atp.domain.commands import (
     Acknowledge,
+    Affect,
     Command,
     Confirm,
     Cursor,
@@ -28,6 +29,7 @@ from atp.domain.outcomes import Outcome
 from atp.domain.records import FORMAT, Asked, Policy, Reservation, SkuStock
 from atp.domain.results import Result
 from atp.domain.sellers import split_item_channel
+from atp.domain.state import Shortage
 from atp.ledger import fitness, wire
 from atp.ledger.batcher import Batcher, Limits, load_library
 from atp.ledger.connection import connect
@@ -202,6 +204,25 @@ class Ledger:
         """Where every partition stands, by a real call of the library."""
         return [answers[0] for answers in await asyncio.gather(*(r.ask(wire.ask_head()) for r in self._readers))]
 
+    async def shortage(self, partition: int, sku: str, location: str) -> Shortage | None:
+        """The open shortage of one position, or None."""
+        reader = self._readers[partition]
+        stored = await reader.command("HGET", reader.key("shortage"), f"{sku}\0{location}")
+        return None if stored is None else wire.decode_shortage(stored)
+
+    async def open_shortages(self, partition: int) -> list[tuple[str, str]]:
+        """(sku, location) of all short positions that were not gone through yet; a long look, in small steps."""
+        reader, cursor = self._readers[partition], b"0"
+        found: list[tuple[str, str]] = []
+        while True:
+            cursor, items = await reader.command("HSCAN", reader.key("shortage"), cursor, "COUNT", 500)
+            for place, stored in zip(items[::2], items[1::2], strict=True):
+                if not wire.decode_shortage(stored).done:
+                    sku, _, location = place.decode().partition("\0")
+                    found.append((sku, location))
+            if int(cursor) == 0:
+                return found
+
     # -- the outbox and leases ---------------------------------------------------------------------------------------
 
     async def read_entries(self, partition: int, after: int, limit: int) -> list[AnyEntry]:
@@ -290,7 +311,7 @@ class Ledger:
                 return found.pop()
             case Confirm() | Release() | Extend() | Fulfil() | Acknowledge() | Transfer():
                 return reservation_partition(command.id, self.partitions)
-            case Level() | Delta():
+            case Level() | Delta() | Affect():
                 return partition_of(command.sku, self.partitions)
             case PutPolicy():
                 return self._home_of(command.kind, command.id)

@@ -11,8 +11,9 @@ from importlib.resources import files
 
 #: Files in the order in which they are joined: a local must stand above its first use.
 PARTS = (
-    "head", "batch", "policies", "positions", "floors", "stock", "limits", "reservations", "retention", "sourcing",
-    "reserve", "lifecycle", "fulfilment", "campaigns", "policy", "apply", "explain", "read",
+    "head", "batch", "clock", "policies", "positions", "floors", "shortage", "stock", "limits", "reservations",
+    "retention", "sourcing", "reserve", "lifecycle", "fulfilment", "affect", "campaigns", "policy", "apply",
+    "explain", "read",
 )  # fmt: skip
 
 

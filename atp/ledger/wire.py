@@ -13,6 +13,7 @@ from atp.domain.entries import AnyEntry
 from atp.domain.explain import SkuReading
 from atp.domain.records import Asked, Policy, Reservation, SkuStock
 from atp.domain.results import Result
+from atp.domain.state import Shortage
 
 
 class Header(Struct, array_like=True):
@@ -86,6 +87,17 @@ def decode_entries(fields: Sequence[bytes]) -> list[AnyEntry]:
     if named.get(b"f") != b"1":
         raise WireCorrupt(f"outbox item of format {named.get(b'f')!r}; this release reads format 1")
     return _entries.decode(named[b"e"])
+
+
+_shortage = msgspec.msgpack.Decoder(tuple[int, int, int, str, str, int, int, bool])
+
+
+def decode_shortage(data: bytes) -> Shortage:
+    """A stored shortage; its first slot is the format."""
+    try:
+        return Shortage(*_shortage.decode(data)[1:])
+    except msgspec.DecodeError as problem:
+        raise WireCorrupt(str(problem)) from problem
 
 
 # Kinds of queries the library's read function answers.

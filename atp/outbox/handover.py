@@ -1,19 +1,20 @@
-"""What the drainer of a partition lends the publisher beside it: its claim, and the entries it has just journaled."""
+"""What the drainer of a partition lends the workers beside it: its claim, and what it has just journaled."""
 
 import asyncio
 from collections import deque
 from itertools import islice
 
-from atp.domain.entries import AnyEntry
+from atp.domain.entries import AnyEntry, ShortageFound
 from atp.journal import Claim
 
 
 class Handover:
-    """Saves the publisher a look into the journal for what passed through this process a moment ago."""
+    """Saves the others a look into the journal for what passed through this process a moment ago."""
 
     def __init__(self, entries_max: int) -> None:
         self.claim: Claim | None = None  # None: another process may be the writer, nothing may be published
         self.journaled = 0
+        self.short: dict[tuple[str, str], None] = {}  # positions to be gone through (victims.py)
         self._entries_max = entries_max
         self._entries: deque[AnyEntry] = deque()
         self._before = 0  # the seq that the first kept entry follows
@@ -39,6 +40,7 @@ class Handover:
         """These entries were journaled just now, directly behind the ones before."""
         self._entries.extend(entries)
         self.journaled = entries[-1].seq
+        self.short.update({(e.sku, e.location): None for e in entries if isinstance(e, ShortageFound)})
         while len(self._entries) > self._entries_max:  # the publisher is far behind; let it read the journal
             self._before = self._entries.popleft().seq
         self._news.set()

@@ -5,6 +5,7 @@ A message depends on nothing but its entry, so a repeat under the same id is the
 
 import re
 from functools import lru_cache
+from typing import Literal
 from urllib.parse import quote
 
 from msgspec import Struct, json
@@ -21,6 +22,8 @@ from atp.domain.entries import (
     Held,
     PolicyPut,
     Released,
+    ShortageAffected,
+    ShortageClosed,
     ShortageFound,
     Transferred,
 )
@@ -56,11 +59,45 @@ class Message(Struct, frozen=True):
 
 
 class ShortageData(Struct, frozen=True):
-    """A source lowered stock below what is held and committed."""
+    """A source lowered stock below what is held and committed (R28)."""
 
+    event: Literal["found"]
     sku: str
     location: str
     short_by: int
+    policy: str  # "report" or "revoke_holds"
+    position: str
+
+
+class VictimData(Struct, frozen=True):
+    """A reservation that may not get its units at the position."""
+
+    reservation: str
+    held: int  # before
+    committed: int
+    revoked: int  # held units that were given back for the shortage
+
+
+class ShortageAffectedData(Struct, frozen=True):
+    """Some of the reservations that a shortage affects; the last page says so."""
+
+    event: Literal["affected"]
+    sku: str
+    location: str
+    short_by: int  # now
+    shortage: str  # position of the event that told of it
+    reservations: list[VictimData]
+    last: bool
+    position: str
+
+
+class ShortageClosedData(Struct, frozen=True):
+    """The position's units cover what is promised again."""
+
+    event: Literal["closed"]
+    sku: str
+    location: str
+    shortage: str
     position: str
 
 
@@ -109,7 +146,18 @@ class Messages:
                 return self._reservation(entry, "transferred")
             case ShortageFound():
                 position = f"{self._partition}:{entry.seq}"
-                data = ShortageData(entry.sku, entry.location, entry.short_by, position)
+                data = ShortageData("found", entry.sku, entry.location, entry.short_by, entry.policy, position)
+                return self._message("shortage", position, entry.at, entry.sku, _encode(data), entry.cause)
+            case ShortageAffected():
+                position, found = f"{self._partition}:{entry.seq}", f"{self._partition}:{entry.shortage}"
+                reservations = [VictimData(v.reservation, v.held, v.committed, v.revoked) for v in entry.victims]
+                data = ShortageAffectedData(
+                    "affected", entry.sku, entry.location, entry.short_by, found, reservations, entry.last, position
+                )
+                return self._message("shortage", position, entry.at, entry.sku, _encode(data), entry.cause)
+            case ShortageClosed():
+                position, found = f"{self._partition}:{entry.seq}", f"{self._partition}:{entry.shortage}"
+                data = ShortageClosedData("closed", entry.sku, entry.location, found, position)
                 return self._message("shortage", position, entry.at, entry.sku, _encode(data), entry.cause)
             case _:
                 return None

@@ -1,4 +1,4 @@
-"""Outbox: a drainer and a publisher for every partition, as one loop."""
+"""Outbox: the workers of every partition, as one loop."""
 
 import asyncio
 import os
@@ -15,13 +15,15 @@ from atp.outbox.drainer import Drainer
 from atp.outbox.handover import Handover
 from atp.outbox.publisher import Publisher
 from atp.outbox.settings import Settings
+from atp.outbox.victims import Victims
 
 
 class Partition(Struct, frozen=True):
-    """The two workers of one partition, and what they count."""
+    """The workers of one partition, and what they count."""
 
     drainer: Drainer
     publisher: Publisher
+    victims: Victims
     counters: Counters
 
 
@@ -42,6 +44,7 @@ class Outbox:
                 Partition(
                     Drainer(ledger, journal, number, owner, handover, settings, counters),
                     Publisher(nats, ledger, journal, number, handover, settings, counters),
+                    Victims(ledger, journal, number, handover, settings),
                     counters,
                 )
             )
@@ -52,3 +55,4 @@ class Outbox:
             for partition in self.partitions:
                 tasks.create_task(partition.drainer.run(stop))
                 tasks.create_task(partition.publisher.run(stop))
+                tasks.create_task(partition.victims.run(stop))

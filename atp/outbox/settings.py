@@ -25,4 +25,8 @@ class Settings(Struct, frozen=True):
     announce_max: int = 500  # skus per reading of the ledger
     announced_max: int = 100_000  # skus whose last event is remembered
 
+    short_every_s: float = 0.25  # between two looks whether a position fell short
+    short_page: int = 128  # reservations per command that names them; the law takes up to 256 (R28)
+    short_read: int = 2_048  # reservations per reading of the journal
+
     measure_every_s: float = 1.0  # between two looks at how much waits in the outbox

@@ -57,7 +57,7 @@ def live(machine: LawsAgree, seed: int, batches: int) -> None:
         machine.begin(partition=0)
         for _ in range(batches):
             if draw.random() < 0.1:
-                machine.jump(step=draw.choice([-50_000, 61_000, 130_000, 700_000]))
+                machine.jump(step=draw.choice([-50_000, 6_000, 20_000, 61_000, 130_000, 700_000]))
             else:
                 step = draw.choice([0, 1, 900, 4_000])
                 machine.random_batch(seed=draw.getrandbits(32), size=draw.randrange(25), step=step)

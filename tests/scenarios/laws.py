@@ -9,7 +9,7 @@ import msgspec
 
 from atp.domain.commands import Command, ReserveLine
 from atp.domain.entries import AnyEntry
-from atp.domain.records import Asked, Reservation, Shortfall
+from atp.domain.records import GRACE_MS, Asked, Reservation, Shortfall
 from atp.domain.results import Result
 from atp.domain.rules import apply
 from atp.domain.rules.batch import Batch
@@ -30,9 +30,16 @@ class RulesLaw:
         self.state = State(seq=1, last_now=START_MS, refused_since=START_MS)
 
     def apply(
-        self, commands: Sequence[Command], now: int, settle_max: int = 256
+        self,
+        commands: Sequence[Command],
+        now: int,
+        settle_max: int = 256,
+        sender: int = 0,
+        *,
+        relief: bool = False,
     ) -> tuple[list[Result], list[AnyEntry]]:
-        return apply(self.state, commands, now, settle_max)
+        """``sender``: how far the sender's clock is ahead of the ledger's, ms; ``relief``: memory is full."""
+        return apply(self.state, commands, now, settle_max, now + sender, "test", relief)
 
     def trim(self, through: int) -> None:
         """The journal has everything up to here."""
@@ -83,11 +90,16 @@ class RulesLaw:
                 for name, k in s.skus.items() for at, p in k.positions.items()
                 for source, n in p.sources.items() for event, (version, quantity) in n.recent.items()
             },
-            "reservations": {name: msgspec.structs.asdict(r) for name, r in s.reservations.items()},
+            "reservations": _as_read(
+                {name: msgspec.structs.asdict(r) for name, r in s.reservations.items()}, s.due, s.moved
+            ),
             "tombstones": {name: msgspec.structs.astuple(t) for name, t in s.tombstones.items()},
             "ended": list(s.ended),
             "buried": list(s.buried),
             "due": dict(s.due),
+            "moved": s.moved,
+            "apart": (s.apart, s.apart_at),
+            "shortages": {place: msgspec.structs.astuple(open) for place, open in s.shortages.items()},
             "policies": dict(s.policies),
             "authorities": dict(s.authorities),
             "sources": {name: (v.version_kind, v.generation, v.lag_ms) for name, v in s.sources.items()},
@@ -110,6 +122,7 @@ class LuaLaw:
         self._prefix = keys.prefix(namespace, partition)
         self._meta = keys.meta(namespace, partition)
         self._batch, self._seq = 0, 0
+        self.next_due = 0  # by the last reply: what the sweeper goes by
 
     @classmethod
     def open(
@@ -127,19 +140,25 @@ class LuaLaw:
         return cls(loop, loop.run_until_complete(prepare()), namespace, partition)
 
     def apply(
-        self, commands: Sequence[Command], now: int, settle_max: int = 256
+        self,
+        commands: Sequence[Command],
+        now: int,
+        settle_max: int = 256,
+        sender: int = 0,
+        *,
+        relief: bool = False,
     ) -> tuple[list[Result], list[AnyEntry]]:
         self._batch += 1
-        header = wire.Header(self._batch, "test", 1, 1, self._seq, now, now, settle_max)
+        header = wire.Header(self._batch, "test", 1, 1, self._seq, now + sender, now, settle_max)
         data = self._ask(
-            "FCALL", library.function("apply"), 1, self._meta,
+            "FCALL", library.function("apply_relief" if relief else "apply"), 1, self._meta,
             wire.encode_header(header), wire.encode_commands(commands),
         )  # fmt: skip
         reply = wire.decode_reply(data)
         entries: list[AnyEntry] = []
         for _, fields in self._ask("XRANGE", self._prefix + "outbox", f"({self._seq}-0", "+"):
             entries += [entry for entry in wire.decode_entries(fields) if entry.seq > max(self._seq, 1)]
-        self._seq = reply.seq
+        self._seq, self.next_due = reply.seq, reply.next_due
         return reply.results, entries
 
     def trim(self, through: int) -> None:
@@ -165,6 +184,11 @@ class LuaLaw:
         meta = self._hash("meta")
         generation = int(meta[b"refused_gen"])
         refused = {**self._hash(f"refused:{generation - 1}"), **self._hash(f"refused:{generation}")}
+        due = dict(self._due())
+        shortages = {tuple(k.decode().split("\0")): tuple(_unpack(v)[1:]) for k, v in self._hash("shortage").items()}
+        assert int(meta.get(b"shortages", 0)) == len(shortages)
+        moved = [tuple(m) for m in _unpack(meta.get(b"moved", b"\x90"))]
+        whole = {name: msgspec.structs.asdict(_reservation(name, v)) for name, v in stored.items() if v[0] == 0xDC}
         return {
             "seq": int(meta[b"seq"]),
             "skus": {
@@ -181,15 +205,16 @@ class LuaLaw:
                 for place, r in positions.items()
             },
             "recent": recent,
-            "reservations": {
-                name: msgspec.structs.asdict(_reservation(name, v)) for name, v in stored.items() if v[0] == 0xDC
-            },
+            "reservations": _as_read(whole, due, moved),
             "tombstones": {
                 name: (t[2] + name, t[1], t[3], t[4], [tuple(change) for change in t[5]]) for name, t in buried.items()
             },
             "ended": [tuple(_unpack(item)) for item in self._ask("LRANGE", self._prefix + "ended", 0, -1)],
             "buried": [tuple(_unpack(item)) for item in self._ask("LRANGE", self._prefix + "buried", 0, -1)],
-            "due": dict(self._due()),
+            "due": due,
+            "moved": moved,
+            "shortages": shortages,
+            "apart": (meta.get(b"apart") == b"1", int(meta.get(b"apart_at", 0))),
             "policies": {tuple(k.decode().split("/", 1)): tuple(_unpack(v)) for k, v in self._hash("policy").items()},
             "authorities": {k.decode(): v.decode() for k, v in self._hash("authority").items()},
             "sources": {k.decode(): tuple(_unpack(v)[1:]) for k, v in self._hash("source").items()},
@@ -244,6 +269,17 @@ class LuaLaw:
 
 
 _unpack = msgspec.msgpack.decode
+
+
+def _as_read(
+    records: dict[str, dict[str, Any]], due: dict[str, int], moved: list[tuple[int, int, int]]
+) -> dict[str, dict[str, Any]]:
+    """Holds whose deadline fell into an outage have a later one, whether or not they were written since (R22)."""
+    for record in records.values():
+        for after, through, until in moved:
+            if after < due.get(record["id"], 0) <= through:
+                record["expires_at"] = until - GRACE_MS
+    return records
 
 
 def _reservation(identity: str, stored: bytes) -> Reservation:

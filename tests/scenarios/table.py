@@ -6,10 +6,16 @@
         [partial] [whole] [dry] [replaces r0] [for c-1]     partial grants, no split, a quote, a customer
         [via app] [in bf]                            channel (web) and campaign; a line may also be A:1%east, a group
     channel web {…}     share A web {"protection":5}     campaign bf +0 +60 A:10,B:5 {…}     window in seconds from now
-    confirm r1 [1:2] [key 5] [body 1] [order X] [reacquire]      release r1 [1:2] [of all] [key 5]
+    confirm r1 [1:2] [key 5] [body 1] [order X] [reacquire [journaled [stale]]]   release r1 [1:2] [of all] [key 5]
     extend r1 60 [key 5]     fulfil r1 [1:2] [shipment 7]        acknowledge r1 [1:2]     transfer r1 1:2 DC1 DC2
+    affect A@DC1 r3 r2 [last] [after 0] [of 9]   the next page of its shortage, after another place, of another one
+    shortage A@DC1 4 report 2 open               units short when found, policy, units found, open or done; or: none
     journal                                      the journal has everything so far; gone r1: only a tombstone is left
-    wait 5                                       seconds; also: settle 1 (due holds settled by each batch from here)
+    wait 5                                       seconds, while somebody sweeps; outage 60: seconds without anybody
+    moved 0/60/90                                outages still remembered; expires r1 88: the last answer's deadline
+    pass 5                                       seconds up to the next command; settle 1: due holds settled by a batch
+    full                                         from here on memory is full, until: full off
+    sender -90                                   from here on the sender's clock is this far ahead, in seconds
 
 ``-> OUTCOME text`` ends a command; the text must be its detail, or "replayed". ``= A@DC1 6 4 0`` asks for
 free, held and committed; ``= r1 committed 1:0/4`` for the state and held/committed of each line; ``ats A web [bf] 5``
@@ -18,7 +24,10 @@ for what a reserve would be granted.
 
 import json
 import shlex
+from copy import deepcopy
 from zlib import crc32
+
+from msgspec import structs
 
 from atp.domain import commands as c
 from atp.domain.outcomes import Outcome
@@ -29,9 +38,9 @@ from tests.scenarios.laws import START_MS, LuaLaw, RulesLaw
 
 _VALUED = (
     "by", "pos", "at", "ttl", "as", "as-client", "key", "body", "order", "of", "measure", "replaces", "for", "shipment",
-    "via", "in",
+    "after", "via", "in",
 )  # fmt: skip
-_FLAGS = ("time", "partial", "whole", "dry", "reacquire")
+_FLAGS = ("time", "partial", "whole", "dry", "reacquire", "last", "journaled", "stale")
 
 
 def _id(name: str) -> str:
@@ -47,9 +56,12 @@ class Table:
         self.law = law
         self.now = START_MS
         self.settle_max = 256
+        self.sender = 0
+        self.full = False
         self.changes = 0
         self.entries: list = []
         self.last = Result(Outcome.APPLIED)
+        self.journaled: dict[str, Reservation] = {}  # as the journal has them
 
     def run(self, text: str) -> "Table":
         for line in filter(None, map(str.strip, text.splitlines())):
@@ -65,8 +77,24 @@ class Table:
         if word == "=":
             self.check(rest)
         elif word == "wait":
+            end = self.now + round(float(rest[0]) * 1000)
+            self.sweep(end)
+            self.now = end
+            self.empty()
+        elif word == "outage":
             self.now += round(float(rest[0]) * 1000)
-            self.entries += self.law.apply([], self.now, self.settle_max)[1]
+            self.empty()
+        elif word == "sender":
+            self.sender = round(float(rest[0]) * 1000)
+            self.empty()
+        elif word == "shortage":
+            open = self.law.dump()["shortages"].get(tuple(rest[0].split("@")))
+            found = (
+                ["none"] if open is None else [*map(str, (open[1], open[2], open[4])), "done" if open[6] else "open"]
+            )
+            assert found == rest[1:], f"found {' '.join(found)}"
+        elif word == "full":
+            self.full = rest != ["off"]
         elif word == "ats":
             sku, channel, *campaign, expected = rest
             total, _ = self.law.ats(sku, Asked(channel, *campaign), self.now)
@@ -77,13 +105,44 @@ class Table:
             self.law.trim(self.law.dump()["seq"])
         elif word == "pass":
             self.now += round(float(rest[0]) * 1000)
+        elif word == "expires":
+            assert self.last.reservation is not None
+            found = self.last.reservation.id, self.last.reservation.expires_at - START_MS
+            assert found == (_id(rest[0]), round(float(rest[1]) * 1000)), f"found {found}"
+        elif word == "moved":
+            found = [tuple(at - START_MS for at in m) for m in self.law.dump()["moved"]]
+            assert found == [tuple(round(float(x) * 1000) for x in m.split("/")) for m in rest], f"found {found}"
         elif word == "settle":
             self.settle_max = int(rest[0])
         else:
             self.do(self.command(word, rest), expected.split())
 
+    def apply(self, commands: list[c.Command]) -> tuple[list[Result], list]:
+        results, entries = self.law.apply(commands, self.now, self.settle_max, self.sender, relief=self.full)
+        self.journaled |= {e.reservation.id: deepcopy(e.reservation) for e in entries if hasattr(e, "reservation")}
+        return results, entries
+
+    def empty(self) -> None:
+        """A batch without commands."""
+        self.entries += self.apply([])[1]
+
+    def sweep(self, end: int) -> None:
+        """Settle what falls due so long before ``end`` that its being left would show an outage (R22)."""
+        while True:
+            state = self.law.dump()
+            moved = [m for m in state["moved"] if any(m[0] < at <= m[1] for at in state["due"].values())]
+            deadlines = [
+                next((until for after, through, until in moved if after < at <= through), at)
+                for at in state["due"].values()
+            ]
+            soon = [at for at in deadlines if self.now < at < end - 5_000]
+            if not soon:
+                return
+            self.now = min(soon)
+            self.empty()
+
     def do(self, command: c.Command, expected: list[str]) -> None:
-        (self.last,), entries = self.law.apply([command], self.now, self.settle_max)
+        (self.last,), entries = self.apply([command])
         self.entries += entries
         shown = [self.last.outcome.name]
         if self.last.replayed:
@@ -107,6 +166,8 @@ class Table:
         match word:
             case "level" | "delta":
                 return self.stock(word, plain, named)
+            case "affect":
+                return self.affect(plain, named)
             case "reserve":
                 lines = [self.reserve_line(i, text) for i, text in enumerate(plain[1:], 1)]
                 ttl, fingerprint = round(float(named.get("ttl", 0)) * 1000), int(named.get("as", 1))
@@ -125,13 +186,24 @@ class Table:
             return c.Extend(plain[0], change, int(plain[1]) * 1000, "shop")
         lines = [(line, int(quantity)) for line, quantity in (text.split(":") for text in plain[1:])]
         if word == "confirm":
-            return c.Confirm(plain[0], change, named.get("order", ""), lines, "shop", "", "reacquire" in named)
+            kept = [self.journaled[plain[0]]] if "journaled" in named else []
+            if "stale" in named:
+                kept = [structs.replace(kept[0], seq=kept[0].seq - 1)]
+            return c.Confirm(plain[0], change, named.get("order", ""), lines, "shop", "", "reacquire" in named, kept)
         if word == "fulfil":
             return c.Fulfil(plain[0], change, lines, int(named.get("shipment", 0)), "shop")
         if word == "acknowledge":
             return c.Acknowledge(plain[0], change, lines, "shop")
         assert word == "release", word
         return c.Release(plain[0], change, named.get("of", ""), lines, "reason", "shop")
+
+    def affect(self, plain: list[str], named: dict[str, str]) -> c.Affect:
+        sku, location = plain[0].split("@")
+        ids, state = [_id(name) for name in plain[1:]], self.law.dump()
+        seq, _, _, _, _, cursor, _ = state["shortages"].get((sku, location), (0,) * 7)
+        known = [r["first_seq"] for id in ids if (r := state["reservations"].get(id[3:]))]
+        after, seq = int(named.get("after", cursor)), int(named.get("of", seq))
+        return c.Affect(sku, location, seq, after, known[-1] if known else cursor, ids, "last" in named, "cause")
 
     @staticmethod
     def split(rest: list[str]) -> tuple[list[str], dict[str, str]]:

@@ -156,9 +156,9 @@ TABLES = {
     "due holds are settled oldest first": """
         level A@DC1 2 v1
         reserve late A:1 ttl 5
-        reserve early A:1 ttl 1
+        reserve early A:1 ttl 4
         settle 1
-        wait 9
+        wait 8
         = early expired 1:0/0
         = late held 1:1/0
         wait 0

@@ -5,6 +5,7 @@ partition do. Conservation is checked after every batch as well, so a mistake th
 """
 
 import asyncio
+from copy import deepcopy
 from random import Random
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from atp.domain import commands as c
 from atp.domain.ids import partition_of, reservation_id
-from atp.domain.records import Asked
+from atp.domain.records import Asked, Reservation
 from atp.domain.results import Result
 from atp.domain.sellers import seller_name
 from tests.scenarios import altered, drawing
@@ -46,17 +47,24 @@ class LawsAgree(RuleBasedStateMachine):
         self.ids = [reservation_id("client", str(n), self.skus[0]) for n in range(20)]
         self.ids += [reservation_id("client", str(n), self.skus[1]) for n in range(2)]  # the same keys, other baskets
         self.position = self.version = 0
+        self.journaled: dict[str, Reservation] = {}
         self.batch([c.PutPolicy("location", at, LOCATION_BODIES[i % 2]) for i, at in enumerate(LOCATIONS[:3])])
         self.batch(
             [c.Level(sku, at, "wms", 20, "sequence", (0, 0), "", 0, 0) for sku in self.skus[:3] for at in LOCATIONS[:3]]
         )
 
-    def batch(self, commands: list[c.Command], settle_max: int = 256) -> list[Result]:
-        expected = self.reference.apply(commands, self.now, settle_max)
-        found = self.lua.apply(commands, self.now, settle_max)
+    def batch(
+        self, commands: list[c.Command], settle_max: int = 256, sender: int = 0, *, relief: bool = False
+    ) -> list[Result]:
+        expected = self.reference.apply(commands, self.now, settle_max, sender, relief=relief)
+        found = self.lua.apply(commands, self.now, settle_max, sender, relief=relief)
         assert found == expected
+        self.journaled |= {e.reservation.id: deepcopy(e.reservation) for e in found[1] if hasattr(e, "reservation")}
         assert self.lua.dump() == self.reference.dump()
         self.conserved()
+        state = self.reference.state
+        counting = [next((u for a, b, u in state.moved if a < at <= b), at) for at in state.due.values()]
+        assert self.lua.next_due == min(counting, default=0)
         return expected[0]
 
     def sold_as_told(self) -> None:
@@ -118,7 +126,9 @@ class LawsAgree(RuleBasedStateMachine):
     def random_batch(self, seed: int, size: int, step: int) -> None:
         self.now += step
         draw = Random(seed)
-        self.batch([drawing.command(self, draw) for _ in range(size)], draw.choice([0, 1, 2, 256]))
+        commands = [drawing.command(self, draw) for _ in range(size)]
+        sender = draw.choice([*[0] * 12, 60_000, 60_001, -70_000])
+        self.batch(commands, draw.choice([0, 1, 2, 256]), sender, relief=draw.random() < 0.1)
         self.sold_as_told()
 
     @rule(back=st.sampled_from([0, 0, 3]))
@@ -126,7 +136,7 @@ class LawsAgree(RuleBasedStateMachine):
         self.reference.trim(self.reference.state.seq - back)
         self.lua.trim(self.reference.state.seq - back)
 
-    @rule(step=st.sampled_from([-50_000, 61_000, 130_000, 700_000, 1_000_000, 86_400_000]))
+    @rule(step=st.sampled_from([-50_000, 6_000, 20_000, 61_000, 130_000, 700_000, 1_000_000, 86_400_000]))
     def jump(self, step: int) -> None:
         self.now += step
         self.batch([], 3)

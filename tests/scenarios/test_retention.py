@@ -67,6 +67,107 @@ TABLES = {
         wait 901
         = r1 committed 1:0/2
     """,
+    "one that is only a tombstone comes back with the journal's record (R17)": """
+        level A@DC1 5 v1
+        level A@DC2 5 v1
+        reserve r1 A:3@DC2 ttl 1
+        wait 5
+        journal
+        wait 901
+        gone r1
+        confirm r1 reacquire -> EXPIRED
+        confirm r1 journaled -> EXPIRED
+        confirm r1 reacquire journaled stale -> EXPIRED
+        confirm r1 reacquire journaled key 5
+        = r1 committed 1:0/3
+        = A@DC2 2 0 3
+        confirm r1 reacquire journaled key 5 -> REPLAYED replayed
+        reserve r1 A:3@DC2 ttl 1 -> REPLAYED replayed
+        fulfil r1
+    """,
+    "units that are gone are not taken, and the tombstone stays": """
+        level A@DC1 3 v1
+        reserve r1 A:3 ttl 1
+        wait 5
+        reserve r2 A:1
+        journal
+        wait 901
+        gone r1
+        reserve r3 A:2
+        confirm r1 reacquire journaled -> INSUFFICIENT
+        gone r1
+        release r3
+        reserve r4 A:1
+        confirm r1 reacquire journaled -> INSUFFICIENT
+        confirm r1 -> EXPIRED
+        release r4
+        confirm r1 reacquire journaled
+        = A@DC1 0 0 3
+    """,
+    "also from another location, and also when even the tombstone is gone": """
+        level A@DC1 3 v1
+        reserve r1 A:3 ttl 1
+        wait 5
+        journal
+        wait 901
+        wait 86400
+        confirm r1 reacquire -> NOT_FOUND
+        level A@DC2 3 v1
+        level A@DC1 1 v2
+        confirm r1 reacquire journaled
+        = r1 committed 1:0/3
+        = A@DC1 0 0 1
+        = A@DC2 1 0 2
+    """,
+    "one that came back outlives the day of its tombstone, and is buried again": """
+        level A@DC1 3 v1
+        reserve r1 A:3 ttl 1
+        wait 5
+        journal
+        wait 901
+        confirm r1 reacquire journaled
+        wait 86400
+        = r1 committed 1:0/3
+        release r1
+        journal
+        wait 901
+        gone r1
+        release r1 -> REPLAYED replayed
+        wait 86400
+        release r1 -> NOT_FOUND
+    """,
+    "buried again before its first tombstone's day, it stays for its second": """
+        level A@DC1 3 v1
+        reserve r1 A:3 ttl 1
+        wait 5
+        journal
+        wait 901
+        confirm r1 reacquire journaled
+        release r1
+        journal
+        wait 901
+        gone r1
+        wait 84800
+        release r1 -> REPLAYED replayed
+        wait 1000
+        release r1 -> NOT_FOUND
+    """,
+    "only what expired comes back": """
+        level A@DC1 3 v1
+        reserve r1 A:3
+        release r1 key 5
+        reserve r2 A:1 ttl 1
+        extend r2 1 key 6
+        wait 5
+        journal
+        wait 901
+        confirm r1 reacquire journaled -> NOT_ACTIVE
+        wait 86400
+        confirm r1 reacquire journaled -> NOT_FOUND
+        confirm r2 reacquire journaled key 6 body 9 -> KEY_REUSED
+        confirm r2 reacquire journaled key 6 -> REPLAYED replayed
+        confirm b2:r1 reacquire -> NOT_FOUND
+    """,
     "after a day the id is forgotten, and may be used anew": """
         level A@DC1 9 v1
         reserve r1 A:2

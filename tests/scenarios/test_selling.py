@@ -287,7 +287,7 @@ PLACES = {
         level A@DC1 50 v1
         reserve r1 A:2 for c-1 ttl 1
         settle 0
-        pass 9
+        pass 7
         reserve r2 A:2 for c-1 -> AGAIN
         settle 1
         reserve r2 A:2 for c-1

@@ -8,7 +8,10 @@ LOCATION_BODIES = (
     '{"kind":"warehouse","active":false}',
     '{"kind":"store","priority":1,"sources":[{"source":"erp","role":"authority"},{"source":"pos","role":"shadow"}]}',
 )
-ITEM_BODIES = ("{}", '{"safety_stock":2}', '{"safety_stock":1,"safety_stock_by_location":{"DC1":0,"S-9":5}}')
+ITEM_BODIES = (
+    "{}", '{"safety_stock":2}', '{"safety_stock":1,"safety_stock_by_location":{"DC1":0,"S-9":5}}',
+    '{"on_shortage":"revoke_holds"}', '{"on_shortage":"revoke_holds","victims":"oldest"}',
+)  # fmt: skip
 SOURCE_BODIES = ('{"kind":"wms"}', '{"kind":"erp","version":"time"}', '{"kind":"wms","measure":"available"}')
 CHANNELS = ("web", "app", "b2b")
 CHANNEL_BODIES = (

@@ -14,7 +14,7 @@ import atp
 from atp.cli.app import build
 from atp.domain import commands, entries, records, state
 from atp.domain.outcomes import Outcome
-from atp.domain.rules import batch, lifecycle, sourcing
+from atp.domain.rules import batch, clock, lifecycle, sourcing
 from atp.ledger import keys
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +78,12 @@ def test_bounds_of_the_same_name_are_the_same() -> None:
     shared = in_lua.keys() & in_python.keys()
     assert shared >= {"FORMAT", "GRACE_MS", "DEFAULT_TTL_MS", "RECENT_MAX", "REFUSED_MS"}
     assert {name: in_lua[name] for name in shared} == {name: in_python[name] for name in shared}
+
+
+def test_the_clocks_bounds_are_the_same() -> None:
+    bounds = lua_table("CLOCK")
+    assert len(bounds) == 4
+    assert bounds == {name: getattr(clock, name) for name in bounds}
 
 
 def test_the_two_tables_of_keys_are_one() -> None:

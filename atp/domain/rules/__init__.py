@@ -8,7 +8,9 @@ first, then due holds, then what ended long ago, then the commands one after the
 from collections.abc import Sequence
 
 from atp.domain.commands import (
+    RELIEVING,
     Acknowledge,
+    Affect,
     Command,
     Confirm,
     Cursor,
@@ -22,7 +24,9 @@ from atp.domain.commands import (
     Transfer,
 )
 from atp.domain.entries import AnyEntry
+from atp.domain.outcomes import Outcome
 from atp.domain.results import Result
+from atp.domain.rules import clock, shortage
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.campaigns import pass_edges
 from atp.domain.rules.fulfilment import acknowledge, fulfil, transfer
@@ -38,18 +42,42 @@ SETTLE_MAX = 256
 
 
 def apply(
-    state: State, commands: Sequence[Command], now: int, settle_max: int = SETTLE_MAX
+    state: State,
+    commands: Sequence[Command],
+    now: int,
+    settle_max: int = SETTLE_MAX,
+    sender_now: int | None = None,
+    process: str = "",
+    relief: bool = False,
 ) -> tuple[list[Result], list[AnyEntry]]:
     """Apply one batch to ``state`` at ``now`` (ms); the clock never runs backward within a partition (R22).
+
+    ``sender_now`` is the clock of the ``process`` that sent it, by default the ledger's own. With ``relief`` memory is
+    full: what would take more of it is answered NO_ROOM, the rest frees some (R26).
 
     Returns a result per command, in order, and the entries of the batch. A result AGAIN was not decided, because a
     refusal would have stood on holds that are due: the caller sends that command again, first in the next batch.
     """
-    batch = Batch(state, now)
+    batch = clock.begin(state, now, now if sender_now is None else sender_now, process)
     settle(batch, settle_max)
     pass_edges(batch)
     retire(batch)
-    return [decide(batch, command) for command in commands], batch.entries
+    results: list[Result] = []
+    for command in commands:
+        if relief and not _has_room(batch, command):
+            results.append(Result(Outcome.NO_ROOM, state.seq))
+        else:
+            results.append(decide(batch, command))
+    shortage.close(batch)
+    return results, batch.entries
+
+
+def _has_room(batch: Batch, command: Command) -> bool:
+    """Whether a command fits into a full memory."""
+    if isinstance(command, Level | Delta):
+        item = batch.state.skus.get(command.sku)
+        return item is not None and command.location in item.positions
+    return isinstance(command, RELIEVING)
 
 
 def decide(batch: Batch, command: Command) -> Result:
@@ -75,5 +103,7 @@ def decide(batch: Batch, command: Command) -> Result:
             return delta(batch, command)
         case Cursor():
             return move_cursor(batch, command)
+        case Affect():
+            return shortage.affect(batch, command)
         case PutPolicy():
             return put_policy(batch, command)

@@ -19,6 +19,7 @@ class Batch:
     def __init__(self, state: State, now: int) -> None:
         self.state = state
         self.now = state.last_now = max(now, state.last_now)
+        self.apart = False  # its sender has another clock: nothing expires (R22)
         self.due_left = False
         self.entries: list[AnyEntry] = []
         held = sorted((deadline, id) for id, deadline in state.due.items() if deadline > self.now)

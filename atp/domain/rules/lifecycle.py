@@ -14,8 +14,9 @@ from atp.domain.outcomes import Outcome
 from atp.domain.records import GRACE_MS, Allocation, Line, Reservation, Shortfall
 from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
+from atp.domain.rules.clock import deadline_of, find_record, is_due
 from atp.domain.rules.limits import count_held, count_sold
-from atp.domain.rules.retention import answer_change
+from atp.domain.rules.retention import answer_change, why_ended
 from atp.domain.rules.sourcing import Draws, Sourcing
 from atp.domain.state import Position
 
@@ -25,10 +26,14 @@ CHANGES_MAX = 32
 
 def settle(batch: Batch, settle_max: int) -> None:
     """Expire due holds, oldest first and bounded; what remains is never the ground of a refusal (R21)."""
-    due = sorted((deadline, id) for id, deadline in batch.state.due.items() if deadline <= batch.now)
+    if batch.apart:
+        return
+    kept = ((deadline, id) for id, deadline in batch.state.due.items() if deadline <= batch.now)
+    due = sorted((deadline, id) for deadline, id in kept if deadline_of(batch, deadline) <= batch.now)
     batch.due_left = len(due) > settle_max
     for _, id in due[:settle_max]:
-        reservation = batch.state.reservations[identity_of(id)]
+        reservation = find_record(batch, identity_of(id))
+        assert reservation is not None
         end_held(batch, reservation, "expired")
         del batch.state.due[id]
         reservation.seq = batch.next_seq()
@@ -50,7 +55,7 @@ def confirm(batch: Batch, c: Confirm) -> Result:
     """Held units become committed: of the named lines, or all of them."""
     found = find_to_change(batch, c.id, c.change, "fulfilled")
     if isinstance(found, Result):
-        return found
+        return _confirm_again(batch, c, found)
     if c.reacquire and total(found, lambda a: a.expired):
         return _reacquire(batch, found, c)
     if not c.lines and not total(found, held_units):
@@ -83,6 +88,29 @@ def _committed(batch: Batch, found: Reservation, c: Confirm) -> Result:
     copy, balances = batch.after(found)
     batch.entries.append(Committed(found.seq, batch.now, c.client, c.cause, copy, balances))
     return Result(Outcome.APPLIED, found.seq, copy)
+
+
+def _confirm_again(batch: Batch, c: Confirm, answer: Result) -> Result:
+    """What a tombstone, or nothing, answers; or the record that the journal kept is brought back, if it is the last."""
+    state, identity = batch.state, identity_of(c.id)
+    if not c.reacquire or not c.record or c.record[0].id != c.id:
+        return answer
+    record, buried = deepcopy(c.record[0]), state.tombstones.get(identity)
+    last = buried.seq == record.seq if buried else identity not in state.reservations
+    if answer.outcome not in (Outcome.EXPIRED, Outcome.NOT_FOUND) or not last:
+        return answer
+    if total(record, lambda a: a.held + a.committed) or not total(record, lambda a: a.expired):
+        return answer
+    for key, body in record.changes:
+        if key == c.change.key:
+            if body != c.change.body:
+                return Result(Outcome.KEY_REUSED, state.seq)
+            return Result(Outcome.REPLAYED, record.seq, record, replayed=True)
+    result = _reacquire(batch, record, c)
+    if result.outcome is Outcome.APPLIED:
+        state.reservations[identity] = record
+        state.tombstones.pop(identity, None)
+    return result
 
 
 def _reacquire(batch: Batch, found: Reservation, c: Confirm) -> Result:
@@ -208,7 +236,7 @@ def find_to_change(batch: Batch, id: str, change: Change, *repeats: str) -> Rese
     buried = batch.state.tombstones.get(identity)
     if buried is not None and buried.id == id:
         return answer_change(buried, change.key, change.body, repeats)
-    found = batch.state.reservations.get(identity)
+    found = find_record(batch, identity)
     if found is None or found.id != id:
         return Result(Outcome.NOT_FOUND, batch.state.seq)
     for key, body in found.changes:
@@ -216,15 +244,16 @@ def find_to_change(batch: Batch, id: str, change: Change, *repeats: str) -> Rese
             if body != change.body:
                 return Result(Outcome.KEY_REUSED, batch.state.seq)
             return Result(Outcome.REPLAYED, found.seq, deepcopy(found), replayed=True)
-    if batch.state.due.get(id, batch.now + 1) <= batch.now:
+    if is_due(batch, found):
         return Result(Outcome.AGAIN, batch.state.seq)
     return found
 
 
 def ended(batch: Batch, reservation: Reservation) -> Result:
     """Nothing left to act on, and why."""
-    outcome = Outcome.EXPIRED if reservation.state == "expired" else Outcome.NOT_ACTIVE
-    return Result(outcome, reservation.seq, deepcopy(reservation))
+    if reservation.state == "expired":
+        return Result(Outcome.EXPIRED, reservation.seq, deepcopy(reservation))
+    return Result(Outcome.NOT_ACTIVE, reservation.seq, deepcopy(reservation), detail=why_ended(reservation.changes))
 
 
 def wanted_all(reservation: Reservation, units: Callable[[Allocation], int]) -> list[tuple[Line, int]]:

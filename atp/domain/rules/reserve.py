@@ -9,6 +9,7 @@ from atp.domain.outcomes import Outcome
 from atp.domain.records import GRACE_MS, Allocation, Line, Reservation
 from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
+from atp.domain.rules.clock import find_record, is_due
 from atp.domain.rules.lifecycle import end_held
 from atp.domain.rules.limits import count_held, count_sold, hold_ttl, refuse_hold, refuse_seller
 from atp.domain.rules.sourcing import Draws, Sourcing
@@ -50,7 +51,7 @@ def _decided(batch: Batch, c: Reserve) -> Result | None:
     """The first decision on this id, if there was one: a reservation, or a remembered refusal (R18)."""
     state, identity = batch.state, identity_of(c.id)
     _rotate_refusals(batch)
-    if (known := state.reservations.get(identity)) is not None:
+    if (known := find_record(batch, identity)) is not None:
         if known.fingerprint != c.fingerprint or known.id != c.id:
             return Result(Outcome.KEY_REUSED, state.seq)
         return Result(Outcome.REPLAYED, known.seq, deepcopy(known), replayed=True)
@@ -68,7 +69,7 @@ def _decided(batch: Batch, c: Reserve) -> Result | None:
 def _replaced(batch: Batch, c: Reserve) -> Reservation | Result | None:
     """The hold to release in the same step, nothing if it has ended, or why the request is refused (R37)."""
     state = batch.state
-    old = state.reservations.get(identity_of(c.replaces)) if c.replaces else None
+    old = find_record(batch, identity_of(c.replaces)) if c.replaces else None
     if old is not None and (old.id != c.replaces):
         old = None
     if old is not None and (old.client, old.customer) != (c.client, c.customer):
@@ -82,7 +83,7 @@ def _replaced(batch: Batch, c: Reserve) -> Reservation | Result | None:
         return None
     if any(a.committed + a.fulfilled for line in old.lines for a in line.allocations):
         return Result(Outcome.NOT_ACTIVE, state.seq, detail="replaces")
-    if state.due.get(old.id, batch.now + 1) <= batch.now:
+    if is_due(batch, old):
         return Result(Outcome.AGAIN, state.seq)
     return old if old.id in state.due else None
 

@@ -4,8 +4,13 @@ Only what the journal has is cut down. A whole record goes first and leaves a to
 repeats of its request and of its last changes; that goes at the end of the window.
 """
 
+from collections.abc import Sequence
+
+from msgspec import structs
+
+from atp.domain.commands import Acknowledge, Confirm, Extend, Fulfil, Release, Transfer
 from atp.domain.outcomes import Outcome
-from atp.domain.records import TOMBSTONE_CHANGES, TOMBSTONE_MS, WHOLE_MS
+from atp.domain.records import REVOKED, TOMBSTONE_CHANGES, TOMBSTONE_MS, WHOLE_MS, Reservation
 from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
 from atp.domain.state import Tombstone
@@ -21,7 +26,8 @@ def retire(batch: Batch) -> None:
         if not state.buried or state.buried[0][1] + TOMBSTONE_MS > batch.now:
             break
         seq, _, identity = state.buried.pop(0)
-        del state.tombstones[identity]
+        if identity in state.tombstones and state.tombstones[identity].seq == seq:  # it may have come back to life
+            del state.tombstones[identity]
     for _ in range(RETIRE_MAX):
         if not state.ended or state.ended[0][0] > state.trimmed or state.ended[0][1] + WHOLE_MS > batch.now:
             break
@@ -42,4 +48,19 @@ def answer_change(tombstone: Tombstone, key: int, body: int, repeats: tuple[str,
             return Result(Outcome.REPLAYED, tombstone.seq, replayed=True)
     if tombstone.state in repeats:
         return Result(Outcome.REPLAYED, tombstone.seq, replayed=True)
-    return Result(Outcome.EXPIRED if tombstone.state == "expired" else Outcome.NOT_ACTIVE, tombstone.seq)
+    if tombstone.state == "expired":
+        return Result(Outcome.EXPIRED, tombstone.seq)
+    return Result(Outcome.NOT_ACTIVE, tombstone.seq, detail=why_ended(tombstone.changes))
+
+
+def answer_journaled(record: Reservation, c: Confirm | Release | Extend | Fulfil | Acknowledge | Transfer) -> Result:
+    """What a change of a reservation answers that ended so long ago that only the journal has it."""
+    repeats = {Confirm: ("fulfilled",), Fulfil: ("fulfilled",), Release: ("released",)}.get(type(c), ())
+    tombstone = Tombstone(record.id, record.fingerprint, record.state, record.seq, record.changes)
+    result = answer_change(tombstone, c.change.key, c.change.body, repeats)
+    return structs.replace(result, reservation=record) if result.replayed else result
+
+
+def why_ended(changes: Sequence[tuple[int, int]]) -> str:
+    """ "shortage" when held units were taken for one (R28), else nothing special."""
+    return "shortage" if any(key == REVOKED for key, _ in changes) else ""

@@ -6,10 +6,11 @@ is applied once by its id.
 """
 
 from atp.domain.commands import Cursor, Delta, Level
-from atp.domain.entries import AuthorityTaken, CursorMoved, DeltaApplied, LevelSet, ShortageFound, SourceSeen
+from atp.domain.entries import AuthorityTaken, CursorMoved, DeltaApplied, LevelSet, SourceSeen
 from atp.domain.outcomes import Outcome
 from atp.domain.records import Version
 from atp.domain.results import Result
+from atp.domain.rules import shortage
 from atp.domain.rules.batch import Batch
 from atp.domain.state import (
     RECENT_CUT,
@@ -31,7 +32,7 @@ def level(batch: Batch, c: Level) -> Result:
     known = _known(batch, c)
     if known.has_level and (version, c.position) <= (known.version, known.tie):
         return Result(Outcome.STALE, batch.state.seq)
-    before = _free_before_safety(batch, c)
+    before = shortage.unpromised(batch, c.sku, c.location)
     policy = batch.location(c.location)
     if policy and not policy.sources and c.location not in batch.state.authorities:
         batch.state.authorities[c.location] = c.source
@@ -52,7 +53,7 @@ def level(batch: Batch, c: Level) -> Result:
             c.stream, c.position, c.as_of, [batch.balance(c.sku, c.location)],
         )
     )  # fmt: skip
-    _report_shortage(batch, c, before)
+    shortage.report(batch, c.sku, c.location, c.cause, before)
     return Result(Outcome.APPLIED, seq)
 
 
@@ -69,7 +70,7 @@ def delta(batch: Batch, c: Delta) -> Result:
         return Result(Outcome.DUPLICATE, batch.state.seq)
     if version <= known.floor:
         return Result(Outcome.LATE_DELTA, batch.state.seq)
-    before = _free_before_safety(batch, c)
+    before = shortage.unpromised(batch, c.sku, c.location)
     known.number += c.quantity
     known.recent[c.event] = (version, c.quantity)
     if len(known.recent) > RECENT_MAX:
@@ -83,7 +84,7 @@ def delta(batch: Batch, c: Delta) -> Result:
             c.stream, c.position, c.as_of, c.event, [batch.balance(c.sku, c.location)],
         )
     )  # fmt: skip
-    _report_shortage(batch, c, before)
+    shortage.report(batch, c.sku, c.location, c.cause, before)
     return Result(Outcome.APPLIED, seq)
 
 
@@ -148,15 +149,3 @@ def _forget(known: SourceNumber) -> None:
     for _, event in oldest:
         del known.recent[event]
     known.floor = max(known.floor, oldest[-1][0])
-
-
-def _free_before_safety(batch: Batch, c: Level | Delta) -> int:
-    """Supply that is not promised: safety stock limits sales and never makes a shortage (R38)."""
-    balance = batch.balance(c.sku, c.location)
-    return balance.free + balance.safety_stock
-
-
-def _report_shortage(batch: Batch, c: Level | Delta, before: int) -> None:
-    after = _free_before_safety(batch, c)
-    if after < 0 and after < before:
-        batch.entries.append(ShortageFound(batch.next_seq(), batch.now, "", c.cause, c.sku, c.location, -after))

@@ -2,7 +2,7 @@
 -- now 0 takes the server's TIME, any other value is the clock of a test or a replay.
 
 local META = { 'law', 'epoch', 'seq', 'last_now', 'policy_version', 'refused_gen', 'refused_since', 'trimmed', 'birth',
-  'network' }
+  'network', 'apart', 'apart_at', 'moved', 'shortages' }
 
 local function read_meta(prefix)
   local values = call('HMGET', prefix .. 'meta', unpack(META))
@@ -10,11 +10,6 @@ local function read_meta(prefix)
   local meta = {}
   for i, name in ipairs(META) do meta[name] = values[i] end
   return meta
-end
-
-local function clock()
-  local t = call('TIME')
-  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 end
 
 -- Why the whole batch is refused, or nil. Nothing of a refused batch runs.
@@ -29,8 +24,20 @@ end
 local handlers = {
   [C.LEVEL] = level, [C.DELTA] = delta, [C.CURSOR] = move_cursor, [C.RESERVE] = reserve,
   [C.CONFIRM] = confirm, [C.RELEASE] = release, [C.EXTEND] = extend, [C.FULFIL] = fulfil,
-  [C.ACKNOWLEDGE] = acknowledge, [C.TRANSFER] = transfer, [C.POLICY] = put_policy,
+  [C.ACKNOWLEDGE] = acknowledge, [C.TRANSFER] = transfer, [C.AFFECT] = shortage.affect,
+  [C.POLICY] = put_policy,
 }
+
+-- What a full memory still takes: the rest is not decided.
+local relieving = {
+  [C.LEVEL] = 'position', [C.DELTA] = 'position', [C.CURSOR] = true, [C.CONFIRM] = true, [C.RELEASE] = true,
+  [C.EXTEND] = true, [C.FULFIL] = true, [C.ACKNOWLEDGE] = true, [C.TRANSFER] = true, [C.AFFECT] = true,
+}
+
+local function has_room(b, c)
+  if relieving[c[1]] == 'position' then return find_position(b, c[2], c[3]) end
+  return relieving[c[1]]
+end
 
 -- Fetch every record the batch is known to touch with a few bulk reads; what sourcing needs beyond is read in place.
 local function gather(b, commands, due)
@@ -61,10 +68,17 @@ local function gather(b, commands, due)
         want('skus', line[2])
         if line[4] ~= '' then want('positions', position_key(line[2], line[4])) end
       end
+    elseif tag == C.AFFECT then
+      want('skus', c[2])
+      want('positions', position_key(c[2], c[3]))
+      for _, id in ipairs(c[7]) do want('ids', identity_of(id)) end
     elseif tag == C.POLICY then
       if c[2] == 'item' then want('skus', c[3]) end
     else
       want('ids', identity_of(c[2]))
+      if tag == C.CONFIRM and #c[9] > 0 then
+        for _, line in ipairs(c[9][1][R_LINES]) do want('skus', line[L_SKU]) end
+      end
     end
   end
   fetch(b.prefix .. 'res', wanted.ids, b.raw)
@@ -110,6 +124,9 @@ local function gather(b, commands, due)
     end
   end
 end
+
+local scatter
+do -- a block, because a chunk has at most 200 locals
 
 -- Write a table of field -> value into one hash with few calls.
 local function write_hash(key, fields, encode)
@@ -177,7 +194,7 @@ local function write_refused(b, gen_before)
   end
 end
 
-local function scatter(b, header, gen_before)
+function scatter(b, header, gen_before)
   keep_sums(b)
   if b.entry_count > 0 then
     call('XADD', b.prefix .. 'outbox', string.format('%.0f-0', b.seq), 'f', FORMAT,
@@ -185,6 +202,8 @@ local function scatter(b, header, gen_before)
   end
   call('HSET', b.prefix .. 'meta', 'seq', b.seq, 'last_now', b.now, 'policy_version', b.policy_version,
     'refused_gen', b.refused_gen, 'refused_since', b.refused_since, 'network', b.network)
+  clock.write(b)
+  shortage.write(b)
   call('HSET', b.prefix .. 'sessions', header[2], header[3])
   write_retention(b) -- before the records: an id that is forgotten may be used anew in the same batch
   write_hash(b.prefix .. 'res', b.dirty_reservations, function(identity) return b.raw[identity] end)
@@ -204,6 +223,8 @@ local function scatter(b, header, gen_before)
   write_refused(b, gen_before)
 end
 
+end
+
 local PLAIN_RESULT = '\192\144\160\194' -- nil, [], "", false
 
 local function pack_result(outcome, seq, record, shortfalls, detail, replayed)
@@ -213,7 +234,7 @@ local function pack_result(outcome, seq, record, shortfalls, detail, replayed)
   return head .. (record or '\192') .. pack(shortfalls or {}, detail or '', replayed or false)
 end
 
-local function apply(keys, args)
+local function apply(keys, args, relief)
   bind()
   local prefix = string.sub(keys[1], 1, -5)
   local header = unpack_one(args[1])
@@ -221,10 +242,13 @@ local function apply(keys, args)
   local refusal = refuse_batch(prefix, meta, header)
   if refusal then return redis.error_reply(refusal) end
   local commands = unpack_one(args[2])
-  local b = new_batch(prefix, meta, math.max(header[7] > 0 and header[7] or clock(), tonumber(meta.last_now)))
+  local now, time, apart = clock.read(meta, header)
+  local b = new_batch(prefix, meta, now)
+  b.apart = apart
   local gen_before = b.refused_gen
   b.policies = load_policies(prefix, meta)
-  local due = call('ZRANGE', prefix .. 'due', '-inf', b.now, 'BYSCORE', 'LIMIT', 0, header[8] + 1)
+  clock.start(b, meta, header, time)
+  local due = clock.due_holds(b, header[8] + 1)
   if #due > header[8] then
     b.due_left = true
     due[#due] = nil
@@ -236,11 +260,15 @@ local function apply(keys, args)
   retire(b)
   local results = {}
   for i, c in ipairs(commands) do
-    results[i] = pack_result(handlers[c[1]](b, c))
-    if b.watching then settle_sums(b) end
+    if relief and not has_room(b, c) then
+      results[i] = pack_result(O.NO_ROOM, b.seq)
+    else
+      results[i] = pack_result(handlers[c[1]](b, c))
+      if b.watching then settle_sums(b) end
+    end
   end
+  shortage.close(b)
   scatter(b, header, gen_before)
-  local next_due = call('ZRANGE', prefix .. 'due', 0, 0, 'WITHSCORES')[2]
-  return '\153' .. pack(header[1], header[4], b.seq, b.now, tonumber(next_due or 0), b.policy_version, b.due_left,
+  return '\153' .. pack(header[1], header[4], b.seq, b.now, clock.next_due(b), b.policy_version, b.due_left,
     b.seq - tonumber(meta.trimmed)) .. array_header(#results) .. table.concat(results)
 end

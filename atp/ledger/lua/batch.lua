@@ -2,12 +2,14 @@
 
 local function new_batch(prefix, meta, now)
   return {
+    shortages = {}, dirty_shortages = {}, shortage_count = tonumber(meta.shortages or 0),
+    apart = false, moved = meta.moved and unpack_one(meta.moved) or {}, clock_changed = false,
     prefix = prefix, now = now, seq = tonumber(meta.seq), due_left = false,
     entries = {}, entry_count = 0,
     skus = {}, positions = {}, reservations = {}, raw = {}, sources = {}, cursors = {}, refused = {},
     dirty_skus = {}, dirty_positions = {}, dirty_reservations = {}, dirty_sources = {}, dirty_cursors = {},
     dirty_policies = {}, dirty_authorities = {}, new_refused = {}, due = {}, recent = {}, ranked = {},
-    ended = {}, retired = 0, buried = {}, removed = {}, trimmed = tonumber(meta.trimmed),
+    ended = {}, retired = 0, buried = {}, unburied = 0, removed = {}, trimmed = tonumber(meta.trimmed),
     policy_version = tonumber(meta.policy_version), network = tonumber(meta.network),
     floors = {}, watched = {}, watching = false, holding = {}, dirty_holding = {}, buyers = {}, closed = {},
     dirty_campaigns = {}, places = {}, dirty_places = {}, empty = {},

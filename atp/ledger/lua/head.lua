@@ -1,6 +1,7 @@
 -- The ledger: the only writer of live state. One call applies a batch of commands to one partition.
 --
 -- Calls   <library>_apply  KEYS {ns:p}:meta  ARGV header, commands     -> reply (msgpack)
+--         <library>_apply_relief  the same when memory is full: refuses what would take more of it (R26)
 --         <library>_read   KEYS {ns:p}:meta  ARGV queries              -> answers (msgpack), writes nothing
 --         <library>_create KEYS {ns:p}:meta  ARGV partition, partitions, law, epoch, seq -> 1, or 0 if it exists
 --         <library>_trim   KEYS {ns:p}:meta  ARGV through              -> entries dropped from the outbox
@@ -10,7 +11,8 @@
 --         decision, and XADD, which refuses a repeated id, is the first write (R26).
 --
 -- Keys    all start with the partition's tag {ns:p}: and no key holds text from outside after the tag except `recent`
---   meta       hash    law, partition, partitions, epoch, seq, last_now, policy_version, refused_gen, refused_since, trimmed
+--   meta       hash    law, partition, partitions, epoch, seq, last_now, policy_version, refused_gen, refused_since, trimmed,
+--                      apart, apart_at, moved [[after, through, until], …] (R22), shortages (open ones)
 --   sessions   hash    process -> session: an older session's batch is refused whole (R5)
 --   sku        hash    sku -> [format, seq, policy version, policy, safety stock, [location, n, …], location NUL …,
 --                      [seller, …], sums: see floors.lua, empty places: see policies.lua]
@@ -23,6 +25,7 @@
 --   buried     list    the same of tombstones: res holds [format, fingerprint, bucket, state, seq, changes] for them
 --   due        zset    reservation id -> deadline with grace, ms
 --   policy     hash    kind/id -> [version, JSON body]
+--   shortage   hash    sku NUL location -> [format, seq, short by, policy, victims, found, cursor, done], while open (R28)
 --   campaign   hash    id -> [format, phase, seq since when it counts, [sku, …] of this partition] (R23)
 --   holding    hash    channel NUL customer -> units held now (R32)
 --   buyers:id  hash    sku NUL customer -> units held and bought in the campaign (R23)
@@ -54,6 +57,8 @@ local EMPTY_MIN = 4 -- empty places worth remembering
 local PLACES_MAX = 128 -- bytes of a location list inside the sku's record
 local CHUNK = 4000 -- arguments of one bulk call: Lua's unpack fails at 8,000
 
+local CLOCK = { APART_MS = 60000, TOLD_MS = 60000, OUTAGE_MS = 5000, REOPEN_MS = 30000 } -- domain/rules/clock.py
+
 local SHIPPED_BUCKET_MS = 60000
 local SHIPPED_COUNTED_MS = 60000
 
@@ -61,7 +66,7 @@ local SHIPPED_COUNTED_MS = 60000
 local O = {
   APPLIED = 1, REPLAYED = 2, QUOTED = 3,
   SETTLED = 10, STALE = 11, INCLUDED = 12, DUPLICATE = 13, LATE_DELTA = 14,
-  AGAIN = 20,
+  AGAIN = 20, NO_ROOM = 22,
   KEY_REUSED = 30, NOT_FOUND = 31, UNKNOWN_LOCATION = 32, UNKNOWN_LINE = 33, MEASURE_MISMATCH = 34,
   VERSION_KIND_MISMATCH = 35, VERSION_MISMATCH = 36, EXPIRED = 40, NOT_ACTIVE = 41,
   UNKNOWN_CAMPAIGN = 50, CUSTOMER_REQUIRED = 51, CHANNEL_NOT_ALLOWED = 52, CAMPAIGN_CLOSED = 53, LIMIT_EXCEEDED = 60,
@@ -71,12 +76,12 @@ local O = {
 -- Tags of commands and of entries: domain/commands.py, domain/entries.py. Tables, because a chunk has 200 locals.
 local C = {
   LEVEL = 1, DELTA = 2, CURSOR = 3, RESERVE = 10, CONFIRM = 11, RELEASE = 12, EXTEND = 13, FULFIL = 14,
-  ACKNOWLEDGE = 15, TRANSFER = 16, POLICY = 20,
+  ACKNOWLEDGE = 15, TRANSFER = 16, AFFECT = 17, POLICY = 20,
 }
 local E = {
-  OPENED = 1, LEVEL = 2, DELTA = 3, AUTHORITY = 4, SOURCE = 5, CURSOR = 6, SHORTAGE = 7, HELD = 10, COMMITTED = 11,
-  RELEASED = 12, EXTENDED = 13, EXPIRED = 14, FULFILLED = 15, ACKNOWLEDGED = 16, TRANSFERRED = 17, POLICY = 20,
-  CAMPAIGNOPENED = 26, CAMPAIGNCLOSED = 27,
+  OPENED = 1, LEVEL = 2, DELTA = 3, AUTHORITY = 4, SOURCE = 5, CURSOR = 6, SHORTAGE = 7, AFFECTED = 8, CLOSED = 9,
+  HELD = 10, COMMITTED = 11, RELEASED = 12, EXTENDED = 13, EXPIRED = 14, FULFILLED = 15, ACKNOWLEDGED = 16, TRANSFERRED = 17, POLICY = 20,
+  MOVED = 24, APART = 25, CAMPAIGNOPENED = 26, CAMPAIGNCLOSED = 27,
 }
 
 -- Slots of a position, of a source's number inside it, of a sku, a reservation, a line and an allocation.

@@ -36,17 +36,27 @@ local function find_to_change(b, id, change, repeated_in)
   return r
 end
 
+-- "shortage" when held units were taken for one.
+local function why_ended(changes)
+  for _, change in ipairs(changes) do
+    if change[1] == shortage.REVOKED then return 'shortage' end
+  end
+end
+
 local function answer_found(b, id, r, outcome)
-  if r and r.tombstone then return outcome, r[T.SEQ], nil, nil, nil, outcome == O.REPLAYED end
+  if r and r.tombstone then
+    local why = outcome == O.NOT_ACTIVE and why_ended(r[T.CHANGES]) or nil
+    return outcome, r[T.SEQ], nil, nil, why, outcome == O.REPLAYED
+  end
   if outcome == O.REPLAYED then return O.REPLAYED, r[R_SEQ], packed(b, id), nil, nil, true end
   return outcome, b.seq
 end
 
 -- Nothing left to act on, and why.
-local function ended(b, id, r, t, detail)
+local function ended(b, id, r, t)
   local live = t.held + t.committed + t.fulfilled
-  local outcome = live == 0 and t.expired > 0 and O.EXPIRED or O.NOT_ACTIVE
-  return outcome, r[R_SEQ], packed(b, id), nil, detail
+  if live == 0 and t.expired > 0 then return O.EXPIRED, r[R_SEQ], packed(b, id) end
+  return O.NOT_ACTIVE, r[R_SEQ], packed(b, id), nil, why_ended(r[R_CHANGES])
 end
 
 local function units_in(t, of)
@@ -145,7 +155,7 @@ local function reacquire(b, c, r, t)
   local drawn, short = draw_expired(b, r)
   if #short > 0 then
     if b.due_left then return O.AGAIN, b.seq end
-    return O.INSUFFICIENT, r[R_SEQ], packed(b, c[2]), short
+    return O.INSUFFICIENT, r[R_SEQ], pack_record(c[2], r), short
   end
   commit_held(b, r, (wanted_lines(r, {}, 'held')))
   for _, found in ipairs(drawn) do
@@ -161,9 +171,30 @@ local function reacquire(b, c, r, t)
   return committed(b, c, r, 0)
 end
 
+-- What a tombstone, or nothing, answers; or the record that the journal kept is brought back, if it is the last.
+local function confirm_again(b, c, known, outcome)
+  local r, there = c[9][1], find_reservation(b, identity_of(c[2]))
+  local last = r and r[1] == c[2] and ((outcome == O.EXPIRED and there[T.SEQ] == r[R_SEQ])
+    or (outcome == O.NOT_FOUND and not there))
+  if not c[8] or not last then return answer_found(b, c[2], known, outcome) end
+  local t = units_of(r)
+  if t.held + t.committed > 0 or t.expired == 0 then return answer_found(b, c[2], known, outcome) end
+  r[1], r[R_BUCKET] = FORMAT, string.sub(c[2], 1, 3)
+  for _, change in ipairs(r[R_CHANGES]) do
+    if change[1] == c[3][1] then
+      if change[2] ~= c[3][2] then return O.KEY_REUSED, b.seq end
+      return O.REPLAYED, r[R_SEQ], pack_record(c[2], r), nil, nil, true
+    end
+  end
+  return reacquire(b, c, r, t)
+end
+
 local function confirm(b, c)
   local r, outcome = find_to_change(b, c[2], c[3], 'fulfilled')
-  if outcome then return answer_found(b, c[2], r, outcome) end
+  if outcome then
+    if #c[9] > 0 then return confirm_again(b, c, r, outcome) end
+    return answer_found(b, c[2], r, outcome)
+  end
   local t = units_of(r)
   if c[8] and t.expired > 0 then return reacquire(b, c, r, t) end
   if #c[5] == 0 and t.held == 0 then

@@ -2,6 +2,9 @@
 -- reservation, 2 one sku, 3 all policies of a kind, 4 one policy, 5 a stream's cursor, 6 the head,
 -- 7 one sku with what its availability is made of.
 
+local read
+do -- a block, because a chunk has at most 200 locals
+
 -- What a reserve of this sku would be granted now, in all and at each location; `asked` is {channel, campaign, location,
 -- group}.
 local function grants_of(b, sku, asked, names)
@@ -84,15 +87,15 @@ end
 local function read_head(b, meta)
   return { tonumber(meta.epoch), b.seq, b.seq - tonumber(meta.trimmed), b.now, tonumber(meta.law),
     tonumber(call('HGET', b.prefix .. 'meta', 'partitions')), b.policy_version,
-    tonumber(call('ZRANGE', b.prefix .. 'due', 0, 0, 'WITHSCORES')[2] or 0) }
+    clock.next_due(b) }
 end
 
-local function read(keys, args)
+function read(keys, args)
   bind()
   local prefix = string.sub(keys[1], 1, -5)
   local meta = read_meta(prefix)
   if not meta then return redis.error_reply('EMPTY no ledger here') end
-  local now = args[2] and tonumber(args[2]) or clock() -- a test brings its own
+  local now = args[2] and tonumber(args[2]) or clock.now() -- a test brings its own
   local b = new_batch(prefix, meta, math.max(now, tonumber(meta.last_now)))
   b.policies = load_policies(prefix, meta)
   local answers = {}
@@ -120,12 +123,14 @@ local function read(keys, args)
   return array_header(#answers) .. table.concat(answers)
 end
 
+end
+
 local function create(keys, args)
   bind()
   local prefix = string.sub(keys[1], 1, -5)
   if call('EXISTS', keys[1]) == 1 then return 0 end
   local partition, partitions, law, epoch, seq = unpack(args)
-  local now, t = clock(), call('TIME')
+  local now, t = clock.now(), call('TIME')
   seq = tonumber(seq) + 1
   local entry = pack({ E.OPENED, seq, now, '', '', tonumber(epoch), tonumber(partitions), tonumber(law) })
   call('XADD', prefix .. 'outbox', string.format('%.0f-0', seq), 'f', FORMAT, 'e', array_header(1) .. entry)
@@ -147,7 +152,9 @@ local function trim(keys, args)
   return gone
 end
 
-redis.register_function({ function_name = '@LIBRARY@_apply', callback = apply })
+redis.register_function({ function_name = '@LIBRARY@_apply', callback = function(keys, args) return apply(keys, args, false) end })
+redis.register_function({ function_name = '@LIBRARY@_apply_relief', flags = { 'allow-oom' },
+  callback = function(keys, args) return apply(keys, args, true) end })
 redis.register_function({ function_name = '@LIBRARY@_read', callback = read, flags = { 'no-writes' } })
 redis.register_function({ function_name = '@LIBRARY@_create', callback = create })
 redis.register_function({ function_name = '@LIBRARY@_trim', callback = trim, flags = { 'allow-oom' } })

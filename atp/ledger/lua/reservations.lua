@@ -1,5 +1,23 @@
 -- Reservation records: reading, packing, and what every change to one has in common.
 
+-- As it is stored: the format in slot 1, the bucket last; and the middle, which answers and entries share.
+local function pack_stored(r)
+  local rest = pack(unpack(r, 2, 15))
+  return '\220\0\16\1' .. rest .. pack_text(r[R_BUCKET]), rest -- \1 is the format
+end
+
+-- A hold whose deadline fell into an outage, as if it had been written again.
+function clock.move(b, identity, r)
+  local deadline, held = clock.deadline_of(b, r[R_EXPIRES] + GRACE_MS), 0
+  if deadline == r[R_EXPIRES] + GRACE_MS then return end
+  for _, line in ipairs(r[R_LINES]) do
+    for _, a in ipairs(line[L_ALLOCATIONS]) do held = held + a[A_HELD] end
+  end
+  if held == 0 then return end
+  r[R_EXPIRES] = deadline - GRACE_MS
+  b.raw[identity] = pack_stored(r)
+end
+
 local function find_reservation(b, identity)
   local known = b.reservations[identity]
   if known == nil then
@@ -10,7 +28,11 @@ local function find_reservation(b, identity)
     end
     known = stored and unpack_one(stored) or false
     -- Whole records are arrays of 16, which start with this byte; a tombstone is a shorter one.
-    if known and string.byte(stored, 1) ~= 220 then known.tombstone = true end
+    if known and string.byte(stored, 1) ~= 220 then
+      known.tombstone = true
+    elseif known and #b.moved > 0 then
+      clock.move(b, identity, known)
+    end
     b.reservations[identity] = known
   end
   return known
@@ -115,8 +137,9 @@ end
 -- Give a changed reservation its seq, keep it and its deadline, and return the packed record and its balances.
 local function keep(b, id, r, seq, held)
   r[R_SEQ] = seq
-  local rest, identity = pack(unpack(r, 2, 15)), identity_of(id)
-  b.raw[identity] = '\220\0\16\1' .. rest .. pack_text(r[R_BUCKET]) -- \1 is the format
+  local stored, rest = pack_stored(r)
+  local identity = identity_of(id)
+  b.raw[identity] = stored
   b.reservations[identity] = r
   b.dirty_reservations[identity] = true
   if held == 0 and not has_committed(r) then b.ended[#b.ended + 1] = pack({ seq, b.now, identity }) end

@@ -38,7 +38,7 @@ local function find_replaced(b, c)
   local t = units_of(old)
   if t.committed + t.fulfilled > 0 then return nil, O.NOT_ACTIVE, 'replaces' end
   if t.held == 0 then return end
-  if old[R_EXPIRES] + GRACE_MS <= b.now then return nil, O.AGAIN end
+  if b.due_left and old[R_EXPIRES] + GRACE_MS <= b.now then return nil, O.AGAIN end
   return old
 end
 

@@ -46,10 +46,15 @@ local function retire(b)
       b.buried[#b.buried + 1] = pack(item)
     end
   end
-  for _, item in ipairs(due_items(b.prefix .. 'buried', function(old) return old[2] + TOMBSTONE_MS <= b.now end)) do
-    b.removed[#b.removed + 1] = item[3]
-    b.raw[item[3]], b.reservations[item[3]] = false, false
-    b.dirty_reservations[item[3]] = nil
+  local old = due_items(b.prefix .. 'buried', function(item) return item[2] + TOMBSTONE_MS <= b.now end)
+  b.unburied = #old
+  for _, item in ipairs(old) do
+    local r = find_reservation(b, item[3])
+    if r and r.tombstone and r[T.SEQ] == item[1] then -- it may have come back to life
+      b.removed[#b.removed + 1] = item[3]
+      b.raw[item[3]], b.reservations[item[3]] = false, false
+      b.dirty_reservations[item[3]] = nil
+    end
   end
 end
 
@@ -61,10 +66,8 @@ end
 
 local function write_retention(b)
   if b.retired > 0 then call('LPOP', b.prefix .. 'ended', b.retired) end
-  if #b.removed > 0 then
-    call('LPOP', b.prefix .. 'buried', #b.removed)
-    call('HDEL', b.prefix .. 'res', unpack(b.removed))
-  end
+  if b.unburied > 0 then call('LPOP', b.prefix .. 'buried', b.unburied) end
+  if #b.removed > 0 then call('HDEL', b.prefix .. 'res', unpack(b.removed)) end
   push(b.prefix .. 'ended', b.ended)
   push(b.prefix .. 'buried', b.buried)
 end

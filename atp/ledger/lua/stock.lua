@@ -103,19 +103,6 @@ local function forget_oldest(recent, n)
   if version_less(n[N_FLOOR], highest) then n[N_FLOOR] = highest end
 end
 
--- Supply that is not promised; safety stock limits sales and never makes a shortage.
-local function unpromised(b, c)
-  local t = balance(b, c[2], c[3])
-  return free_of(t) + t[5]
-end
-
-local function report_shortage(b, c, before)
-  local after = unpromised(b, c)
-  if after < 0 and after < before then
-    log(b, pack({ E.SHORTAGE, next_seq(b), b.now, '', c[12], c[2], c[3], -after }))
-  end
-end
-
 -- The authority's level shows every shipment that lies long enough before it.
 local function count_shipped(p, as_of)
   local left, shipped = {}, p[P_SHIPPED]
@@ -141,7 +128,7 @@ local function level(b, c)
   end
   p = position_record(b, c[2], c[3])
   n = number_record(p, c[4])
-  local before = unpromised(b, c)
+  local before = shortage.unpromised(b, c[2], c[3])
   local policy = b.policies.locations[c[3]]
   if not policy.listed and not b.policies.authorities[c[3]] then take_authority(b, c[3], c[4], c[12]) end
   local recent = recent_of(b, c)
@@ -158,7 +145,7 @@ local function level(b, c)
   touch(b, c[2], seq)
   log(b, pack({ E.LEVEL, seq, b.now, '', c[12], c[2], c[3], c[4], c[5], number, version, c[8], c[9], c[10],
     { balance(b, c[2], c[3]) } }))
-  report_shortage(b, c, before)
+  shortage.report(b, c[2], c[3], c[12], before)
   return O.APPLIED, seq
 end
 
@@ -176,7 +163,7 @@ local function delta(b, c)
   if n and not version_less(n[N_FLOOR], version) then return O.LATE_DELTA, b.seq end
   p = position_record(b, c[2], c[3])
   n = number_record(p, c[4])
-  local before = unpromised(b, c)
+  local before = shortage.unpromised(b, c[2], c[3])
   n[N_NUMBER] = n[N_NUMBER] + c[5]
   remember(recent, event, version, c[5])
   if recent.count > RECENT_MAX then forget_oldest(recent, n) end
@@ -185,7 +172,7 @@ local function delta(b, c)
   touch(b, c[2], seq)
   log(b, pack({ E.DELTA, seq, b.now, '', c[12], c[2], c[3], c[4], c[5], n[N_NUMBER], version, c[8], c[9], c[10],
     c[11], { balance(b, c[2], c[3]) } }))
-  report_shortage(b, c, before)
+  shortage.report(b, c[2], c[3], c[12], before)
   return O.APPLIED, seq
 end
 

@@ -17,6 +17,7 @@ from atp.journal import Journal, JournalSettings, migrate
 from atp.ledger import Ledger, LedgerSettings
 from atp.outbox import Counters, Drainer, Outbox, Publisher, Settings
 from atp.outbox.handover import Handover
+from atp.outbox.victims import Victims
 
 
 class Told(Struct):
@@ -68,6 +69,9 @@ class Room:
 
     def publisher(self, handover: Handover, journal: Journal | None = None) -> Publisher:
         return Publisher(self.nats, self.ledger, journal or self.journal, 0, handover, self.settings, Counters())
+
+    def victims(self, handover: Handover) -> Victims:
+        return Victims(self.ledger, self.journal, 0, handover, self.settings)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Outbox]:

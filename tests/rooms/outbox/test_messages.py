@@ -3,7 +3,19 @@
 import pytest
 from msgspec import json
 
-from atp.domain.entries import Acknowledged, AuthorityTaken, Committed, Expired, Fulfilled, Held, Transferred
+from atp.domain.entries import (
+    Acknowledged,
+    AuthorityTaken,
+    Committed,
+    Expired,
+    Fulfilled,
+    Held,
+    ShortageAffected,
+    ShortageClosed,
+    ShortageFound,
+    Transferred,
+    Victim,
+)
 from atp.domain.records import Allocation, Balance, Line, Reservation
 from atp.outbox.messages import Messages, skus_of
 
@@ -47,6 +59,21 @@ def test_a_shipment_and_a_move_show_the_record_as_it_is_afterwards() -> None:
     (line,) = data["lines"]
     assert (line["committed"], line["acknowledged"], line["fulfilled"]) == (1, 1, 3)
     assert line["allocations"] == [{"location": "DC2", "quantity": 4, "supply": "on_hand"}]
+
+
+def test_a_shortage_is_told_from_its_beginning_to_its_end() -> None:
+    entries = [
+        ShortageFound(7, AT, "", "", "TSHIRT", "DC1", 5, "revoke_holds", "newest"),
+        ShortageAffected(8, AT, "", "", "TSHIRT", "DC1", 7, [Victim("r", 2, 1, 2)], 3, True),
+        ShortageClosed(9, AT, "", "", "TSHIRT", "DC1", 7),
+    ]
+    messages = [message for entry in entries if (message := MESSAGES.of_entry(entry))]
+    assert {message.subject for message in messages} == {"atp.v1.shortage"}
+    found, affected, closed = (json.decode(message.data) for message in messages)
+    assert (found["event"], found["short_by"], found["policy"]) == ("found", 5, "revoke_holds")
+    assert affected["reservations"] == [{"reservation": "r", "held": 2, "committed": 1, "revoked": 2}]
+    assert (affected["shortage"], affected["short_by"], affected["last"]) == (found["position"], 3, True)
+    assert (closed["event"], closed["shortage"], closed["position"]) == ("closed", "0:7", "0:9")
 
 
 def test_what_only_concerns_ourselves_is_not_told() -> None:

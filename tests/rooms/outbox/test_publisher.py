@@ -52,7 +52,7 @@ async def test_every_change_is_told_as_a_cloudevent(room: Room) -> None:
     )  # fmt: skip
     async with room.running():
         await wait_until_async(lambda: published(room))
-    told = await room.told_events()
+    told = (await room.told_events())[:6]  # pages of the shortage may follow
     assert [t.subject for t in told] == [
         "reservation.held", "reservation.extended", "reservation.committed", "reservation.held", "reservation.released",
         "shortage",
@@ -76,7 +76,14 @@ async def test_every_change_is_told_as_a_cloudevent(room: Room) -> None:
     assert held.data["expires_in_seconds"] == 600
     assert told[2].data["order_ref"] == "A-1"
     assert told[4].headers["ce-reason"] == "changed%20mind"
-    assert told[5].data == {"sku": "TSHIRT", "location": "DC1", "short_by": 1, "position": told[5].id}
+    assert told[5].data == {
+        "event": "found",
+        "sku": "TSHIRT",
+        "location": "DC1",
+        "short_by": 1,
+        "policy": "report",
+        "position": told[5].id,
+    }
 
 
 async def test_what_becomes_of_committed_units_is_told(room: Room) -> None:

@@ -3,6 +3,8 @@
 from random import Random
 from typing import Any
 
+from msgspec import structs
+
 from atp.domain import commands as c
 from atp.domain.ids import identity_of
 from tests.scenarios.world import LOCATIONS
@@ -13,11 +15,18 @@ SHARE = 35
 def command(life: Any, draw: Random) -> c.Command:
     known = [r.id for r in life.reference.state.reservations.values()]
     target = draw.choice(known if known and draw.random() < 0.95 else life.ids)
-    change = c.Change(draw.randrange(60), draw.choice([0, 0, 0, 1]))
+    change = c.Change(1 + draw.randrange(60), draw.choice([0, 0, 0, 1]))
     lines = [(draw.choice("000001x"), draw.randint(1, 5)) for _ in range(draw.choice([0, 0, 1, 2]))]
     kind = draw.randrange(35)
     if kind < 13:
-        return c.Confirm(target, change, draw.choice(["", "A-1"]), lines, "client", "t", draw.random() < 0.3)
+        gone = [t.id for t in life.reference.state.tombstones.values() if t.state == "expired"]
+        if gone and draw.random() < 0.4:
+            target, lines = draw.choice(gone), []
+        kept = [life.journaled[target]] if target in life.journaled and draw.random() < 0.7 else []
+        if kept and draw.random() < 0.1:
+            kept = [structs.replace(kept[0], seq=kept[0].seq - 1)]
+        again = draw.random() < (0.8 if kept else 0.3)
+        return c.Confirm(target, change, draw.choice(["", "A-1"]), lines, "client", "t", again, kept)
     if kind < 20:
         return c.Release(target, change, draw.choice(["", "held", "committed", "all"]), lines, "why", "client")
     if kind < 24:

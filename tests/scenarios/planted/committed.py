@@ -20,5 +20,11 @@ MUTANTS = (
     ("a tombstone forgets its last changes", "for _, known in ipairs(tombstone[T.CHANGES]) do", "for _, known in ipairs({}) do"),
     ("a tombstone's fingerprint is not compared", "if known[T.FINGERPRINT] ~= c[3] or not find_by_id(b, c[2]) then", "if not find_by_id(b, c[2]) then"),
     ("a tombstone stays for ever", "if #b.removed > 0 then", "if false then"),
+    ("what came back to life is forgotten with its tombstone", "if r and r.tombstone and r[T.SEQ] == item[1] then", "if r then"),
+    ("a second tombstone goes with the first", "if r and r.tombstone and r[T.SEQ] == item[1] then", "if r and r.tombstone then"),
+    ("any record of the journal comes back", "outcome == O.EXPIRED and there[T.SEQ] == r[R_SEQ]", "outcome == O.EXPIRED"),
+    ("a record comes back without being asked for", "if not c[8] or not last then", "if not last then"),
+    ("what was released comes back", "if t.held + t.committed > 0 or t.expired == 0 then return answer_found(b, c[2], known, outcome) end", ""),
+    ("a record that comes back forgets its changes", "for _, change in ipairs(r[R_CHANGES]) do\n    if change[1] == c[3][1] then", "for _, change in ipairs({}) do\n    if change[1] == c[3][1] then"),
     ("units are reacquired out of nothing", "if #short > 0 then", "if false then"),
 )  # fmt: skip

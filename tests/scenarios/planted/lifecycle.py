@@ -21,7 +21,7 @@ MUTANTS = (
     ("the grace is missing", "r[R_EXPIRES] + GRACE_MS or false", "r[R_EXPIRES] or false"),
     ("a deadline moves nearer", "math.max(r[R_EXPIRES], b.now + c[4])", "b.now + c[4]"),
     ("the longest hold counts from now", "if expires > r[R_SINCE] + channel_of(","if expires > b.now + channel_of("),
-    ("due holds are settled in another order", "due', '-inf', b.now, 'BYSCORE', 'LIMIT'", "due', b.now, '-inf', 'BYSCORE', 'REV', 'LIMIT'"),
+    ("due holds are settled in another order", "call('ZRANGE', key, from, to, 'BYSCORE', 'LIMIT', 0, limit", "call('ZRANGE', key, to, from, 'BYSCORE', 'REV', 'LIMIT', 0, limit"),
     ("more holds are settled than asked", "due[#due] = nil", ""),
     ("ended units stay held", """\
         move_position(b, line[L_SKU], a[A_LOCATION], -a[A_HELD], 0)

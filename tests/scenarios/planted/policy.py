@@ -4,5 +4,5 @@
 MUTANTS = (
     ("a policy's version is not checked", "if c[5] ~= -1 and c[5] ~= current then", "if false then"),
     ("a copy takes a version of its own", "local version, balances = c[6] > 0 and c[6] or seq, {}", "local version, balances = seq, {}"),
-    ("the clock runs backward", "math.max(header[7] > 0 and header[7] or clock(), tonumber(meta.last_now))", "(header[7] > 0 and header[7] or clock())"),
+    ("the clock runs backward", "return math.max(apart and math.min(time, header[6]) or time, last), time", "return (apart and math.min(time, header[6]) or time), time"),
 )  # fmt: skip

@@ -10,8 +10,6 @@ MUTANTS = (
     ("a level forgets the deltas above it", "then number = number + item[2] else forget(recent, event) end", "then else forget(recent, event) end"),
     ("deltas below a level stay in memory", "call('HDEL', key, unpack(removed, first, math.min(first + CHUNK - 1, #removed)))", ""),
     ("a level below forgotten deltas is believed", "number = math.min(number, n[N_NUMBER])", "number = number + 0"),
-    ("a shortage is not reported", "if after < 0 and after < before then", "if false then"),
-    ("a shortage is reported again", "if after < 0 and after < before then", "if after < 0 then"),
     ("a cursor moves back", "if c[3] <= (b.cursors[c[2]] or 0) then return O.SETTLED, b.seq end", ""),
     ("a settled event counts again", "if c[9] > 0 and c[9] <= (b.cursors[c[8]] or 0) then return O.SETTLED end", ""),
     ("a measure is not compared", "if measure ~= '' and measure ~= policy.measure then", "if false then"),

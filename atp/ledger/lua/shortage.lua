@@ -1,0 +1,71 @@
+-- Shortages, found and over: domain/rules/shortage.py gives the reasons.
+
+local shortage = { REVOKED = 0 } -- stands for the key of a change, as in domain/records.py
+
+-- Supply that is not promised; safety stock limits sales and never makes a shortage.
+function shortage.unpromised(b, sku, location)
+  local t = balance(b, sku, location)
+  return free_of(t) + t[5]
+end
+
+function shortage.find(b, place) return lookup(b, b.shortages, 'shortage', place) end
+
+function shortage.report(b, sku, location, cause, before)
+  local after = shortage.unpromised(b, sku, location)
+  if after >= 0 or after >= before then return end
+  local s, place, seq = find_sku(b, sku), position_key(sku, location), next_seq(b)
+  local item = s[S.POLICY] ~= '' and cjson.decode(s[S.POLICY]) or {}
+  local policy, order = item.on_shortage or 'report', item.victims or 'newest'
+  if not shortage.find(b, place) then b.shortage_count = b.shortage_count + 1 end
+  b.shortages[place] = { FORMAT, seq, -after, policy, order, 0, 0, false }
+  b.dirty_shortages[place] = true
+  log(b, pack({ E.SHORTAGE, seq, b.now, '', cause, sku, location, -after, policy, order }))
+end
+
+-- At the end of a batch: only while there are shortages, and then only those of positions that were written, or all
+-- when it may count another source now.
+function shortage.close(b)
+  if b.shortage_count == 0 then return end
+  if not b.policies.version then
+    local stored = call('HGETALL', b.prefix .. 'shortage')
+    for i = 1, #stored, 2 do
+      if b.shortages[stored[i]] == nil then b.shortages[stored[i]] = unpack_one(stored[i + 1]) end
+    end
+  else
+    local places = {}
+    for place in pairs(b.dirty_positions) do
+      if b.shortages[place] == nil then places[#places + 1] = place end
+    end
+    fetch(b.prefix .. 'shortage', places, b.shortages, unpack_one)
+  end
+  local open = {}
+  for place, record in pairs(b.shortages) do
+    if record then open[#open + 1] = place end
+  end
+  table.sort(open, bytes_less)
+  for _, place in ipairs(open) do
+    local sku, location = string.match(place, '^(%Z+)%z(%Z+)$')
+    if shortage.unpromised(b, sku, location) >= 0 then
+      log(b, pack({ E.CLOSED, next_seq(b), b.now, '', '', sku, location, b.shortages[place][2] }))
+      b.shortages[place] = false
+      b.dirty_shortages[place] = true
+      b.shortage_count = b.shortage_count - 1
+    end
+  end
+end
+
+function shortage.write(b)
+  if not next(b.dirty_shortages) then return end
+  local key, over = b.prefix .. 'shortage', {}
+  for place in pairs(b.dirty_shortages) do
+    if b.shortages[place] then
+      call('HSET', key, place, pack(b.shortages[place]))
+    else
+      over[#over + 1] = place
+    end
+  end
+  for first = 1, #over, CHUNK do
+    call('HDEL', key, unpack(over, first, math.min(first + CHUNK - 1, #over)))
+  end
+  call('HSET', b.prefix .. 'meta', 'shortages', b.shortage_count)
+end
