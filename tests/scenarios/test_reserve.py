@@ -2,6 +2,7 @@
 
 import pytest
 
+from atp.domain.outcomes import Outcome
 from atp.domain.records import Shortfall
 from tests.scenarios.laws import START_MS
 from tests.scenarios.table import Table
@@ -302,3 +303,11 @@ def test_exact_drain_sells_every_unit_and_not_one_more(table: Table) -> None:
     for n in range(4):
         table.run(f"reserve r{n} A:3")
     table.run("= A@DC1 0 5 0\n= A@DC2 0 4 0\n= A@S1 0 3 0\nreserve last A:1 -> INSUFFICIENT")
+
+
+def test_a_place_that_a_batch_makes_is_drawn_on_in_it(table: Table) -> None:
+    table.run("level B@DC1 1 v1")
+    told = ["level A@DC2 3 v1", "reserve r1 A:3", "level A@DC1 5 v1", "reserve r2 A:5"]
+    results, _ = table.law.apply([table.command(word, rest) for word, *rest in map(str.split, told)], table.now)
+    assert [result.outcome for result in results] == [Outcome.APPLIED] * 4
+    table.run("= A@DC1 0 5 0\n= A@DC2 0 3 0")
