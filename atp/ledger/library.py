@@ -21,13 +21,39 @@ PARTS = (
 _DECLARED = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
 
 
+#: Names of numbers in head.lua: ``local A, B = 1, 2`` and ``local T = { A = 1, B = 2 }``.
+_NUMBERS = re.compile(r"^local ([A-Z][A-Z_, ]*) = ([\d, ]+)(?=$| --)", re.MULTILINE)
+_TABLE = re.compile(r"^local ([A-Z]) = \{([A-Z_ =\d,\n]+)\}", re.MULTILINE)
+
+
 @cache
 def source() -> tuple[str, str]:
     """(library name, text for FUNCTION LOAD)."""
+    return finish(text())
+
+
+def text() -> str:
+    """All parts as one text, with the names that people read."""
     folder = files("atp.ledger") / "lua"
-    body = _join([(folder / f"{part}.lua").read_text() for part in PARTS])
+    return _join([(folder / f"{part}.lua").read_text() for part in PARTS])
+
+
+def finish(text: str) -> tuple[str, str]:
+    """(library name, text for FUNCTION LOAD) of a joined text."""
+    body = _with_numbers(text)
     name = "atp_" + blake2b(body.encode(), digest_size=6).hexdigest()
     return name, f"#!lua name={name}\n{body.replace('@LIBRARY@', name)}"
+
+
+def _with_numbers(text: str) -> str:
+    """The numbers themselves where they are named: a number needs no local and costs no look-up."""
+    numbers: dict[str, str] = {}
+    for names, values in _NUMBERS.findall(text):
+        numbers.update(zip(names.split(", "), values.strip().split(", "), strict=True))
+    for table, items in _TABLE.findall(text):
+        numbers.update({f"{table}.{name}": value for name, value in re.findall(r"(\w+) = (\d+)", items)})
+    text = _TABLE.sub(lambda found: "\n" * found[0].count("\n"), _NUMBERS.sub("", text))
+    return re.sub(r"(?<![\w.])[A-Z](?:\.[A-Z_]+\b|[A-Z_]*\b)", lambda found: numbers.get(found[0], found[0]), text)
 
 
 def _join(parts: list[str]) -> str:

@@ -13,13 +13,13 @@ class Moved(AssertionError):
 
 def altered(*changes: tuple[str, str]) -> tuple[str, str]:
     """What ``library.source`` gives, after each (text, replacement); raises Moved."""
-    name, text = library.source()
-    text = text.replace(name, NAME)
+    text = library.text()
     for old, new in changes:
         if text.count(old) != 1:
             raise Moved(f"found {text.count(old)} times in atp/ledger/lua, must be once: {old!r}")
         text = text.replace(old, new)
-    return NAME, text
+    name, text = library.finish(text)
+    return NAME, text.replace(name, NAME)
 
 
 def use(monkeypatch: pytest.MonkeyPatch, *changes: tuple[str, str]) -> None:
