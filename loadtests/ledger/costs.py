@@ -47,3 +47,15 @@ def costs(server: Server, options: argparse.Namespace) -> Iterator[Cost]:
             ledger = Ledger(server, f"last{locations}", locations, batch)
             ledger.fill(1, only_last=True)
             yield ledger.measure(f"reserve, hot sku, only the last of {locations} has stock", ledger.reserves(count, 1))
+    skus = max(1, min(options.skus, POSITIONS_MAX // 12))
+    ledger = Ledger(server, "shares", 12, batch)
+    ledger.fill(skus)
+    ledger.protect(skus, ("app", "shop"))
+    ledger.send(ledger.reserves(skus, skus))  # the first reserve of a sku adds up its positions, the others do not
+    name = f"reserve, {skus:,} skus × 12 locations, 2 protected channels"
+    yield ledger.measure(name, ledger.reserves(count, skus))
+    ledger = Ledger(server, "hot-shares", 12, batch)
+    ledger.fill(1)
+    ledger.protect(1, ("app", "shop"))
+    ledger.send(ledger.reserves(1, 1))
+    yield ledger.measure("reserve, hot sku × 12 locations, 2 protected channels", ledger.reserves(count, 1))

@@ -15,6 +15,7 @@ from atp.dev.valkey import Valkey
 from atp.domain.commands import Command, Level, PutPolicy, Reserve, ReserveLine
 from atp.domain.ids import reservation_id
 from atp.domain.outcomes import Outcome
+from atp.domain.sellers import item_channel
 from atp.ledger import keys, library, wire
 
 PIPELINE = 16
@@ -134,6 +135,14 @@ class Ledger:
             Level(f"SKU-{n}", at, "wms", units[at], "sequence", (0, 1), "", 0, 0)
             for n in range(skus)
             for at in self.locations
+        )
+
+    def protect(self, skus: int, channels: Sequence[str]) -> None:
+        """A floor for each of the channels at every sku."""
+        self.send(
+            PutPolicy("item-channel", item_channel(f"SKU-{n}", channel), '{"protection":1000}')
+            for n in range(skus)
+            for channel in channels
         )
 
     def reserves(

@@ -78,3 +78,16 @@ async def test_it_has_an_etag_of_its_own(api: Api) -> None:
 
 async def test_the_parameter_is_true_or_false(api: Api) -> None:
     assert_problem(await api.send("GET", "/v1/availability/A?explain=yes"), 400, "invalid-request")
+
+
+async def test_what_is_kept_for_others_is_a_term(api: Api) -> None:
+    await api.stock("A", 20)
+    await api.send("PUT", "/v1/items/A/channels/app", key=api.admin, json={"protection": 8})
+    stored = (await api.send("PUT", "/v1/items/A/channels/web", key=api.admin, json={"cap": 5})).json()
+    got = (await api.send("GET", "/v1/availability/A?explain=true&channel=web")).json()
+    assert got["ats"] == got["explain"]["ats"] == total(got["explain"]["terms"]) == 5
+    assert [(term["term"], term["quantity"]) for term in got["explain"]["terms"]] == [
+        ("location", 20), ("protection", -8), ("cap", -7),
+    ]  # fmt: skip
+    _, protection, cap = got["explain"]["terms"]
+    assert (protection["channel"], cap["channel"], cap["policy_version"]) == ("app", "web", stored["version"])

@@ -1,5 +1,6 @@
 """Explaining from the journal: an earlier position is read as the ledger was then (DESIGN §1 P6)."""
 
+from copy import deepcopy
 from pathlib import Path
 from random import Random
 
@@ -10,7 +11,7 @@ from atp.domain.commands import Level, PutPolicy
 from atp.domain.entries import AnyEntry, LedgerOpened
 from atp.domain.explain import SkuReading, explain, open_stock
 from atp.domain.ids import reservation_id
-from atp.domain.records import Asked
+from atp.domain.records import Asked, Reservation
 from atp.journal import Journal, NotJournaled
 from tests.scenarios import drawing
 from tests.scenarios.laws import START_MS, RulesLaw
@@ -28,6 +29,7 @@ class Life:
         self.skus = ["sku-a", "sku-b", "sku-c", "sku-d"]
         self.ids = [reservation_id("client", str(n), self.skus[0]) for n in range(20)]
         self.entries: list[AnyEntry] = [LedgerOpened(1, START_MS, "", "", 1, 1, 1)]
+        self.journaled: dict[str, Reservation] = {}  # random confirms may bring the journal's record along
         self.readings: dict[int, dict[str, SkuReading]] = {}
         draw = Random(seed)
         self.batch([PutPolicy("location", at, LOCATION_BODIES[i % 2]) for i, at in enumerate(LOCATIONS[:3])])
@@ -37,7 +39,10 @@ class Life:
             self.batch([drawing.command(self, draw) for _ in range(draw.randrange(24))])
 
     def batch(self, commands: list) -> None:
-        self.entries += self.reference.apply(commands, self.now)[1]
+        found = self.reference.apply(commands, self.now)[1]
+        self.entries += found
+        changed = [record for entry in found if (record := getattr(entry, "reservation", None))]
+        self.journaled |= {record.id: deepcopy(record) for record in changed}
         state = self.reference.state
         self.readings[state.seq] = {
             sku: reading_of(self.reference, sku, Asked(), self.now) for sku in [*self.skus, "never heard of"]
