@@ -14,6 +14,7 @@ from atp.domain.records import Reservation, Shortfall
 from atp.domain.results import Result
 from atp.domain.times import rfc3339
 from atp.ledger.errors import (
+    BasketInProgress,
     CrossPartition,
     LedgerBusy,
     LedgerError,
@@ -50,6 +51,7 @@ EXPIRED = Kind("reservation-expired", 409, "The hold has expired")
 NOT_ACTIVE = Kind("reservation-not-active", 409, "The reservation has no units for this")
 LIMIT_EXCEEDED = Kind("limit-exceeded", 409, "A limit would be exceeded")
 CAMPAIGN_CLOSED = Kind("campaign-closed", 409, "The campaign is not open")
+IN_PROGRESS = Kind("idempotency-in-progress", 409, "The request is being decided")
 VERSION_MISMATCH = Kind("version-mismatch", 412, "The object has another version")
 TOO_LARGE = Kind("too-large", 413, "The body is too large")
 UNSUPPORTED_MEDIA_TYPE = Kind("unsupported-media-type", 415, "The body must be application/json")
@@ -91,7 +93,8 @@ _OF_LEDGER_ERROR = (
     (LedgerUnavailable, LEDGER_UNAVAILABLE, "Nothing was applied. Repeat with the same Idempotency-Key."),
     (LedgerRecovering, RECOVERING, "Nothing was applied. Repeat with the same Idempotency-Key."),
     (OutcomeUnknown, OUTCOME_UNKNOWN, "It may have been applied: retry with the same Idempotency-Key to find out."),
-    (CrossPartition, INVALID, "The lines of one reservation must live in one partition of the ledger."),
+    (BasketInProgress, IN_PROGRESS, "Another call with this Idempotency-Key is being decided: repeat it in a moment."),
+    (CrossPartition, INVALID, "This needs skus of one partition of the ledger; these live in several."),
 )
 
 

@@ -54,7 +54,7 @@ ROUTES = (
     Route(POST, "/v1/reservations/batch", RESERVE, batches.reserve_batch, "reserve_batch",
           "Make many independent reservations", batches.BatchView, requests.BatchBody, keyed=True),
     Route(GET, "/v1/reservations/{id:str}", RESERVE, reservations.get_reservation, "get_reservation",
-          "One reservation", ReservationView, problems=(404,)),
+          "One reservation", ReservationView, problems=(404, 409)),
     Route(POST, "/v1/reservations/{id:str}/confirm", RESERVE, changes.confirm, "confirm", "Confirm held units",
           ReservationView, change_bodies.ConfirmBody, body_required=False, keyed=True, problems=_CHANGE),
     Route(POST, "/v1/reservations/{id:str}/release", RESERVE, changes.release, "release", "Release units",

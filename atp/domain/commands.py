@@ -6,7 +6,7 @@ are checked where the command is made (``api``, ``ingest``); the law relies on t
 
 from msgspec import Struct
 
-from atp.domain.records import Reservation
+from atp.domain.records import Line, Reservation, Shortfall
 
 
 class Level(Struct, array_like=True, tag=1):
@@ -195,14 +195,77 @@ class PutPolicy(Struct, array_like=True, tag=20):
     skus: list[str] = []
 
 
+class OpenBasket(Struct, array_like=True, tag=30):
+    """At home: begin an attempt at a basket that spans partitions, unless its identity is decided already (R3).
+
+    ``call`` is a random number that makes a resent command find its own attempt. The answer's seq names the attempt.
+    """
+
+    call: int
+    ttl_ms: int  # an attempt undecided for longer may be aborted by anybody
+    foreign: list[str]  # skus that live in other partitions
+    reserve: Reserve  # the whole request
+
+
+class TakeLeg(Struct, array_like=True, tag=31):
+    """Hold the units of one partition for an attempt; they count until home's word is applied, never by time."""
+
+    attempt: int
+    ttl_ms: int  # after it anybody may ask home what became of the attempt
+    reserve: Reserve  # with the lines of this partition only
+
+
+class Decide(Struct, array_like=True, tag=32):
+    """At home: all legs stand, the basket is held; refused when the attempt was aborted meanwhile."""
+
+    attempt: int
+    lines: list[Line]  # every line of the request with what its leg was granted
+    reserve: Reserve
+
+
+class Abort(Struct, array_like=True, tag=33):
+    """At home: an undecided attempt never becomes a reservation. With ``shortfalls`` the refusal is remembered."""
+
+    id: str
+    fingerprint: int
+    attempt: int
+    shortfalls: list[Shortfall] = []
+
+
+class DropLeg(Struct, array_like=True, tag=34):
+    """Free the units of an undecided leg whose attempt home does not know, or has aborted."""
+
+    id: str
+    attempt: int
+
+
+class FollowHome(Struct, array_like=True, tag=35):
+    """Make a leg what home's record says as of home's ``seq``; an older seq than the one applied changes nothing."""
+
+    id: str
+    seq: int
+    lines: list[Line]  # the lines of this partition
+
+
+class Followed(Struct, array_like=True, tag=36):
+    """At home: every leg has applied the record as of ``seq``."""
+
+    id: str
+    seq: int
+
+
 #: What changes one reservation.
 CHANGES = (Confirm, Release, Extend, Fulfil, Acknowledge, Transfer)
 
 #: What a ledger whose memory is full still takes: it ends or moves what is there (R26). Levels and deltas only of
 #: positions that exist.
-RELIEVING = (Level, Delta, Cursor, Confirm, Release, Extend, Fulfil, Acknowledge, Transfer, Affect)
+RELIEVING = (
+    Level, Delta, Cursor, Confirm, Release, Extend, Fulfil, Acknowledge, Transfer, Affect,
+    Abort, DropLeg, FollowHome, Followed,
+)  # fmt: skip
 
 Command = (
     Level | Delta | Cursor | Reserve | Confirm | Release | Extend | Fulfil | Acknowledge | Transfer | Affect
     | PutPolicy
+    | OpenBasket | TakeLeg | Decide | Abort | DropLeg | FollowHome | Followed
 )  # fmt: skip

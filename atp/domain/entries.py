@@ -7,7 +7,7 @@ batch together as one msgpack array; the journal stores each as JSON.
 
 from msgspec import Struct
 
-from atp.domain.records import Balance, Reservation, Version
+from atp.domain.records import Balance, Leg, Reservation, Version
 
 
 class Entry(Struct, array_like=True):
@@ -217,9 +217,47 @@ class CampaignClosed(Entry, array_like=True, tag=27):
     skus: list[str]
 
 
+class BasketOpened(Entry, array_like=True, tag=30):
+    """An attempt at a basket that spans partitions began; its seq is the attempt's name."""
+
+    id: str
+    fingerprint: int
+    deadline: int
+    foreign: list[str]
+
+
+class BasketAborted(Entry, array_like=True, tag=31):
+    """The attempt will never be decided: whatever its legs took may be freed."""
+
+    id: str
+    attempt: int
+
+
+class LegTaken(Entry, array_like=True, tag=32):
+    """Units of this partition are held for an undecided basket."""
+
+    leg: Leg
+    balances: list[Balance]
+
+
+class LegDropped(Entry, array_like=True, tag=33):
+    """The basket was aborted: its units here are free again."""
+
+    leg: Leg
+    balances: list[Balance]
+
+
+class LegFollowed(Entry, array_like=True, tag=34):
+    """The leg is now what the basket's record at home says."""
+
+    leg: Leg
+    balances: list[Balance]
+
+
 AnyEntry = (
     LedgerOpened | LevelSet | DeltaApplied | AuthorityTaken | SourceSeen | CursorMoved | ShortageFound
     | Held | Committed | Released | Extended | Expired | Fulfilled | Acknowledged | Transferred | PolicyPut
     | ShortageAffected | ShortageClosed | DeadlinesMoved | ClockApart
     | CampaignOpened | CampaignClosed
+    | BasketOpened | BasketAborted | LegTaken | LegDropped | LegFollowed
 )  # fmt: skip

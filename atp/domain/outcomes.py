@@ -23,8 +23,9 @@ class Outcome(IntEnum):
     DUPLICATE = 13  # a delta whose id was applied before
     LATE_DELTA = 14  # a delta older than the memory of recent ones: cannot be told from a repeat, not applied
 
-    # Not decided: the batcher sends the command again, callers never see it.
+    # Not decided: the batcher sends the command again, callers never see it (R21, R3).
     AGAIN = 20
+    CONTENDED = 21  # only units that other baskets have taken tentatively are missing, or its own attempt is under way
 
     # Not decided, and not now: memory is full, and this would take more of it. Callers get LedgerUnavailable.
     NO_ROOM = 22

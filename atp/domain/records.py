@@ -91,6 +91,28 @@ class Reservation(Struct, array_like=True):
         return "expired" if expired else "released"
 
 
+class Leg(Struct, array_like=True):
+    """Units that one partition holds for a basket whose record is at home, in the partition of its first sku (R3)."""
+
+    id: str  # of the basket; stored records carry the format byte here: the id is their key
+    attempt: int  # seq of the basket's opening at home
+    seq: int  # home's seq that was applied last, 0 while undecided
+    deadline: int  # ms: an undecided leg is resolved through home after it
+    lines: list[Line]
+    first_seq: int  # seq of its taking here, which the counters of its seller compare with
+    client: str
+    channel: str
+    customer: str
+    campaign: str
+
+    def reservation(self) -> Reservation:
+        """The leg as what counts units takes it, and as the coordinator reads it."""
+        return Reservation(
+            self.id, 0, self.deadline, self.attempt, self.first_seq, 0, self.client, self.channel, self.customer,
+            "", self.campaign, "", self.lines, [], 0,
+        )  # fmt: skip
+
+
 #: An ended reservation keeps its whole record this long, if the journal has it by then (R18).
 WHOLE_MS = 900_000
 

@@ -7,7 +7,7 @@ One State is one partition. ``rules.py`` decides on it; the Lua library keeps th
 from msgspec import Struct, field
 
 from atp.domain.outcomes import Outcome
-from atp.domain.records import Balance, Reservation, Shortfall, Version
+from atp.domain.records import Balance, Leg, Reservation, Shortfall, Version
 
 #: Most deltas remembered above the last level of a position and source (R8).
 RECENT_MAX = 4_096
@@ -107,6 +107,17 @@ class Tombstone(Struct):
     changes: list[tuple[int, int]]
 
 
+class Basket(Struct):
+    """At home: a basket that spans partitions. While it is undecided, this is all that home has of it (R3)."""
+
+    id: str
+    attempt: int
+    call: int
+    fingerprint: int
+    deadline: int  # ms, 0 once it is decided
+    foreign: list[str]  # skus that live in other partitions: their positions are not here
+
+
 class Refusal(Struct):
     """A remembered refusal: the repeat gets the same answer."""
 
@@ -156,6 +167,12 @@ class State(Struct):
     refused: dict[str, Refusal] = field(default_factory=dict)  # this generation of refusals, by identity
     refused_before: dict[str, Refusal] = field(default_factory=dict)
     refused_since: int = 0
+
+    baskets: dict[str, Basket] = field(default_factory=dict)  # by identity
+    legs: dict[str, Leg] = field(default_factory=dict)  # by id of the basket
+    undecided: dict[str, int] = field(default_factory=dict)  # id of a basket or leg here → deadline, ms
+    contended: dict[tuple[str, str], int] = field(default_factory=dict)  # (sku, location) → units of undecided legs
+    following: dict[str, int] = field(default_factory=dict)  # id of a basket → home's seq that not all legs may have
 
     def balance(self, sku: str, location: str, authority: str) -> Balance:
         """The position as answers and entries show it."""

@@ -15,6 +15,8 @@ from atp.domain.entries import (
     Acknowledged,
     AnyEntry,
     AuthorityTaken,
+    BasketAborted,
+    BasketOpened,
     CampaignClosed,
     CampaignOpened,
     ClockApart,
@@ -27,6 +29,9 @@ from atp.domain.entries import (
     Fulfilled,
     Held,
     LedgerOpened,
+    LegDropped,
+    LegFollowed,
+    LegTaken,
     LevelSet,
     PolicyPut,
     Released,
@@ -67,6 +72,11 @@ KINDS: dict[type, str] = {
     ClockApart: "clock-apart",
     CampaignOpened: "campaign-opened",
     CampaignClosed: "campaign-closed",
+    BasketOpened: "basket-opened",
+    BasketAborted: "basket-aborted",
+    LegTaken: "leg-taken",
+    LegDropped: "leg-dropped",
+    LegFollowed: "leg-followed",
 }
 
 ENTRY_COLUMNS = ("partition", "seq", "at", "kind", "subject", "client", "cause", "body")
@@ -169,6 +179,7 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
             case (
                 AuthorityTaken() | SourceSeen() | CampaignOpened() | CampaignClosed() | DeadlinesMoved() | ClockApart()
                 | ShortageFound() | ShortageAffected() | ShortageClosed()
+                | BasketOpened() | BasketAborted() | LegTaken() | LegDropped() | LegFollowed()
             ):  # fmt: skip
                 pass  # their entry is all there is to keep
     return rows
@@ -182,6 +193,10 @@ def subject_of(entry: AnyEntry) -> str:
             | Fulfilled() | Acknowledged() | Transferred()
         ):  # fmt: skip
             return entry.reservation.id
+        case BasketOpened() | BasketAborted():
+            return entry.id
+        case LegTaken() | LegDropped() | LegFollowed():
+            return entry.leg.id
         case LevelSet() | DeltaApplied() | ShortageFound() | ShortageAffected() | ShortageClosed():
             return entry.sku
         case AuthorityTaken():

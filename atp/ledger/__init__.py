@@ -2,6 +2,7 @@
 
 from atp.ledger.batcher import Limits
 from atp.ledger.errors import (
+    BasketInProgress,
     CrossPartition,
     LedgerBusy,
     LedgerError,
@@ -14,6 +15,7 @@ from atp.ledger.ledger import Ledger, LedgerSettings
 from atp.ledger.wire import Head
 
 __all__ = [
+    "BasketInProgress",
     "CrossPartition",
     "Head",
     "Ledger",

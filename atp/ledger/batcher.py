@@ -11,23 +11,35 @@ one first, so service returns by itself when there is memory again (R26).
 """
 
 import asyncio
+import random
 import time
 from collections import deque
 from collections.abc import Sequence
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from atp.domain.commands import RELIEVING, Affect, Command, Reserve
+from atp.domain.commands import RELIEVING, Command, OpenBasket, Reserve
 from atp.domain.outcomes import Outcome
 from atp.domain.results import Result
 from atp.ledger import keys, library
 from atp.ledger.connection import Connection, ServerRefused, connect
-from atp.ledger.errors import LedgerBusy, LedgerError, LedgerRecovering, LedgerUnavailable, OutcomeUnknown
+from atp.ledger.errors import (
+    BasketInProgress,
+    LedgerBusy,
+    LedgerError,
+    LedgerRecovering,
+    LedgerUnavailable,
+    OutcomeUnknown,
+)
+from atp.ledger.weights import weight
 from atp.ledger.wire import Header, Reply, WireCorrupt, decode_reply, encode_commands, encode_header
 from atp.telemetry import BATCH_COMMANDS, BATCH_SECONDS, LEDGER_ERRORS, series
 
 log = structlog.get_logger("atp.ledger")
+
+#: Longest pause before a contended command is sent again (R3).
+CONTENDED_PAUSE_S = 0.03
 
 #: Answers that prove that nothing of the batch ran, and that the same batch may succeed soon.
 _NOT_YET = ("LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN", "CLUSTERDOWN")
@@ -54,6 +66,8 @@ class Pending(Struct):
     command: Command
     future: asyncio.Future[Result]
     deadline: float
+    contended: Result | None = None  # the answer should its time pass: only tentative units were missing (R3)
+    pause_s: float = 0.001
 
 
 class Batcher:
@@ -74,6 +88,7 @@ class Batcher:
         self._queue: deque[Pending] = deque()
         self._arrived = asyncio.Event()
         self._tick = False
+        self._pausing = 0  # contended commands that wait to be sent again
         self._closing = False
         self._away: LedgerError | None = None
         self._connection: Connection | None = None
@@ -86,8 +101,11 @@ class Batcher:
         self.epoch, self.seq = epoch, seq
         self._task = asyncio.create_task(self._run(), name=f"batcher-{self.partition}")
 
-    def submit(self, command: Command) -> asyncio.Future[Result]:
-        """Queue one command. Raises LedgerBusy, LedgerUnavailable or LedgerRecovering at once: nothing was sent."""
+    def submit(self, command: Command, deadline: float = 0.0) -> asyncio.Future[Result]:
+        """Queue one command, with a ``deadline`` in loop time unless the default is meant.
+
+        Raises LedgerBusy, LedgerUnavailable or LedgerRecovering at once: nothing was sent.
+        """
         if self._away is not None:
             raise type(self._away)(str(self._away))
         if self._closing:
@@ -97,7 +115,7 @@ class Batcher:
         self._shed(command)
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        self._queue.append(Pending(command, future, loop.time() + self.limits.command_deadline_s))
+        self._queue.append(Pending(command, future, deadline or loop.time() + self.limits.command_deadline_s))
         self._arrived.set()
         return future
 
@@ -123,13 +141,13 @@ class Batcher:
     def _shed(self, command: Command) -> None:
         """The outbox is the gauge of a journal that is away: its last fifth is for what ends holds (R19)."""
         fill = self.unjournaled / self.limits.outbox_max
-        if fill >= 1 or (fill >= 0.8 and isinstance(command, Reserve)):
+        if fill >= 1 or (fill >= 0.8 and isinstance(command, Reserve | OpenBasket)):
             raise LedgerUnavailable(f"{self.unjournaled} entries wait for the journal")
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        while self._queue or not self._closing:
+        while self._queue or self._pausing or not self._closing:
             if not self._queue and not self._tick and self._away is None:
                 self._arrived.clear()
                 await self._arrived.wait()
@@ -144,11 +162,14 @@ class Batcher:
         lines = 0
         while self._queue and len(taken) < self.limits.commands_max:
             command = self._queue[0].command
-            lines += _weight(command)
+            lines += weight(command)
             if taken and lines > self.limits.lines_max:
                 break
             pending = self._queue.popleft()
             if pending.future.done():
+                continue
+            if pending.deadline < now and pending.contended is not None:
+                _refuse_contended(pending, pending.contended)
                 continue
             if pending.deadline < now:
                 pending.future.set_exception(LedgerBusy("the command waited too long and was not sent"))
@@ -280,11 +301,30 @@ class Batcher:
         for pending, result in zip(batch, results, strict=True):
             if result.outcome is Outcome.AGAIN:
                 again.append(pending)
+            elif result.outcome is Outcome.CONTENDED:
+                self._pause(pending, result)
             elif result.outcome is Outcome.NO_ROOM:
                 _fail([pending], LedgerUnavailable("the ledger's memory is full, and this needs some"))
             elif not pending.future.done():
                 pending.future.set_result(result)
         self._queue.extendleft(reversed(again))  # not decided: they go first in the next batch (R21)
+
+    def _pause(self, pending: Pending, result: Result) -> None:
+        """Send a contended command again after a pause, while its time lasts (R3)."""
+        loop = asyncio.get_running_loop()
+        pending.pause_s = min(2 * pending.pause_s, CONTENDED_PAUSE_S)
+        pause = pending.pause_s * random.uniform(0.5, 1)  # noqa: S311 - so that those who wait do not meet again
+        if loop.time() + pause >= pending.deadline:
+            _refuse_contended(pending, result)
+            return
+        pending.contended = result
+        self._pausing += 1
+        loop.call_later(pause, self._resume, pending)
+
+    def _resume(self, pending: Pending) -> None:
+        self._pausing -= 1
+        self._queue.append(pending)
+        self._arrived.set()
 
     def _go_away(self, why: LedgerError) -> None:
         """Refuse newcomers at once, and what is queued unsent, until the ledger answers again."""
@@ -324,15 +364,14 @@ class _Content(Exception):
     """The script failed on something inside the batch; nothing of it was written."""
 
 
-def _weight(command: Command) -> int:
-    """In lines of a basket: what a command costs the script."""
-    match command:
-        case Reserve():
-            return len(command.lines)
-        case Affect():
-            return len(command.ids)
-        case _:
-            return 1
+def _refuse_contended(pending: Pending, result: Result) -> None:
+    """The time is up and the units are still another basket's: a refusal; without figures, an attempt under way."""
+    if pending.future.done():
+        return
+    if result.shortfalls:
+        pending.future.set_result(structs.replace(result, outcome=Outcome.INSUFFICIENT))
+    else:
+        pending.future.set_exception(BasketInProgress("this basket is being decided"))
 
 
 def _expire(batch: list[Pending], problem: LedgerError) -> list[Pending]:

@@ -6,7 +6,8 @@ LedgerError
 ├── LedgerRecovering    not applied; the ledger is empty, behind what is known of it, or of another epoch
 ├── LedgerUnfit         the server's settings or version would break a promise; nothing is started on it
 ├── OutcomeUnknown      sent, and no answer within the deadline: it may have been applied; the same id settles it
-└── CrossPartition      a basket spans partitions: not supported yet
+├── BasketInProgress    another request with the same id is being decided; nothing of this one was applied
+└── CrossPartition      what is asked of a basket that spans partitions is not supported
 """
 
 
@@ -34,5 +35,9 @@ class OutcomeUnknown(LedgerError):
     """The command was sent and its answer did not come in time; a repeat with the same id settles it."""
 
 
+class BasketInProgress(LedgerError):
+    """A basket over several partitions is being decided under the same id; a repeat finds the decision."""
+
+
 class CrossPartition(LedgerError):
-    """The lines of one reservation live in more than one partition."""
+    """What was asked needs one step over several partitions, and there is none (docs/adr/0003)."""

@@ -38,6 +38,11 @@ TABLE = (
     Key("source", "hash", "source → how it orders events, its lag", "never"),
     Key("cursor", "hash", "stream → position below which all is settled", "never"),
     Key("refused:*", "hash", "remembered refusals, two generations", "after one to two minutes"),
+    Key("baskets", "hash", "identity → basket over several partitions whose home this is", "with its record"),
+    Key("legs", "hash", "id of a basket → units held here for its record at home", "when nothing of it lives"),
+    Key("undecided", "zset", "id of a basket or leg → when anybody may resolve it", "when decided or aborted"),
+    Key("contended", "hash", "sku NUL location → units of undecided legs", "with the last of them"),
+    Key("following", "hash", "id of a basket → home's seq that its legs have to apply", "when they all have"),
     Key("outbox", "stream", "entries not yet in the journal", "when journaled"),
     Key("lease:*", "string", "who runs a single-runner loop", "by its TTL"),
 )

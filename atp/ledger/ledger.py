@@ -1,6 +1,7 @@
 """Ledger: the one door to live state. Callers submit commands and get results; batching stays behind it."""
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import Sequence
@@ -8,18 +9,25 @@ from collections.abc import Sequence
 from msgspec import Struct, field, structs
 
 from atp.domain.commands import (
+    Abort,
     Acknowledge,
     Affect,
     Command,
     Confirm,
     Cursor,
+    Decide,
     Delta,
+    DropLeg,
     Extend,
+    Followed,
+    FollowHome,
     Fulfil,
     Level,
+    OpenBasket,
     PutPolicy,
     Release,
     Reserve,
+    TakeLeg,
     Transfer,
 )
 from atp.domain.entries import AnyEntry
@@ -33,8 +41,9 @@ from atp.domain.state import Shortage
 from atp.ledger import fitness, wire
 from atp.ledger.batcher import Batcher, Limits, load_library
 from atp.ledger.connection import connect
-from atp.ledger.errors import CrossPartition, LedgerError, LedgerRecovering, LedgerUnfit
+from atp.ledger.errors import BasketInProgress, LedgerError, LedgerRecovering, LedgerUnfit
 from atp.ledger.reader import Reader
+from atp.ledger.spanning import Spanning
 from atp.ledger.wire import Head
 from atp.telemetry import QUEUE_FILL
 from atp.waiting import stopped_within
@@ -50,6 +59,9 @@ OPEN_TIMEOUT_S = 2.0
 
 #: How long the sweeper lets a due hold wait when nothing else sends batches.
 SWEEP_INTERVAL_S = 0.1
+
+#: How often it looks for legs that are behind their record, or that nobody decides: they follow within a second (R3).
+FOLLOW_INTERVAL_S = 0.3
 
 
 class LedgerSettings(Struct, frozen=True):
@@ -73,6 +85,7 @@ class Ledger:
             Batcher(settings.url, settings.namespace, p, process, settings.limits) for p in range(settings.partitions)
         ]
         self._readers = [Reader(settings.url, settings.namespace, p) for p in range(settings.partitions)]
+        self.spanning = Spanning(self._batchers, self._readers)
 
     async def open(self, witness: dict[int, int] | None = None) -> None:
         """Check the server, load the library, find every partition's head, create an empty ledger.
@@ -98,13 +111,14 @@ class Ledger:
 
     async def close(self) -> None:
         """Finish what is queued, then close every connection."""
+        await self.spanning.close()
         await asyncio.gather(*(batcher.close() for batcher in self._batchers))
         await asyncio.gather(*(reader.close() for reader in self._readers))
 
     # -- commands ----------------------------------------------------------------------------------------------------
 
     def submit(self, command: Command) -> asyncio.Future[Result]:
-        """Queue one command for its partition's next batch.
+        """Queue one command for its partition's next batch, or begin a basket that spans partitions.
 
         Raises LedgerBusy, LedgerUnavailable, LedgerRecovering or CrossPartition at once; the future may raise
         OutcomeUnknown as well. Cancelling the future abandons the answer, never the command.
@@ -114,7 +128,9 @@ class Ledger:
             future = asyncio.get_running_loop().create_future()
             future.set_result(Result(Outcome.NOT_FOUND))
             return future
-        return self._batchers[partition].submit(command)
+        if self.partitions == 1:
+            return self._batchers[partition].submit(command)
+        return self.spanning.submit(partition, command)
 
     async def apply(self, commands: Sequence[Command]) -> list[Result]:
         """Apply a batch the caller holds, in order, and return a result per command.
@@ -143,7 +159,12 @@ class Ledger:
 
     async def sweep(self, stop: asyncio.Event) -> None:
         """Settle due holds while nobody else sends batches, until ``stop`` is set; any process may run one."""
+        follow_at = 0.0
         while not await stopped_within(stop, SWEEP_INTERVAL_S):
+            if self.partitions > 1 and time.monotonic() >= follow_at:
+                follow_at = time.monotonic() + FOLLOW_INTERVAL_S
+                with contextlib.suppress(LedgerError):  # the batcher reports an absent ledger
+                    await self.spanning.following.sweep()
             for batcher, reader in zip(self._batchers, self._readers, strict=True):
                 next_due = batcher.next_due
                 if time.monotonic() - batcher.replied_at > SWEEP_INTERVAL_S:
@@ -158,11 +179,20 @@ class Ledger:
     # -- reads -------------------------------------------------------------------------------------------------------
 
     async def reservation(self, reservation: str) -> Reservation | None:
-        """The record as it is now, or None if the ledger does not (or no longer) know it."""
+        """The record as it is now, or None if the ledger does not (or no longer) know it.
+
+        Raises BasketInProgress while a basket over several partitions is being decided under the id.
+        """
         partition = reservation_partition(reservation, self.partitions)
         if partition is None:
             return None
-        return (await self._readers[partition].ask(wire.ask_reservation(reservation)))[0]
+        asked = [wire.ask_reservation(reservation)]
+        if self.partitions > 1:
+            asked.append(wire.ask_open(reservation))
+        found, *is_open = await self._readers[partition].ask(*asked)
+        if found is None and any(is_open):
+            raise BasketInProgress("this basket is being decided")
+        return found
 
     async def availability(self, skus: Sequence[str], asked: Asked = ANYBODY) -> list[SkuStock]:
         """One atomic reading per sku, in the order of ``skus``; an unknown sku has no locations.
@@ -305,10 +335,7 @@ class Ledger:
     def _partition_of(self, command: Command) -> int | None:
         match command:
             case Reserve():
-                found = {partition_of(line.sku, self.partitions) for line in command.lines}
-                if len(found) > 1:
-                    raise CrossPartition("the lines of this reservation live in more than one partition")
-                return found.pop()
+                return partition_of(min(line.sku for line in command.lines), self.partitions)
             case Confirm() | Release() | Extend() | Fulfil() | Acknowledge() | Transfer():
                 return reservation_partition(command.id, self.partitions)
             case Level() | Delta() | Affect():
@@ -317,6 +344,8 @@ class Ledger:
                 return self._home_of(command.kind, command.id)
             case Cursor():
                 return 0
+            case OpenBasket() | TakeLeg() | Decide() | Abort() | DropLeg() | FollowHome() | Followed():
+                raise TypeError(f"{type(command).__name__} is sent by the ledger itself")
 
     def _home_of(self, kind: str, id: str) -> int:
         """The partition that decides on a policy object: its sku's, else the first (R31)."""

@@ -12,8 +12,8 @@ from importlib.resources import files
 #: Files in the order in which they are joined: a local must stand above its first use.
 PARTS = (
     "head", "batch", "clock", "policies", "positions", "floors", "shortage", "stock", "limits", "reservations",
-    "retention", "sourcing", "reserve", "lifecycle", "fulfilment", "affect", "campaigns", "policy", "apply",
-    "explain", "read",
+    "retention", "sourcing", "contended", "reserve", "lifecycle", "fulfilment", "legs", "affect", "campaigns", "policy",
+    "apply", "explain", "read",
 )  # fmt: skip
 
 

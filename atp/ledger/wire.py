@@ -129,6 +129,19 @@ def ask_explanation(sku: str, asked: Asked) -> tuple:
     return (7, sku, asked)
 
 
+# Questions about baskets that span partitions (R3).
+def ask_undecided(limit: int) -> tuple:
+    return (30, limit)
+
+
+def ask_following(limit: int) -> tuple:
+    return (31, limit)
+
+
+def ask_open(reservation: str) -> tuple:
+    return (32, reservation)
+
+
 def encode_queries(queries: Sequence[tuple]) -> bytes:
     return _encode(queries)
 
@@ -142,6 +155,9 @@ _decoders = {
     5: msgspec.msgpack.Decoder(int),
     6: msgspec.msgpack.Decoder(Head),
     7: msgspec.msgpack.Decoder(SkuReading),
+    30: msgspec.msgpack.Decoder(list[tuple[str, int, int]]),  # id, attempt of a leg or 0, of a basket or 0
+    31: msgspec.msgpack.Decoder(list[tuple[str, int]]),  # id, home's seq
+    32: msgspec.msgpack.Decoder(bool),
 }
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from atp.domain.commands import Command, ReserveLine
 from atp.domain.entries import AnyEntry
-from atp.domain.records import GRACE_MS, Asked, Reservation, Shortfall
+from atp.domain.records import GRACE_MS, Asked, Leg, Reservation, Shortfall
 from atp.domain.results import Result
 from atp.domain.rules import apply
 from atp.domain.rules.batch import Batch
@@ -100,6 +100,11 @@ class RulesLaw:
             "moved": s.moved,
             "apart": (s.apart, s.apart_at),
             "shortages": {place: msgspec.structs.astuple(open) for place, open in s.shortages.items()},
+            "baskets": {name: msgspec.structs.astuple(x) for name, x in s.baskets.items()},
+            "legs": {name: msgspec.structs.asdict(x) for name, x in s.legs.items()},
+            "undecided": dict(s.undecided),
+            "contended": dict(s.contended),
+            "following": dict(s.following),
             "policies": dict(s.policies),
             "authorities": dict(s.authorities),
             "sources": {name: (v.version_kind, v.generation, v.lag_ms) for name, v in s.sources.items()},
@@ -184,7 +189,7 @@ class LuaLaw:
         meta = self._hash("meta")
         generation = int(meta[b"refused_gen"])
         refused = {**self._hash(f"refused:{generation - 1}"), **self._hash(f"refused:{generation}")}
-        due = dict(self._due())
+        due = dict(self._scores("due"))
         shortages = {tuple(k.decode().split("\0")): tuple(_unpack(v)[1:]) for k, v in self._hash("shortage").items()}
         assert int(meta.get(b"shortages", 0)) == len(shortages)
         moved = [tuple(m) for m in _unpack(meta.get(b"moved", b"\x90"))]
@@ -215,6 +220,14 @@ class LuaLaw:
             "moved": moved,
             "shortages": shortages,
             "apart": (meta.get(b"apart") == b"1", int(meta.get(b"apart_at", 0))),
+            "baskets": {k.decode(): tuple(_unpack(v)[1:]) for k, v in self._hash("baskets").items()},
+            "legs": {
+                k.decode(): msgspec.structs.asdict(msgspec.convert([k.decode(), *_unpack(v)[1:]], Leg))
+                for k, v in self._hash("legs").items()
+            },
+            "undecided": dict(self._scores("undecided")),
+            "contended": {tuple(k.decode().split("\0")): int(v) for k, v in self._hash("contended").items()},
+            "following": {k.decode(): int(v) for k, v in self._hash("following").items()},
             "policies": {tuple(k.decode().split("/", 1)): tuple(_unpack(v)) for k, v in self._hash("policy").items()},
             "authorities": {k.decode(): v.decode() for k, v in self._hash("authority").items()},
             "sources": {k.decode(): tuple(_unpack(v)[1:]) for k, v in self._hash("source").items()},
@@ -263,8 +276,8 @@ class LuaLaw:
         flat = self._ask("HGETALL", self._prefix + key)
         return dict(zip(flat[::2], flat[1::2], strict=True))
 
-    def _due(self) -> list[tuple[str, int]]:
-        flat = self._ask("ZRANGE", self._prefix + "due", 0, -1, "WITHSCORES")
+    def _scores(self, key: str) -> list[tuple[str, int]]:
+        flat = self._ask("ZRANGE", self._prefix + key, 0, -1, "WITHSCORES")
         return [(name.decode(), int(score)) for name, score in zip(flat[::2], flat[1::2], strict=True)]
 
 

@@ -11,6 +11,7 @@
     affect A@DC1 r3 r2 [last] [after 0] [of 9]   the next page of its shortage, after another place, of another one
     shortage A@DC1 4 report 2 open               units short when found, policy, units found, open or done; or: none
     journal                                      the journal has everything so far; gone r1: only a tombstone is left
+    open, take, decide, abort, drop, follow, followed                        legs_words.py
     wait 5                                       seconds, while somebody sweeps; outage 60: seconds without anybody
     moved 0/60/90                                outages still remembered; expires r1 88: the last answer's deadline
     pass 5                                       seconds up to the next command; settle 1: due holds settled by a batch
@@ -34,13 +35,14 @@ from atp.domain.outcomes import Outcome
 from atp.domain.records import Asked, Reservation
 from atp.domain.results import Result
 from atp.domain.sellers import item_channel
+from tests.scenarios import legs_words
 from tests.scenarios.laws import START_MS, LuaLaw, RulesLaw
 
 _VALUED = (
     "by", "pos", "at", "ttl", "as", "as-client", "key", "body", "order", "of", "measure", "replaces", "for", "shipment",
-    "after", "via", "in",
+    "after", "via", "in", "attempt", "call", "seq",
 )  # fmt: skip
-_FLAGS = ("time", "partial", "whole", "dry", "reacquire", "last", "journaled", "stale")
+_FLAGS = ("time", "partial", "whole", "dry", "reacquire", "last", "journaled", "stale", "short")
 
 
 def _id(name: str) -> str:
@@ -60,6 +62,7 @@ class Table:
         self.full = False
         self.changes = 0
         self.entries: list = []
+        self.attempts: dict[str, int] = {}
         self.last = Result(Outcome.APPLIED)
         self.journaled: dict[str, Reservation] = {}  # as the journal has them
 
@@ -143,6 +146,7 @@ class Table:
 
     def do(self, command: c.Command, expected: list[str]) -> None:
         (self.last,), entries = self.apply([command])
+        legs_words.note(self, command)
         self.entries += entries
         shown = [self.last.outcome.name]
         if self.last.replayed:
@@ -154,6 +158,8 @@ class Table:
     def command(self, word: str, rest: list[str]) -> c.Command:
         if word in ("reserve", "confirm", "release", "extend", "fulfil", "acknowledge", "transfer"):
             rest = [_id(rest[0]), *rest[1:]]
+        if word in legs_words.WORDS:
+            return legs_words.command(self, word, _id(rest[0]), *self.split(rest[1:]))
         if word == "share":
             return c.PutPolicy("item-channel", item_channel(rest[0], rest[1]), " ".join(rest[2:]) or "{}")
         if word == "campaign":
@@ -246,7 +252,9 @@ class Table:
     def check(self, rest: list[str]) -> None:
         name, *expected = rest
         state = self.law.dump()
-        if "@" in name:
+        if name == "nothing":
+            found = [kind for kind in ("legs", "undecided", "contended", "baskets", "following") if state[kind]]
+        elif "@" in name:
             sku, location = name.split("@")
             held, committed, shipped, sources = state["positions"].get((sku, location), (0, 0, {}, {}))
             body = state["policies"].get(("location", location), (0, "{}"))[1]

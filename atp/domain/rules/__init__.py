@@ -9,18 +9,25 @@ from collections.abc import Sequence
 
 from atp.domain.commands import (
     RELIEVING,
+    Abort,
     Acknowledge,
     Affect,
     Command,
     Confirm,
     Cursor,
+    Decide,
     Delta,
+    DropLeg,
     Extend,
+    Followed,
+    FollowHome,
     Fulfil,
     Level,
+    OpenBasket,
     PutPolicy,
     Release,
     Reserve,
+    TakeLeg,
     Transfer,
 )
 from atp.domain.entries import AnyEntry
@@ -30,6 +37,7 @@ from atp.domain.rules import clock, shortage
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.campaigns import pass_edges
 from atp.domain.rules.fulfilment import acknowledge, fulfil, transfer
+from atp.domain.rules.legs import abort, decide_basket, drop_leg, follow_home, followed, open_basket, take_leg
 from atp.domain.rules.lifecycle import confirm, extend, release, settle
 from atp.domain.rules.policy import put_policy
 from atp.domain.rules.reserve import reserve
@@ -107,3 +115,17 @@ def decide(batch: Batch, command: Command) -> Result:
             return shortage.affect(batch, command)
         case PutPolicy():
             return put_policy(batch, command)
+        case OpenBasket():
+            return open_basket(batch, command)
+        case TakeLeg():
+            return take_leg(batch, command)
+        case Decide():
+            return decide_basket(batch, command)
+        case Abort():
+            return abort(batch, command)
+        case DropLeg():
+            return drop_leg(batch, command)
+        case FollowHome():
+            return follow_home(batch, command)
+        case Followed():
+            return followed(batch, command)

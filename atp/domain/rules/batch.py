@@ -5,9 +5,9 @@ from copy import deepcopy
 
 from atp.domain.entries import AnyEntry
 from atp.domain.ids import identity_of
-from atp.domain.records import Balance, Reservation
+from atp.domain.records import Balance, Line, Reservation
 from atp.domain.rules import policies
-from atp.domain.state import Sku, State
+from atp.domain.state import Position, Sku, State
 
 #: Deadlines looked at to tell a refused buyer when units may come back, oldest first: a bound, not a search.
 EXPIRIES_MAX = 64
@@ -22,6 +22,7 @@ class Batch:
         self.apart = False  # its sender has another clock: nothing expires (R22)
         self.due_left = False
         self.entries: list[AnyEntry] = []
+        self.foreign = {sku for basket in state.baskets.values() for sku in basket.foreign}
         held = sorted((deadline, id) for id, deadline in state.due.items() if deadline > self.now)
         self._oldest = [id for _, id in held[:EXPIRIES_MAX]]
         self._earliest: dict[str, int] | None = None
@@ -85,10 +86,20 @@ class Batch:
         """The sku's record, created when it is first heard of."""
         return self.state.skus.setdefault(id, Sku())
 
+    def position(self, sku: str, location: str) -> Position:
+        """The position to change, created when it is new; a loose one for a sku that lives in another partition (R3).
+
+        There the leg of the basket is what moves, when it follows home.
+        """
+        if sku in self.foreign:
+            return Position()
+        return self.sku(sku).positions.setdefault(location, Position())
+
     def touch(self, seq: int, skus: list[str]) -> None:
-        """``seq`` is now the position of these skus."""
+        """``seq`` is now the position of these skus, as far as they live here."""
         for sku in skus:
-            self.sku(sku).seq = seq
+            if sku not in self.foreign:
+                self.sku(sku).seq = seq
 
     def ranked(self, sku: str, channel: str, group: str = "") -> list[str]:
         """Active locations of the channel that have a position of the sku, best rank first, ties by id (R38)."""
@@ -123,5 +134,12 @@ class Batch:
         self.touch(reservation.seq, [line.sku for line in reservation.lines])
         if not any(a.held or a.committed for line in reservation.lines for a in line.allocations):
             self.state.ended.append((reservation.seq, self.now, identity_of(reservation.id)))
-        places = dict.fromkeys((line.sku, a.location) for line in reservation.lines for a in line.allocations)
-        return deepcopy(reservation), [self.balance(sku, at) for sku, at in places]
+        basket = self.state.baskets.get(identity_of(reservation.id))
+        if basket is not None and not basket.deadline:
+            self.state.following[reservation.id] = reservation.seq
+        return deepcopy(reservation), self.balances(reservation.lines)
+
+    def balances(self, lines: list[Line]) -> list[Balance]:
+        """The balances of the positions that these lines draw on, each once, as far as they are here."""
+        places = dict.fromkeys((line.sku, a.location) for line in lines for a in line.allocations)
+        return [self.balance(sku, at) for sku, at in places if sku not in self.foreign]

@@ -8,6 +8,7 @@ from atp.domain.outcomes import Outcome
 from atp.domain.records import Allocation
 from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
+from atp.domain.rules.contended import give_back_tentative
 from atp.domain.rules.lifecycle import (
     allocation_at,
     changed,
@@ -44,7 +45,7 @@ def fulfil(batch: Batch, c: Fulfil) -> Result:
             a.committed -= units
             a.acknowledged = min(a.acknowledged, a.committed)
             a.fulfilled += units
-            position = batch.sku(line.sku).positions[a.location]
+            position = batch.position(line.sku, a.location)
             position.committed -= units
             if units:
                 position.shipped[minute] = position.shipped.get(minute, 0) + units
@@ -98,15 +99,18 @@ def transfer(batch: Batch, c: Transfer) -> Result:
         if batch.due_left:
             return Result(Outcome.AGAIN, batch.state.seq)
         asked = ReserveLine(line.line_id, line.sku, c.quantity, c.target)
-        return Result(Outcome.INSUFFICIENT, found.seq, deepcopy(found), [sourcing.shortfall(index, asked, available)])
-    there, item, quantity = allocation_at(line, c.target), batch.sku(line.sku), c.quantity
+        short = sourcing.shortfall(index, asked, available)
+        tentative = give_back_tentative(batch, sourcing) and sourcing.free(line.sku, c.target) >= c.quantity
+        outcome = Outcome.CONTENDED if tentative else Outcome.INSUFFICIENT
+        return Result(outcome, found.seq, deepcopy(found), [short])
+    there, quantity = allocation_at(line, c.target), c.quantity
     for state in ("held", "committed"):
         for a in here:
             units = min(quantity, getattr(a, state))
             quantity -= units
             for change, allocation, position in (
-                (-units, a, item.positions[c.source]),
-                (units, there, item.positions[c.target]),
+                (-units, a, batch.position(line.sku, c.source)),
+                (units, there, batch.position(line.sku, c.target)),
             ):
                 setattr(allocation, state, getattr(allocation, state) + change)
                 setattr(position, state, getattr(position, state) + change)

@@ -15,10 +15,10 @@ from atp.domain.records import GRACE_MS, Allocation, Line, Reservation, Shortfal
 from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.clock import deadline_of, find_record, is_due
+from atp.domain.rules.contended import give_back_tentative
 from atp.domain.rules.limits import count_held, count_sold
 from atp.domain.rules.retention import answer_change, why_ended
 from atp.domain.rules.sourcing import Draws, Sourcing
-from atp.domain.state import Position
 
 #: Changes a record remembers (R4).
 CHANGES_MAX = 32
@@ -44,8 +44,8 @@ def end_held(batch: Batch, reservation: Reservation, state: Literal["expired", "
     """Free all held units; they count as ``state`` from now on."""
     for line in reservation.lines:
         for a in line.allocations:
-            batch.sku(line.sku).positions[a.location].held -= a.held
-            count_held(batch, reservation, -a.held)
+            batch.position(line.sku, a.location).held -= a.held
+            count_held(batch, reservation, line.sku, -a.held)
             count_sold(batch, reservation, line.sku, -a.held)
             setattr(a, state, getattr(a, state) + a.held)
             a.held = 0
@@ -56,7 +56,8 @@ def confirm(batch: Batch, c: Confirm) -> Result:
     found = find_to_change(batch, c.id, c.change, "fulfilled")
     if isinstance(found, Result):
         return _confirm_again(batch, c, found)
-    if c.reacquire and total(found, lambda a: a.expired):
+    # What expired in other partitions cannot be taken again in one step: such a confirm is refused as expired.
+    if c.reacquire and total(found, lambda a: a.expired) and not any(x.sku in batch.foreign for x in found.lines):
         return _reacquire(batch, found, c)
     if not c.lines and not total(found, held_units):
         if total(found, lambda a: a.committed + a.fulfilled):
@@ -76,10 +77,10 @@ def _commit_held(batch: Batch, reservation: Reservation, wanted: list[tuple[Line
             quantity -= units
             a.held -= units
             a.committed += units
-            position = batch.sku(line.sku).positions[a.location]
+            position = batch.position(line.sku, a.location)
             position.held -= units
             position.committed += units
-            count_held(batch, reservation, -units)
+            count_held(batch, reservation, line.sku, -units)
 
 
 def _committed(batch: Batch, found: Reservation, c: Confirm) -> Result:
@@ -119,6 +120,27 @@ def _reacquire(batch: Batch, found: Reservation, c: Confirm) -> Result:
     still_open = campaign is not None and campaign.opens <= batch.now < campaign.closes
     # After its campaign a late payment is served from the channel's own share.
     sourcing = Sourcing(batch, found.channel, found.campaign if still_open else "")
+    drawn, shortfalls = _draw_expired(sourcing, found)
+    if shortfalls:
+        if batch.due_left:
+            return Result(Outcome.AGAIN, batch.state.seq)
+        tentative = give_back_tentative(batch, sourcing) and not _draw_expired(sourcing, found)[1]
+        outcome = Outcome.CONTENDED if tentative else Outcome.INSUFFICIENT
+        return Result(outcome, found.seq, deepcopy(found), shortfalls)
+    _commit_held(batch, found, wanted_all(found, held_units))
+    for line, a, draws in drawn:
+        for at, units in draws:
+            a.expired -= units
+            allocation_at(line, at).committed += units
+            batch.position(line.sku, at).committed += units
+            count_sold(batch, found, line.sku, units)
+    return _committed(batch, found, c)
+
+
+def _draw_expired(
+    sourcing: Sourcing, found: Reservation
+) -> tuple[list[tuple[Line, Allocation, Draws]], list[Shortfall]]:
+    """Where expired units could be taken again, and what is short."""
     drawn: list[tuple[Line, Allocation, Draws]] = []
     shortfalls: list[Shortfall] = []
     for index, line in enumerate(found.lines):
@@ -133,18 +155,7 @@ def _reacquire(batch: Batch, found: Reservation, c: Confirm) -> Result:
         if available < needed:
             asked = ReserveLine(line.line_id, line.sku, needed)
             shortfalls.append(sourcing.shortfall(index, asked, available))
-    if shortfalls:
-        if batch.due_left:
-            return Result(Outcome.AGAIN, batch.state.seq)
-        return Result(Outcome.INSUFFICIENT, found.seq, deepcopy(found), shortfalls)
-    _commit_held(batch, found, wanted_all(found, held_units))
-    for line, a, draws in drawn:
-        for at, units in draws:
-            a.expired -= units
-            allocation_at(line, at).committed += units
-            batch.sku(line.sku).positions.setdefault(at, Position()).committed += units
-            count_sold(batch, found, line.sku, units)
-    return _committed(batch, found, c)
+    return drawn, shortfalls
 
 
 def release(batch: Batch, c: Release) -> Result:
@@ -199,9 +210,9 @@ def _give_back(
         setattr(a, state, getattr(a, state) - units)
         a.acknowledged = min(a.acknowledged, a.committed)
         a.released += units
-        position = batch.sku(line.sku).positions[a.location]
+        position = batch.position(line.sku, a.location)
         setattr(position, state, getattr(position, state) - units)
-        count_held(batch, reservation, -units if state == "held" else 0)
+        count_held(batch, reservation, line.sku, -units if state == "held" else 0)
         count_sold(batch, reservation, line.sku, -units)
     return quantity
 

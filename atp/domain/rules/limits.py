@@ -39,28 +39,34 @@ def hold_ttl(c: Reserve, channel: Channel, campaign: Campaign | None) -> int:
     return min(DEFAULT_TTL_MS, channel.max_hold_seconds * 1000)
 
 
-def refuse_hold(batch: Batch, c: Reserve, ttl: int, old: Reservation | None) -> Result | None:
-    """The longest hold, units held at once by the customer, units of a campaign per customer and sku.
-
-    What counts units is no ground of a refusal while due holds remain (R21).
-    """
+def refuse_ttl(batch: Batch, c: Reserve, ttl: int, old: Reservation | None) -> Result | None:
+    """The longest hold."""
     channel, campaign = batch.channel(c.channel), batch.campaign(c.campaign) if c.campaign else None
     since = old.since if old else batch.now
     longest = campaign.ttl_seconds * 1000 if campaign else channel.max_hold_seconds * 1000
     if ttl > longest or batch.now + ttl > since + channel.max_hold_seconds * 1000:
         return Result(Outcome.LIMIT_EXCEEDED, batch.state.seq, detail="ttl")
+    return None
+
+
+def refuse_units(batch: Batch, c: Reserve, old: Reservation | None) -> Result | None:
+    """Units held at once by the customer, units of a campaign per customer and sku.
+
+    They are no ground of a refusal while due holds remain (R21).
+    """
+    channel, campaign = batch.channel(c.channel), batch.campaign(c.campaign) if c.campaign else None
     wanted: dict[str, int] = {}
     for line in c.lines:
         wanted[line.sku] = wanted.get(line.sku, 0) + line.quantity
     if channel.held_units_per_customer is not None:
         held = batch.state.holding.get((c.channel, c.customer), 0)
-        held -= _held(old) if old and old.channel == c.channel else 0
+        held -= _held(batch, old) if old and old.channel == c.channel else 0
         if held + sum(wanted.values()) > channel.held_units_per_customer:
             return _too_many(batch, "held_units_per_customer")
     if campaign and campaign.per_customer is not None:
         for sku, quantity in wanted.items():
             bought = batch.state.buyers.get((c.campaign, sku, c.customer), 0)
-            bought -= _held(old, sku) if old and counts_to_campaign(batch, old, c.campaign) else 0
+            bought -= _held(batch, old, sku) if old and counts_to_campaign(batch, old, c.campaign) else 0
             if bought + quantity > campaign.per_customer:
                 return _too_many(batch, "per_customer")
     return None
@@ -72,14 +78,16 @@ def _too_many(batch: Batch, limit: str) -> Result:
     return Result(Outcome.LIMIT_EXCEEDED, batch.state.seq, detail=limit)
 
 
-def count_held(batch: Batch, r: Reservation, units: int) -> None:
-    """``units`` more of the reservation are held now, or fewer."""
-    if r.customer and units:
+def count_held(batch: Batch, r: Reservation, sku: str, units: int) -> None:
+    """``units`` more of the reservation are held now, or fewer; another partition counts its own skus (R3)."""
+    if r.customer and units and sku not in batch.foreign:
         _add(batch.state.holding, (r.channel, r.customer), units)
 
 
 def count_sold(batch: Batch, r: Reservation, sku: str, units: int) -> None:
     """``units`` more of the sku are sold through the reservation's seller, or given back to it (R11, R23)."""
+    if sku in batch.foreign:
+        return
     share = batch.sku(sku).sellers.get(seller_name(r.channel, r.campaign))
     if share and r.first_seq > share.since:
         share.used += units
@@ -93,8 +101,8 @@ def counts_to_campaign(batch: Batch, r: Reservation, id: str) -> bool:
     return r.campaign == id and campaign is not None and campaign.phase < 2 and r.first_seq > campaign.since
 
 
-def _held(r: Reservation, sku: str = "") -> int:
-    lines = [line for line in r.lines if sku in ("", line.sku)]
+def _held(batch: Batch, r: Reservation, sku: str = "") -> int:
+    lines = [line for line in r.lines if sku in ("", line.sku) and line.sku not in batch.foreign]
     return sum(a.held for line in lines for a in line.allocations)
 
 

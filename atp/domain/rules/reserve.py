@@ -10,24 +10,25 @@ from atp.domain.records import GRACE_MS, Allocation, Line, Reservation
 from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.clock import find_record, is_due
+from atp.domain.rules.contended import contended
 from atp.domain.rules.lifecycle import end_held
-from atp.domain.rules.limits import count_held, count_sold, hold_ttl, refuse_hold, refuse_seller
+from atp.domain.rules.limits import count_held, count_sold, hold_ttl, refuse_seller, refuse_ttl, refuse_units
 from atp.domain.rules.sourcing import Draws, Sourcing
-from atp.domain.state import REFUSED_MAX, REFUSED_MS, Position, Refusal
+from atp.domain.state import REFUSED_MAX, REFUSED_MS, Refusal
 
 
 def reserve(batch: Batch, c: Reserve) -> Result:
     """Decide a basket as one atomic reading; the same id again finds its first decision."""
     state = batch.state
-    if not c.dry_run and (decided := _decided(batch, c)):
+    if not c.dry_run and (decided := decided_before(batch, c)):
         return decided
-    old = _replaced(batch, c)
+    old = replaced(batch, c)
     if isinstance(old, Result):
         return old
     if refusal := refuse_seller(batch, c):
         return refusal
     ttl = hold_ttl(c, batch.channel(c.channel), batch.campaign(c.campaign) if c.campaign else None)
-    if refusal := refuse_hold(batch, c, ttl, old):
+    if refusal := refuse_ttl(batch, c, ttl, old) or refuse_units(batch, c, old):
         return refusal
     sourcing = Sourcing(batch, c.channel, c.campaign)
     if old:
@@ -37,20 +38,22 @@ def reserve(batch: Batch, c: Reserve) -> Result:
         return Result(Outcome.AGAIN, state.seq)
     drawn = [] if shortfalls and not c.allow_partial else sourcing.draw(c.lines, split=c.allow_split)
     if not any(drawn):
+        if contended(batch, sourcing, c):
+            return Result(Outcome.CONTENDED, state.seq, None, shortfalls)
         if not c.dry_run:
             state.refused[identity_of(c.id)] = Refusal(c.fingerprint, Outcome.INSUFFICIENT, shortfalls, "")
         return Result(Outcome.INSUFFICIENT, state.seq, None, shortfalls)
     if c.dry_run:
-        return Result(Outcome.QUOTED, state.seq, _record(batch, c, drawn, ttl, old, state.seq))
+        return Result(Outcome.QUOTED, state.seq, record_of(batch, c, drawn, ttl, old, state.seq))
     if old:
-        _release_replaced(batch, old, c)
+        release_replaced(batch, old, c)
     return _hold(batch, c, drawn, ttl, old)
 
 
-def _decided(batch: Batch, c: Reserve) -> Result | None:
+def decided_before(batch: Batch, c: Reserve) -> Result | None:
     """The first decision on this id, if there was one: a reservation, or a remembered refusal (R18)."""
     state, identity = batch.state, identity_of(c.id)
-    _rotate_refusals(batch)
+    rotate_refusals(batch)
     if (known := find_record(batch, identity)) is not None:
         if known.fingerprint != c.fingerprint or known.id != c.id:
             return Result(Outcome.KEY_REUSED, state.seq)
@@ -66,7 +69,7 @@ def _decided(batch: Batch, c: Reserve) -> Result | None:
     return None
 
 
-def _replaced(batch: Batch, c: Reserve) -> Reservation | Result | None:
+def replaced(batch: Batch, c: Reserve) -> Reservation | Result | None:
     """The hold to release in the same step, nothing if it has ended, or why the request is refused (R37)."""
     state = batch.state
     old = find_record(batch, identity_of(c.replaces)) if c.replaces else None
@@ -88,7 +91,7 @@ def _replaced(batch: Batch, c: Reserve) -> Reservation | Result | None:
     return old if old.id in state.due else None
 
 
-def _release_replaced(batch: Batch, old: Reservation, c: Reserve) -> None:
+def release_replaced(batch: Batch, old: Reservation, c: Reserve) -> None:
     end_held(batch, old, "released")
     del batch.state.due[old.id]
     old.seq = batch.next_seq()
@@ -98,11 +101,11 @@ def _release_replaced(batch: Batch, old: Reservation, c: Reserve) -> None:
 
 def _hold(batch: Batch, c: Reserve, drawn: list[Draws], ttl: int, old: Reservation | None) -> Result:
     seq = batch.next_seq()
-    reservation = _record(batch, c, drawn, ttl, old, seq)
+    reservation = record_of(batch, c, drawn, ttl, old, seq)
     for line in reservation.lines:
         for a in line.allocations:
-            batch.sku(line.sku).positions.setdefault(a.location, Position()).held += a.held
-            count_held(batch, reservation, a.held)
+            batch.position(line.sku, a.location).held += a.held
+            count_held(batch, reservation, line.sku, a.held)
             count_sold(batch, reservation, line.sku, a.held)
     batch.state.reservations[identity_of(c.id)] = reservation
     batch.state.due[c.id] = reservation.expires_at + GRACE_MS
@@ -111,7 +114,7 @@ def _hold(batch: Batch, c: Reserve, drawn: list[Draws], ttl: int, old: Reservati
     return Result(Outcome.APPLIED, seq, copy)
 
 
-def _record(batch: Batch, c: Reserve, drawn: list[Draws], ttl: int, old: Reservation | None, seq: int) -> Reservation:
+def record_of(batch: Batch, c: Reserve, drawn: list[Draws], ttl: int, old: Reservation | None, seq: int) -> Reservation:
     lines = [
         Line(line.line_id, line.sku, line.quantity, [Allocation(at, "", q, 0) for at, q in draws])
         for line, draws in zip(c.lines, drawn, strict=True)
@@ -123,7 +126,7 @@ def _record(batch: Batch, c: Reserve, drawn: list[Draws], ttl: int, old: Reserva
     )  # fmt: skip
 
 
-def _rotate_refusals(batch: Batch) -> None:
+def rotate_refusals(batch: Batch) -> None:
     """Two generations bound the memory: a refusal lives for one to two minutes, or 100,000 newer ones (R18)."""
     state = batch.state
     age = batch.now - state.refused_since

@@ -33,8 +33,12 @@ def retire(batch: Batch) -> None:
             break
         seq, when, identity = state.ended.pop(0)
         r = state.reservations.get(identity)
-        if r is not None and r.seq == seq:
+        if r is not None and r.seq == seq and r.id in state.following:
+            state.ended.append((seq, batch.now, identity))  # its legs have not heard of the end yet (R3)
+        elif r is not None and r.seq == seq:
             del state.reservations[identity]
+            if identity in state.baskets and not state.baskets[identity].deadline:
+                del state.baskets[identity]
             state.tombstones[identity] = Tombstone(r.id, r.fingerprint, r.state, seq, r.changes[-TOMBSTONE_CHANGES:])
             state.buried.append((seq, when, identity))
 

@@ -105,7 +105,7 @@ def _revoke(batch: Batch, c: Affect, found: Reservation, open: Shortage) -> None
         for a in line.allocations:
             if line.sku == c.sku and a.location == c.location:
                 batch.sku(c.sku).positions[c.location].held -= a.held
-                count_held(batch, found, -a.held)
+                count_held(batch, found, c.sku, -a.held)
                 count_sold(batch, found, c.sku, -a.held)
                 a.released += a.held
                 a.held = 0

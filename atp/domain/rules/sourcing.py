@@ -37,6 +37,8 @@ class Sourcing:
         """Count the held units of a reservation that is to be replaced as free (R37)."""
         name = seller_name(reservation.channel, reservation.campaign)
         for line in reservation.lines:
+            if line.sku in self.batch.foreign:
+                continue
             share = self.batch.sku(line.sku).sellers.get(name)
             for a in line.allocations:
                 self._given_back[line.sku, a.location] += a.held
@@ -50,6 +52,10 @@ class Sourcing:
     def places(self, line: ReserveLine) -> list[str]:
         """Where an open line may draw, best rank first."""
         return self.batch.ranked(line.sku, self.channel, line.location_group)
+
+    def give_back_sold(self, seller: str, sku: str, units: int) -> None:
+        """Count units as not sold through a seller."""
+        self._returned[seller, sku] += units
 
     def free(self, sku: str, location: str) -> int:
         """Units that may be drawn here: free ones, unless other sellers have a claim on them or the cap is reached."""
@@ -81,7 +87,7 @@ class Sourcing:
 
     def shortfalls(self, lines: list[ReserveLine], *, split: bool) -> list[Shortfall]:
         """Lines that cannot be met; located lines draw first, since they have no other place to go."""
-        self._begin()
+        self.begin()
         found: dict[int, Shortfall] = {}
         for index, line in _located(lines):
             available = self.free(line.sku, line.location)
@@ -113,7 +119,7 @@ class Sourcing:
 
     def draw(self, lines: list[ReserveLine], *, split: bool) -> list[Draws]:
         """Where each line draws: everything where it can be had, else what there is."""
-        self._begin()
+        self.begin()
         drawn: list[Draws] = [[] for _ in lines]
         for index, line in _located(lines):
             units = min(line.quantity, self.free(line.sku, line.location))
@@ -129,7 +135,8 @@ class Sourcing:
                 drawn[index] = self.fill(line, line.quantity)
         return drawn
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Read anew, as if nothing were taken."""
         self.taken.clear()
         self._floors.clear()
 

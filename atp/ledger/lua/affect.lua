@@ -26,7 +26,7 @@ local function revoke(b, c, id, r, open, elsewhere)
     for _, a in ipairs(line[L_ALLOCATIONS]) do
       if line[L_SKU] == c[2] and a[A_LOCATION] == c[3] and a[A_HELD] > 0 then
         move_position(b, c[2], c[3], -a[A_HELD], 0)
-        count_held(b, r, -a[A_HELD])
+        count_held(b, r, c[2], -a[A_HELD])
         count_sold(b, r, c[2], -a[A_HELD])
         a[A_RELEASED] = a[A_RELEASED] + a[A_HELD]
         a[A_HELD] = 0

@@ -2,7 +2,7 @@
 -- now 0 takes the server's TIME, any other value is the clock of a test or a replay.
 
 local META = { 'law', 'epoch', 'seq', 'last_now', 'policy_version', 'refused_gen', 'refused_since', 'trimmed', 'birth',
-  'network', 'apart', 'apart_at', 'moved', 'shortages' }
+  'network', 'apart', 'apart_at', 'moved', 'shortages', 'baskets' }
 
 local function read_meta(prefix)
   local values = call('HMGET', prefix .. 'meta', unpack(META))
@@ -26,12 +26,15 @@ local handlers = {
   [C.CONFIRM] = confirm, [C.RELEASE] = release, [C.EXTEND] = extend, [C.FULFIL] = fulfil,
   [C.ACKNOWLEDGE] = acknowledge, [C.TRANSFER] = transfer, [C.AFFECT] = shortage.affect,
   [C.POLICY] = put_policy,
+  [C.OPEN] = legs.open, [C.TAKE] = legs.take, [C.DECIDE] = legs.decide, [C.ABORT] = legs.abort,
+  [C.DROP] = legs.drop, [C.FOLLOWHOME] = legs.follow_home, [C.FOLLOWED] = legs.followed,
 }
 
 -- What a full memory still takes: the rest is not decided.
 local relieving = {
   [C.LEVEL] = 'position', [C.DELTA] = 'position', [C.CURSOR] = true, [C.CONFIRM] = true, [C.RELEASE] = true,
   [C.EXTEND] = true, [C.FULFIL] = true, [C.ACKNOWLEDGE] = true, [C.TRANSFER] = true, [C.AFFECT] = true,
+  [C.ABORT] = true, [C.DROP] = true, [C.FOLLOWHOME] = true, [C.FOLLOWED] = true,
 }
 
 local function has_room(b, c)
@@ -74,6 +77,8 @@ local function gather(b, commands, due)
       for _, id in ipairs(c[7]) do want('ids', identity_of(id)) end
     elseif tag == C.POLICY then
       if c[2] == 'item' then want('skus', c[3]) end
+    elseif tag >= C.OPEN then
+      legs.gather(c, want)
     else
       want('ids', identity_of(c[2]))
       if tag == C.CONFIRM and #c[9] > 0 then
@@ -82,6 +87,7 @@ local function gather(b, commands, due)
     end
   end
   fetch(b.prefix .. 'res', wanted.ids, b.raw)
+  if b.basket_count > 0 then legs.read_baskets(b, wanted.ids) end
   for _, identity in ipairs(wanted.ids) do
     local r = find_reservation(b, identity)
     if r and not r.tombstone then
@@ -194,7 +200,7 @@ local function write_refused(b, gen_before)
   end
 end
 
-function scatter(b, header, gen_before)
+function scatter(b, header, gen_before, meta)
   keep_sums(b)
   if b.entry_count > 0 then
     call('XADD', b.prefix .. 'outbox', string.format('%.0f-0', b.seq), 'f', FORMAT,
@@ -221,6 +227,7 @@ function scatter(b, header, gen_before)
   for campaign in pairs(b.closed) do call('UNLINK', b.prefix .. 'buyers:' .. campaign) end
   for campaign, buyers in pairs(b.buyers) do write_counts(b.prefix .. 'buyers:' .. campaign, buyers.dirty) end
   write_refused(b, gen_before)
+  legs.write(b, meta)
 end
 
 end
@@ -268,7 +275,7 @@ local function apply(keys, args, relief)
     end
   end
   shortage.close(b)
-  scatter(b, header, gen_before)
+  scatter(b, header, gen_before, meta)
   return '\153' .. pack(header[1], header[4], b.seq, b.now, clock.next_due(b), b.policy_version, b.due_left,
     b.seq - tonumber(meta.trimmed)) .. array_header(#results) .. table.concat(results)
 end

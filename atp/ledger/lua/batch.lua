@@ -11,6 +11,7 @@ local function new_batch(prefix, meta, now)
     dirty_policies = {}, dirty_authorities = {}, new_refused = {}, due = {}, recent = {}, ranked = {},
     ended = {}, retired = 0, buried = {}, unburied = 0, removed = {}, trimmed = tonumber(meta.trimmed),
     policy_version = tonumber(meta.policy_version), network = tonumber(meta.network),
+    baskets = {}, basket_count = tonumber(meta.baskets or 0), foreign = {}, following = {}, -- legs.lua
     floors = {}, watched = {}, watching = false, holding = {}, dirty_holding = {}, buyers = {}, closed = {},
     dirty_campaigns = {}, places = {}, dirty_places = {}, empty = {},
     refused_gen = tonumber(meta.refused_gen), refused_since = tonumber(meta.refused_since), refused_count = nil,

@@ -38,7 +38,7 @@ local function fulfil(b, c)
         a[A_ACKNOWLEDGED] = math.min(a[A_ACKNOWLEDGED], a[A_COMMITTED])
         a[A_FULFILLED] = a[A_FULFILLED] + units
         move_position(b, line[L_SKU], a[A_LOCATION], 0, -units)
-        ship(b, line[L_SKU], a[A_LOCATION], units)
+        if not b.foreign[line[L_SKU]] then ship(b, line[L_SKU], a[A_LOCATION], units) end
       end
     end
   end
@@ -103,7 +103,9 @@ local function transfer(b, c)
   if available < c[7] then
     if b.due_left then return O.AGAIN, b.seq end
     local asked = { c[4], line[L_SKU], c[7], c[6], '', '' }
-    return O.INSUFFICIENT, r[R_SEQ], packed(b, c[2]), { shortfall(s, index, asked, available) }
+    local short = { shortfall(s, index, asked, available) }
+    local tentative = legs.give_back_tentative(b, s, { line }) and free_units(s, line[L_SKU], c[6]) >= c[7]
+    return tentative and O.CONTENDED or O.INSUFFICIENT, r[R_SEQ], packed(b, c[2]), short
   end
   local there, quantity = allocation_at(line, c[6]), c[7]
   for _, state in ipairs({ A_HELD, A_COMMITTED }) do

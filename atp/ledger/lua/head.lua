@@ -12,7 +12,8 @@
 --
 -- Keys    all start with the partition's tag {ns:p}: and no key holds text from outside after the tag except `recent`
 --   meta       hash    law, partition, partitions, epoch, seq, last_now, policy_version, refused_gen, refused_since, trimmed,
---                      apart, apart_at, moved [[after, through, until], …] (R22), shortages (open ones)
+--                      apart, apart_at, moved [[after, through, until], …] (R22), shortages (open ones),
+--                      baskets (how many there are)
 --   sessions   hash    process -> session: an older session's batch is refused whole (R5)
 --   sku        hash    sku -> [format, seq, policy version, policy, safety stock, [location, n, …], location NUL …,
 --                      [seller, …], sums: see floors.lua, empty places: see policies.lua]
@@ -33,6 +34,12 @@
 --   source     hash    source -> [format, version kind, generation, lag ms]
 --   cursor     hash    stream -> position below which all is settled (R15)
 --   refused:g  hash    identity -> [fingerprint, outcome, shortfalls, detail], two generations (R18)
+--   baskets    hash    identity -> [format, id, attempt, call, fingerprint, deadline or 0 once decided, [foreign sku, …]]
+--   legs       hash    basket id -> [format, attempt, home's seq applied or 0, deadline, lines, first seq here, client,
+--                      channel, customer, campaign]
+--   undecided  zset    id of a basket or leg here that is not decided -> deadline, ms
+--   contended  hash    sku NUL location -> units of undecided legs; and RS seller NUL sku
+--   following  hash    basket id -> home's seq that not all legs may have applied
 --   outbox     stream  <last seq of the batch>-0 -> f format, e msgpack array of entries
 --
 -- Outcomes are the numbers of domain/outcomes.py; the rules, with their reasons, are in domain/rules.
@@ -66,7 +73,7 @@ local SHIPPED_COUNTED_MS = 60000
 local O = {
   APPLIED = 1, REPLAYED = 2, QUOTED = 3,
   SETTLED = 10, STALE = 11, INCLUDED = 12, DUPLICATE = 13, LATE_DELTA = 14,
-  AGAIN = 20, NO_ROOM = 22,
+  AGAIN = 20, CONTENDED = 21, NO_ROOM = 22,
   KEY_REUSED = 30, NOT_FOUND = 31, UNKNOWN_LOCATION = 32, UNKNOWN_LINE = 33, MEASURE_MISMATCH = 34,
   VERSION_KIND_MISMATCH = 35, VERSION_MISMATCH = 36, EXPIRED = 40, NOT_ACTIVE = 41,
   UNKNOWN_CAMPAIGN = 50, CUSTOMER_REQUIRED = 51, CHANNEL_NOT_ALLOWED = 52, CAMPAIGN_CLOSED = 53, LIMIT_EXCEEDED = 60,
@@ -77,11 +84,13 @@ local O = {
 local C = {
   LEVEL = 1, DELTA = 2, CURSOR = 3, RESERVE = 10, CONFIRM = 11, RELEASE = 12, EXTEND = 13, FULFIL = 14,
   ACKNOWLEDGE = 15, TRANSFER = 16, AFFECT = 17, POLICY = 20,
+  OPEN = 30, TAKE = 31, DECIDE = 32, ABORT = 33, DROP = 34, FOLLOWHOME = 35, FOLLOWED = 36,
 }
 local E = {
   OPENED = 1, LEVEL = 2, DELTA = 3, AUTHORITY = 4, SOURCE = 5, CURSOR = 6, SHORTAGE = 7, AFFECTED = 8, CLOSED = 9,
   HELD = 10, COMMITTED = 11, RELEASED = 12, EXTENDED = 13, EXPIRED = 14, FULFILLED = 15, ACKNOWLEDGED = 16, TRANSFERRED = 17, POLICY = 20,
   MOVED = 24, APART = 25, CAMPAIGNOPENED = 26, CAMPAIGNCLOSED = 27,
+  BASKETOPENED = 30, BASKETABORTED = 31, LEGTAKEN = 32, LEGDROPPED = 33, LEGFOLLOWED = 34,
 }
 
 -- Slots of a position, of a source's number inside it, of a sku, a reservation, a line and an allocation.
@@ -94,6 +103,8 @@ local R_LINES, R_CHANGES, R_SINCE, R_BUCKET = 13, 14, 15, 16
 local T = { FINGERPRINT = 2, BUCKET = 3, STATE = 4, SEQ = 5, CHANGES = 6 } -- of a tombstone
 local L_ID, L_SKU, L_ALLOCATIONS = 1, 2, 4
 local A_LOCATION, A_HELD, A_COMMITTED, A_ACKNOWLEDGED, A_FULFILLED, A_RELEASED, A_EXPIRED = 1, 3, 4, 5, 6, 7, 8
+
+local legs = {} -- functions of contended.lua and legs.lua that others use, too
 
 -- The server offers these to a running function only, not while the library is loaded.
 local pack, unpack_one, call

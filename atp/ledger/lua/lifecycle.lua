@@ -114,10 +114,10 @@ local function commit_held(b, r, wanted)
         quantity, moved = quantity - units, moved + units
         a[A_HELD], a[A_COMMITTED] = a[A_HELD] - units, a[A_COMMITTED] + units
         move_position(b, line[L_SKU], a[A_LOCATION], -units, units)
+        count_held(b, r, line[L_SKU], -units)
       end
     end
   end
-  count_held(b, r, -moved)
   return moved
 end
 
@@ -127,11 +127,8 @@ local function committed(b, c, r, held)
 end
 
 -- Where expired units could be taken again, at their own location first: {line, allocation, draws}, and what is short.
-local function draw_expired(b, r)
-  local campaign = b.policies.campaigns[r[R_CAMPAIGN]]
-  local open = campaign and campaign.opens <= b.now and b.now < campaign.closes
-  -- After its campaign a late payment is served from the channel's own share.
-  local s, drawn, short = new_sourcing(b, r[R_CHANNEL], open and r[R_CAMPAIGN] or ''), {}, {}
+local function draw_expired(s, r)
+  local drawn, short = {}, {}
   for index, line in ipairs(r[R_LINES]) do
     local needed, available = 0, 0
     for _, a in ipairs(line[L_ALLOCATIONS]) do
@@ -152,10 +149,15 @@ local function draw_expired(b, r)
 end
 
 local function reacquire(b, c, r, t)
-  local drawn, short = draw_expired(b, r)
+  local campaign = b.policies.campaigns[r[R_CAMPAIGN]]
+  local open = campaign and campaign.opens <= b.now and b.now < campaign.closes
+  -- After its campaign a late payment is served from the channel's own share.
+  local s = new_sourcing(b, r[R_CHANNEL], open and r[R_CAMPAIGN] or '')
+  local drawn, short = draw_expired(s, r)
   if #short > 0 then
     if b.due_left then return O.AGAIN, b.seq end
-    return O.INSUFFICIENT, r[R_SEQ], pack_record(c[2], r), short
+    local tentative = legs.give_back_tentative(b, s, r[R_LINES]) and #select(2, draw_expired(s, r)) == 0
+    return tentative and O.CONTENDED or O.INSUFFICIENT, r[R_SEQ], pack_record(c[2], r), short
   end
   commit_held(b, r, (wanted_lines(r, {}, 'held')))
   for _, found in ipairs(drawn) do
@@ -196,7 +198,7 @@ local function confirm(b, c)
     return answer_found(b, c[2], r, outcome)
   end
   local t = units_of(r)
-  if c[8] and t.expired > 0 then return reacquire(b, c, r, t) end
+  if c[8] and t.expired > 0 and not legs.spans(b, r) then return reacquire(b, c, r, t) end
   if #c[5] == 0 and t.held == 0 then
     if t.committed + t.fulfilled > 0 then return answer_found(b, c[2], r, O.REPLAYED) end
     return ended(b, c[2], r, t)
@@ -216,7 +218,7 @@ local function release_units(b, r, line, quantity, state)
       a[A_ACKNOWLEDGED] = math.min(a[A_ACKNOWLEDGED], a[A_COMMITTED])
       a[A_RELEASED] = a[A_RELEASED] + units
       move_position(b, line[L_SKU], a[A_LOCATION], state == A_HELD and -units or 0, state == A_COMMITTED and -units or 0)
-      count_held(b, r, state == A_HELD and -units or 0)
+      count_held(b, r, line[L_SKU], state == A_HELD and -units or 0)
       count_sold(b, r, line[L_SKU], -units)
     end
   end

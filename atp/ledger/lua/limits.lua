@@ -58,10 +58,10 @@ local function counts_to_campaign(b, r, id)
   return standing and r[R_CAMPAIGN] == id and standing[2] < 2 and r[R_FIRST] > standing[3]
 end
 
-local function held_of(r, sku)
+local function held_of(b, r, sku)
   local units = 0
   for _, line in ipairs(r[R_LINES]) do
-    if not sku or line[L_SKU] == sku then
+    if (not sku or line[L_SKU] == sku) and not b.foreign[line[L_SKU]] then
       for _, a in ipairs(line[L_ALLOCATIONS]) do units = units + a[A_HELD] end
     end
   end
@@ -73,13 +73,18 @@ local function too_many(b, limit)
   return O.LIMIT_EXCEEDED, limit
 end
 
--- The longest hold, units held at once by the customer, units of a campaign per customer and sku.
-local function refuse_hold(b, c, ttl, old)
+-- The longest hold.
+local function refuse_ttl(b, c, ttl, old)
   local channel, campaign = channel_of(b.policies, c[5]), c[8] ~= '' and b.policies.campaigns[c[8]]
   local since = old and old[R_SINCE] or b.now
   if ttl > (campaign and campaign.ttl_ms or channel.max_hold_ms) or b.now + ttl > since + channel.max_hold_ms then
     return O.LIMIT_EXCEEDED, 'ttl'
   end
+end
+
+-- Units held at once by the customer, units of a campaign per customer and sku.
+local function refuse_units(b, c, old)
+  local channel, campaign = channel_of(b.policies, c[5]), c[8] ~= '' and b.policies.campaigns[c[8]]
   local per_customer = campaign and campaign.per_customer
   if not channel.held_max and not per_customer then return end
   local wanted, total = {}, 0
@@ -89,21 +94,21 @@ local function refuse_hold(b, c, ttl, old)
   end
   if channel.held_max then
     local held = count_of(b, b.holding, 'holding', position_key(c[5], c[6]))
-    if old and old[R_CHANNEL] == c[5] then held = held - held_of(old) end
+    if old and old[R_CHANNEL] == c[5] then held = held - held_of(b, old) end
     if held + total > channel.held_max then return too_many(b, 'held_units_per_customer') end
   end
   if per_customer then
     for sku, quantity in pairs(wanted) do
       local bought = count_of(b, buyers_of(b, c[8]).counts, 'buyers:' .. c[8], position_key(sku, c[6]))
-      if old and counts_to_campaign(b, old, c[8]) then bought = bought - held_of(old, sku) end
+      if old and counts_to_campaign(b, old, c[8]) then bought = bought - held_of(b, old, sku) end
       if bought + quantity > per_customer then return too_many(b, 'per_customer') end
     end
   end
 end
 
--- `units` more of the reservation are held now, or fewer.
-local function count_held(b, r, units)
-  if r[R_CUSTOMER] == '' or units == 0 then return end
+-- `units` more of the reservation are held now, or fewer; another partition counts its own skus.
+local function count_held(b, r, sku, units)
+  if r[R_CUSTOMER] == '' or units == 0 or b.foreign[sku] then return end
   local field = position_key(r[R_CHANNEL], r[R_CUSTOMER])
   local count = count_of(b, b.holding, 'holding', field) + units
   b.holding[field], b.dirty_holding[field] = count, count
@@ -111,6 +116,7 @@ end
 
 -- `units` more of the sku are sold through the reservation's seller, or given back to it.
 local function count_sold(b, r, sku, units)
+  if b.foreign[sku] then return end
   local s = sku_record(b, sku)
   if s[S.SELLERS][1] then
     local seller = find_seller(s, seller_name(r[R_CHANNEL], r[R_CAMPAIGN]))

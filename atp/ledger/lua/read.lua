@@ -1,6 +1,8 @@
 -- read: questions that write nothing, answered as one atomic reading. Queries are {kind, argument}; kinds: 1 one
 -- reservation, 2 one sku, 3 all policies of a kind, 4 one policy, 5 a stream's cursor, 6 the head,
 -- 7 one sku with what its availability is made of.
+-- reservation, 2 one sku, 3 all policies of a kind, 4 one policy, 5 a stream's cursor, 6 the head; of baskets that span
+-- partitions 30 the undecided ones past their time, 31 those whose legs have to follow, 32 is one undecided.
 
 local read
 do -- a block, because a chunk has at most 200 locals
@@ -115,6 +117,12 @@ function read(keys, args)
       answer = pack(tonumber(call('HGET', prefix .. 'cursor', query[2]) or 0))
     elseif kind == 7 then
       answer = pack(explain_sku(b, query[3], read_sku(b, query[2], query[3])))
+    elseif kind == 30 then
+      answer = pack(legs.read_undecided(b, query[2]))
+    elseif kind == 31 then
+      answer = pack(legs.read_following(b, query[2]))
+    elseif kind == 32 then
+      answer = pack(legs.is_open(b, query[2]))
     else
       answer = pack(read_head(b, meta))
     end

@@ -84,6 +84,7 @@ local function allocation_at(line, location)
 end
 
 local function move_position(b, sku, location, held, committed)
+  if b.foreign[sku] then return end -- of another partition, where a leg follows
   local p = position_record(b, sku, location)
   p[P_HELD] = p[P_HELD] + held
   p[P_COMMITTED] = p[P_COMMITTED] + committed
@@ -95,7 +96,7 @@ local function end_held(b, r, state)
     for _, a in ipairs(line[L_ALLOCATIONS]) do
       if a[A_HELD] > 0 then
         move_position(b, line[L_SKU], a[A_LOCATION], -a[A_HELD], 0)
-        count_held(b, r, -a[A_HELD])
+        count_held(b, r, line[L_SKU], -a[A_HELD])
         count_sold(b, r, line[L_SKU], -a[A_HELD])
         a[state] = a[state] + a[A_HELD]
         a[A_HELD] = 0
@@ -105,20 +106,20 @@ local function end_held(b, r, state)
 end
 
 -- The balances that a change left, each position once; its skus take its seq.
-local function balances_of(b, r, seq)
-  local lines = r[R_LINES]
-  if #lines == 1 and #lines[1][L_ALLOCATIONS] == 1 then -- most are like this
+local function balances_of(b, lines, seq)
+  if #lines == 1 and #lines[1][L_ALLOCATIONS] == 1 and not b.foreign[lines[1][L_SKU]] then -- most are like this
     touch(b, lines[1][L_SKU], seq)
     return { balance(b, lines[1][L_SKU], lines[1][L_ALLOCATIONS][1][A_LOCATION]) }
   end
   local balances, done = {}, {}
   for _, line in ipairs(lines) do
-    touch(b, line[L_SKU], seq)
+    local sku = line[L_SKU]
+    if not b.foreign[sku] then touch(b, sku, seq) end
     for _, a in ipairs(line[L_ALLOCATIONS]) do
-      local place = position_key(line[L_SKU], a[A_LOCATION])
-      if not done[place] then
+      local place = position_key(sku, a[A_LOCATION])
+      if not done[place] and not b.foreign[sku] then
         done[place] = true
-        balances[#balances + 1] = balance(b, line[L_SKU], a[A_LOCATION])
+        balances[#balances + 1] = balance(b, sku, a[A_LOCATION])
       end
     end
   end
@@ -143,8 +144,10 @@ local function keep(b, id, r, seq, held)
   b.reservations[identity] = r
   b.dirty_reservations[identity] = true
   if held == 0 and not has_committed(r) then b.ended[#b.ended + 1] = pack({ seq, b.now, identity }) end
+  local basket = b.baskets[identity]
+  if basket and basket[6] == 0 then b.following[id] = seq end -- its legs have yet to hear of it
   b.due[id] = held > 0 and r[R_EXPIRES] + GRACE_MS or false
-  return '\159' .. pack_text(id) .. rest, balances_of(b, r, seq)
+  return '\159' .. pack_text(id) .. rest, balances_of(b, r[R_LINES], seq)
 end
 
 -- Log the entry of a changed reservation: common fields, the record, then what the kind adds.

@@ -70,36 +70,43 @@ local function hold(b, c, drawn, ttl, old)
       held = held + draw[2]
     end
   end
-  count_held(b, r, held)
+  count_held(b, r, c[11][1][2], held) -- its lines all live here
   local record, balances = keep(b, c[2], r, seq, held)
   log_reservation(b, E.HELD, seq, c[4], c[12], record, balances)
   return O.APPLIED, seq, record
 end
 
+-- The first decision on this identity, as a result, if there was one: a reservation, or a remembered refusal.
+local function find_decision(b, c)
+  rotate_refusals(b)
+  local identity = identity_of(c[2])
+  local known = find_reservation(b, identity)
+  if known and known.tombstone then
+    if known[T.FINGERPRINT] ~= c[3] or not find_by_id(b, c[2]) then return O.KEY_REUSED, b.seq end
+    return O.REPLAYED, known[T.SEQ], nil, nil, nil, true
+  elseif known then
+    if known[R_FINGERPRINT] ~= c[3] or not find_by_id(b, c[2]) then return O.KEY_REUSED, b.seq end
+    return O.REPLAYED, known[R_SEQ], packed(b, c[2]), nil, nil, true
+  end
+  local refusal = find_refusal(b, identity)
+  if refusal then
+    if refusal[1] ~= c[3] then return O.KEY_REUSED, b.seq end
+    return refusal[2], b.seq, nil, refusal[3], refusal[4], true
+  end
+end
+
 local function reserve(b, c)
   if not c[15] then
-    rotate_refusals(b)
-    local identity = identity_of(c[2])
-    local known = find_reservation(b, identity)
-    if known and known.tombstone then
-      if known[T.FINGERPRINT] ~= c[3] or not find_by_id(b, c[2]) then return O.KEY_REUSED, b.seq end
-      return O.REPLAYED, known[T.SEQ], nil, nil, nil, true
-    elseif known then
-      if known[R_FINGERPRINT] ~= c[3] or not find_by_id(b, c[2]) then return O.KEY_REUSED, b.seq end
-      return O.REPLAYED, known[R_SEQ], packed(b, c[2]), nil, nil, true
-    end
-    local refusal = find_refusal(b, identity)
-    if refusal then
-      if refusal[1] ~= c[3] then return O.KEY_REUSED, b.seq end
-      return refusal[2], b.seq, nil, refusal[3], refusal[4], true
-    end
+    local outcome, seq, record, shortfalls, detail, replayed = find_decision(b, c)
+    if outcome then return outcome, seq, record, shortfalls, detail, replayed end
   end
   local old, outcome, detail = find_replaced(b, c)
   if outcome then return outcome, b.seq, nil, nil, detail end
   outcome, detail = refuse_seller(b, c)
   if outcome then return outcome, b.seq, nil, nil, detail end
   local ttl = hold_ttl(b, c)
-  outcome, detail = refuse_hold(b, c, ttl, old)
+  outcome, detail = refuse_ttl(b, c, ttl, old)
+  if not outcome then outcome, detail = refuse_units(b, c, old) end
   if outcome then return outcome, b.seq, nil, nil, detail end
   local s = new_sourcing(b, c[5], c[8])
   if old then give_back_held(s, old) end
@@ -109,6 +116,7 @@ local function reserve(b, c)
     if #shortfalls > 0 and b.due_left then return O.AGAIN, b.seq end
     if #shortfalls == 0 or c[13] then drawn, any = draw_lines(s, c[11], c[14]) end
     if not any then
+      if legs.contended(b, s, c) then return O.CONTENDED, b.seq, nil, shortfalls end
       if not c[15] then remember_refusal(b, c, shortfalls) end
       return O.INSUFFICIENT, b.seq, nil, shortfalls
     end

@@ -34,10 +34,13 @@ local function retire(b)
     if b.raw[item[3]] == nil then unread[#unread + 1] = item[3] end
   end
   fetch(b.prefix .. 'res', unread, b.raw)
+  if b.basket_count > 0 then legs.read_baskets(b, unread) end
   for _, item in ipairs(items) do
     local identity = item[3]
     local r = find_reservation(b, identity)
-    if r and not r.tombstone and r[R_SEQ] == item[1] then
+    if r and not r.tombstone and r[R_SEQ] == item[1] and b.basket_count > 0 and legs.lag(b, r, identity) then
+      b.ended[#b.ended + 1] = pack({ item[1], b.now, identity }) -- not before its legs have heard of the end
+    elseif r and not r.tombstone and r[R_SEQ] == item[1] then
       local tombstone = tombstone_of(r)
       b.raw[identity] = pack(tombstone)
       tombstone.tombstone = true

@@ -16,8 +16,9 @@ local function give_back_held(s, r)
   local name = seller_name(r[R_CHANNEL], r[R_CAMPAIGN])
   for _, line in ipairs(r[R_LINES]) do
     local sku = line[L_SKU]
-    local seller = find_seller(sku_record(s.b, sku), name)
-    for _, a in ipairs(line[L_ALLOCATIONS]) do
+    local foreign = s.b.foreign[sku]
+    local seller = not foreign and find_seller(sku_record(s.b, sku), name)
+    for _, a in ipairs(foreign and {} or line[L_ALLOCATIONS]) do
       give_back(s, sku, a[A_LOCATION], a[A_HELD])
       if seller and r[R_FIRST] > seller[W.SINCE] then
         local key = position_key(name, sku)

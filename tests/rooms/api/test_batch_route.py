@@ -160,7 +160,7 @@ async def test_items_of_several_partitions(valkey: str, namespace: str) -> None:
             await api.stock(sku, 1)
         basket = {"lines": [{"sku": sku, "quantity": 1} for sku in skus]}
         found = await results(api, [*map(wanted, skus), basket])
-        assert [one["status"] for one in found] == [201] * 12 + [400]
+        assert sorted(one["status"] for one in found) == [201] * 12 + [409]  # or the basket's own, whoever came first
 
 
 async def test_without_the_ledger_each_item_says_so(tmp_path: Any, namespace: str) -> None:

@@ -18,6 +18,7 @@ from atp.domain.outcomes import Outcome
 from atp.domain.results import Result
 from atp.journal import Journal, JournalSettings, migrate
 from atp.ledger import (
+    BasketInProgress,
     CrossPartition,
     Ledger,
     LedgerBusy,
@@ -58,6 +59,7 @@ async def answer_to(error: Exception) -> httpx.Response:
         (OutcomeUnknown, 503, "outcome-unknown"),
         (LedgerUnfit, 503, "ledger-unavailable"),
         (CrossPartition, 400, "invalid-request"),
+        (BasketInProgress, 409, "idempotency-in-progress"),
     ],
 )
 async def test_errors_of_the_ledger(error: type[LedgerError], status: int, code: str) -> None:

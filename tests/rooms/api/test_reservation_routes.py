@@ -6,7 +6,7 @@ import pytest
 
 from tests.support import wait_until_async
 
-from .conftest import Api, assert_problem, served
+from .conftest import Api, assert_problem
 
 pytestmark = pytest.mark.anyio
 
@@ -204,14 +204,6 @@ async def test_an_unknown_location_is_pointed_at(api: Api) -> None:
     body = {"lines": [{"sku": "A", "quantity": 1}, {"sku": "A", "quantity": 1, "location": "nowhere"}]}
     problem = assert_problem(await api.reserve("A", body=body), 400, "invalid-request")
     assert problem["errors"][0]["pointer"] == "/lines/1/location"
-
-
-async def test_lines_of_several_partitions_are_refused_for_now(valkey: str, namespace: str) -> None:
-    async with served(valkey, namespace, partitions=4) as api:
-        lines = [{"sku": f"S{n}", "quantity": 1} for n in range(20)]
-        assert_problem(await api.reserve("S", body={"lines": lines}), 400, "invalid-request")
-        await api.stock("S1", 3)
-        assert (await api.reserve("S1")).status_code == 201
 
 
 async def test_the_callers_deadline(api: Api) -> None:

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from atp.domain.commands import Cursor, PutPolicy, Reserve, ReserveLine
+from atp.domain.commands import Cursor, PutPolicy
 from atp.domain.entries import CursorMoved, Expired, Held, LedgerOpened
-from atp.domain.ids import partition_of, reservation_id
+from atp.domain.ids import partition_of
 from atp.domain.outcomes import Outcome
-from atp.ledger import CrossPartition, Ledger, LedgerSettings, keys
+from atp.ledger import Ledger, LedgerSettings, keys
 from atp.ledger.connection import connect
 from tests.support import wait_until_async
 
@@ -30,16 +30,6 @@ async def test_partitions_share_policies_and_keep_their_skus(open_ledger: Openin
         assert result.reservation is not None
         assert await ledger.reservation(result.reservation.id) == result.reservation
         assert (await ledger.submit(confirm(sku, sku))).outcome is Outcome.APPLIED
-
-
-async def test_a_basket_over_several_partitions_is_refused_for_now(
-    open_ledger: Opening, valkey: str, namespace: str
-) -> None:
-    ledger = await open_ledger(LedgerSettings(valkey, namespace, partitions=8))
-    lines = [ReserveLine("1", "sku-1", 1), ReserveLine("2", "sku-2", 1)]
-    assert partition_of("sku-1", 8) != partition_of("sku-2", 8)
-    with pytest.raises(CrossPartition):
-        ledger.submit(Reserve(reservation_id("s", "k", "sku-1"), 1, "s", "web", "", "", "", "", 1_000, lines))
 
 
 async def test_a_policy_has_one_version_in_every_partition(open_ledger: Opening, valkey: str, namespace: str) -> None:

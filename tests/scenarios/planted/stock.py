@@ -2,7 +2,7 @@
 # ruff: noqa: E501 - one line is one mutant
 
 MUTANTS = (
-    ("an older level wins", "return O.STALE, b.seq", "n = n"),
+    ("an older level wins", "    return O.STALE, b.seq\n", "    n = n\n"),
     ("the tie of equal versions is ignored", " and c[9] <= n[N_TIE])", ")"),
     ("a delta counts twice", "if is_recent(recent, event) then return O.DUPLICATE, b.seq end", ""),
     ("a delta inside the level counts", "if n and n[N_LEVEL] and not version_less(n[N_VERSION], version) then return O.INCLUDED, b.seq end", ""),

@@ -1,0 +1,16 @@
+"""What a command costs the script: by it a call is kept short."""
+
+from atp.domain.commands import Affect, Command, Decide, FollowHome, Reserve, TakeLeg
+
+
+def weight(command: Command) -> int:
+    """In lines of a basket: what a command costs the script."""
+    match command:
+        case Reserve() | Decide() | FollowHome():
+            return len(command.lines)
+        case TakeLeg():
+            return len(command.reserve.lines)
+        case Affect():
+            return len(command.ids)
+        case _:
+            return 1
