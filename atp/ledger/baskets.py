@@ -1,4 +1,4 @@
-"""Baskets that span partitions: the coordinator of one request (R3, docs/adr/0003).
+"""Baskets that span partitions: the coordinator of one request (R3, docs/adr/0004).
 
 Home opens an attempt, legs are taken in ascending partition order, home decides. Whatever happens to the coordinator,
 ``following.Following`` ends what it left: an attempt that home has not decided is aborted there, then its legs go.

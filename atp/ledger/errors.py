@@ -40,4 +40,4 @@ class BasketInProgress(LedgerError):
 
 
 class CrossPartition(LedgerError):
-    """What was asked needs one step over several partitions, and there is none (docs/adr/0003)."""
+    """What was asked needs one step over several partitions, and there is none (docs/adr/0004)."""

@@ -1,7 +1,7 @@
 """Where there are several partitions: which commands concern more than one of them, and what is done about it.
 
 A basket within one partition costs one look at its skus more than it would alone; whatever spans partitions is
-coordinated by ``baskets`` and followed up by ``following`` (R3, docs/adr/0003).
+coordinated by ``baskets`` and followed up by ``following`` (R3, docs/adr/0004).
 """
 
 import asyncio

@@ -316,6 +316,64 @@ TABLES = {
         abort r1 -> NOT_FOUND
         open r1 A:4 far:3 -> REPLAYED replayed
     """,
+    "a leg counts to its seller's share, and what is tentative of it may come back": """
+        level A@DC1 9 v1
+        channel web {}
+        share A web {"cap":3}
+        open r1 A:2 far:1
+        take r1 A:2
+        reserve r2 A:2 -> CONTENDED
+        reserve r9 A:4 -> INSUFFICIENT
+        decide r1 A:2@DC1 far:1@FAR
+        reserve r2 A:2 -> INSUFFICIENT
+        reserve r3 A:1
+        release r1
+        reserve r4 A:2
+        open r5 A:1 far:1
+        take r5 A:1 -> INSUFFICIENT
+        abort r5
+        release r4
+        take r6 A:2 attempt 7
+        reserve r7 A:1 -> CONTENDED
+        follow r6 A:0/1/1@DC1 seq 9
+        reserve r7 A:1 -> INSUFFICIENT
+        follow r6 A:0/0/1@DC1 seq 10
+        reserve r8 A:1
+    """,
+    "a leg counts to its customer, once for all attempts": """
+        level A@DC1 9 v1
+        channel web {"held_units_per_customer":3}
+        open r1 A:2 far:2 for c-1 -> LIMIT_EXCEEDED held_units_per_customer
+        open r1 A:2 far:1 -> CUSTOMER_REQUIRED
+        open r1 A:2 far:1 for c-1
+        take r1 A:2 for c-1
+        reserve r2 A:2 for c-1 -> LIMIT_EXCEEDED held_units_per_customer
+        take r9 A:2 for c-1 attempt 7 -> LIMIT_EXCEEDED held_units_per_customer
+        decide r1 A:2@DC1 far:1@FAR for c-1
+        reserve r2 A:1 for c-1
+        release r2
+        confirm r1
+        reserve r5 A:3 for c-1
+        release r5
+        take r3 A:3 attempt 7 for c-1
+        take r3 A:3 attempt 8 for c-1
+        take r3 A:4 attempt 9 for c-1 -> LIMIT_EXCEEDED held_units_per_customer
+        drop r3 attempt 8
+        reserve r4 A:3 for c-1
+    """,
+    "a hold of a basket is as long as its channel allows": """
+        level A@DC1 9 v1
+        channel web {"max_hold_seconds":60}
+        open r1 A:1 far:1 ttl 61 -> LIMIT_EXCEEDED ttl
+        open r1 A:1 far:1 in bf -> UNKNOWN_CAMPAIGN bf
+        open r1 A:1 far:1
+        take r1 A:1
+        decide r1 A:1@DC1 far:1@FAR ttl 61 -> LIMIT_EXCEEDED ttl
+        decide r1 A:1@DC1 far:1@FAR in bf -> UNKNOWN_CAMPAIGN bf
+        decide r1 A:1@DC1 far:1@FAR
+        wait 63
+        = r1 expired 1:0/0 2:0/0
+    """,
     "another request under the same key takes the identity first": """
         level A@DC1 9 v1
         open r1 A:4 far:3

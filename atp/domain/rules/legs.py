@@ -1,4 +1,4 @@
-"""Baskets that span partitions: opened, taken leg by leg, decided at home, followed by the legs (R3, ADR 3).
+"""Baskets that span partitions: opened, taken leg by leg, decided at home, followed by the legs (R3, ADR 4).
 
 Home is the partition of the basket's first sku. A leg counts from the moment it is taken until home's word is applied
 to it, whatever the time: it is never sold on the strength of a clock. Home knows an attempt before any leg is taken,

@@ -28,7 +28,7 @@ MUTANTS = (
     ("a basket is kept together where a line may not be", "      elseif all then\n        return nil\n", "      elseif all then\n"),
     ("held units of a customer are not counted", "b.holding[field], b.dirty_holding[field] = count, count", ""),
     ("the limit of held units is not looked at", "if held + total > channel.held_max then", "if false then"),
-    ("a replaced hold counts to the limit", "if old and old[R_CHANNEL] == c[5] then held = held - held_of(old) end", ""),
+    ("a replaced hold counts to the limit", "if old and old[R_CHANNEL] == c[5] then held = held - held_of(b, old) end", ""),
     ("a campaign's limit is not looked at", "if bought + quantity > per_customer then", "if false then"),
     ("a limit is a refusal on due holds", "if b.due_left then return O.AGAIN end\n  return O.LIMIT_EXCEEDED, limit", "return O.LIMIT_EXCEEDED, limit"),
     ("a customer may leave the name out", "if c[6] == '' and (sells.held_max or (campaign and campaign.per_customer)) then", "if false then"),

@@ -18,7 +18,7 @@ MUTANTS = (
     ("more is revoked than is short", "if covered(b, c, open) then break end", ""),
     ("holds are revoked that are only to be reported", "local victims, revoking = {}, open[4] == 'revoke_holds'", "local victims, revoking = {}, true"),
     ("revoked units stay held", "        move_position(b, c[2], c[3], -a[A_HELD], 0)\n", ""),
-    ("revoked units stay counted to the customer", "count_held(b, r, -a[A_HELD])\n        count_sold(b, r, c[2], -a[A_HELD])", "count_sold(b, r, c[2], -a[A_HELD])"),
+    ("revoked units stay counted to the customer", "count_held(b, r, c[2], -a[A_HELD])\n        count_sold(b, r, c[2], -a[A_HELD])", "count_sold(b, r, c[2], -a[A_HELD])"),
     ("revoked units stay counted to the seller", "count_sold(b, r, c[2], -a[A_HELD])", ""),
     ("units elsewhere are revoked", "if line[L_SKU] == c[2] and a[A_LOCATION] == c[3] and a[A_HELD] > 0 then", "if line[L_SKU] == c[2] and a[A_HELD] > 0 then"),
     ("a hold that has units elsewhere loses its deadline", "held, committed, elsewhere = 0, 0, 0\n  for", "held, committed, elsewhere = 0, 0, -99\n  for"),
