@@ -39,6 +39,9 @@ from atp.domain.entries import (
     ShortageClosed,
     ShortageFound,
     SourceSeen,
+    StatusSet,
+    SupplyExpected,
+    SupplyReceived,
     Transferred,
 )
 from atp.domain.records import Reservation
@@ -72,6 +75,9 @@ KINDS: dict[type, str] = {
     ClockApart: "clock-apart",
     CampaignOpened: "campaign-opened",
     CampaignClosed: "campaign-closed",
+    StatusSet: "status-set",
+    SupplyExpected: "supply-expected",
+    SupplyReceived: "supply-received",
     BasketOpened: "basket-opened",
     BasketAborted: "basket-aborted",
     LegTaken: "leg-taken",
@@ -166,7 +172,7 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
             case LevelSet():
                 key = (entry.sku, entry.location, entry.source)
                 rows.levels[key] = LevelRow(entry.seq, entry.number, entry.quantity, entry.version, entry.as_of)
-            case DeltaApplied():
+            case DeltaApplied() | SupplyReceived():
                 row = rows.levels.setdefault((entry.sku, entry.location, entry.source), LevelRow(0, 0))
                 row.seq, row.number = entry.seq, entry.number
                 row.as_of = entry.as_of or row.as_of
@@ -178,7 +184,7 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
                 rows.epoch = entry.epoch
             case (
                 AuthorityTaken() | SourceSeen() | CampaignOpened() | CampaignClosed() | DeadlinesMoved() | ClockApart()
-                | ShortageFound() | ShortageAffected() | ShortageClosed()
+                | ShortageFound() | ShortageAffected() | ShortageClosed() | StatusSet() | SupplyExpected()
                 | BasketOpened() | BasketAborted() | LegTaken() | LegDropped() | LegFollowed()
             ):  # fmt: skip
                 pass  # their entry is all there is to keep
@@ -197,7 +203,10 @@ def subject_of(entry: AnyEntry) -> str:
             return entry.id
         case LegTaken() | LegDropped() | LegFollowed():
             return entry.leg.id
-        case LevelSet() | DeltaApplied() | ShortageFound() | ShortageAffected() | ShortageClosed():
+        case (
+            LevelSet() | DeltaApplied() | StatusSet() | SupplyExpected() | SupplyReceived()
+            | ShortageFound() | ShortageAffected() | ShortageClosed()
+        ):  # fmt: skip
             return entry.sku
         case AuthorityTaken():
             return entry.location

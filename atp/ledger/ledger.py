@@ -22,11 +22,14 @@ from atp.domain.commands import (
     Followed,
     FollowHome,
     Fulfil,
+    Incoming,
     Level,
     OpenBasket,
     PutPolicy,
+    Received,
     Release,
     Reserve,
+    Status,
     TakeLeg,
     Transfer,
 )
@@ -338,7 +341,7 @@ class Ledger:
                 return partition_of(min(line.sku for line in command.lines), self.partitions)
             case Confirm() | Release() | Extend() | Fulfil() | Acknowledge() | Transfer():
                 return reservation_partition(command.id, self.partitions)
-            case Level() | Delta() | Affect():
+            case Level() | Delta() | Status() | Incoming() | Received() | Affect():
                 return partition_of(command.sku, self.partitions)
             case PutPolicy():
                 return self._home_of(command.kind, command.id)

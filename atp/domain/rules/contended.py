@@ -26,6 +26,6 @@ def give_back_tentative(batch: Batch, sourcing: Sourcing) -> bool:
         if place.startswith(BY_SELLER):
             sourcing.give_back_sold(place.removeprefix(BY_SELLER), within, units)
         else:
-            sourcing.move_away(place, within, units)
+            sourcing.give_back_at(place, within, units)
     sourcing.begin()
     return bool(batch.state.contended)

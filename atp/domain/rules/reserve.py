@@ -8,6 +8,7 @@ from atp.domain.ids import identity_of
 from atp.domain.outcomes import Outcome
 from atp.domain.records import GRACE_MS, Allocation, Line, Reservation
 from atp.domain.results import Result
+from atp.domain.rules.allocations import move
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.clock import find_record, is_due
 from atp.domain.rules.contended import contended
@@ -104,7 +105,7 @@ def _hold(batch: Batch, c: Reserve, drawn: list[Draws], ttl: int, old: Reservati
     reservation = record_of(batch, c, drawn, ttl, old, seq)
     for line in reservation.lines:
         for a in line.allocations:
-            batch.position(line.sku, a.location).held += a.held
+            move(batch, line, a, held=a.held)
             count_held(batch, reservation, line.sku, a.held)
             count_sold(batch, reservation, line.sku, a.held)
     batch.state.reservations[identity_of(c.id)] = reservation
@@ -116,9 +117,12 @@ def _hold(batch: Batch, c: Reserve, drawn: list[Draws], ttl: int, old: Reservati
 
 def record_of(batch: Batch, c: Reserve, drawn: list[Draws], ttl: int, old: Reservation | None, seq: int) -> Reservation:
     lines = [
-        Line(line.line_id, line.sku, line.quantity, [Allocation(at, "", q, 0) for at, q in draws])
+        Line(
+            line.line_id, line.sku, line.quantity,
+            [Allocation(at, supply, units, 0) for at, units, supply in draws], line.needed_by,
+        )
         for line, draws in zip(c.lines, drawn, strict=True)
-    ]
+    ]  # fmt: skip
     return Reservation(
         c.id, batch.now, batch.now + ttl, seq, seq, c.fingerprint, c.client, c.channel, c.customer,
         c.order_ref, c.campaign, c.metadata, lines, [],

@@ -24,14 +24,14 @@ function legs.give_back_tentative(b, s, lines)
     local known = not done[sku] and find_sku(b, sku)
     done[sku] = true
     for _, location in ipairs(known and locations_of(b, known, sku) or {}) do
-      give_back(s, sku, location, legs.contended_at(b, position_key(sku, location)))
+      give_back_at(s, sku, location, legs.contended_at(b, position_key(sku, location)))
     end
     for _, seller in ipairs(known and known[S.SELLERS] or {}) do
       local key = position_key(seller[W.NAME], sku)
       s.returned[key] = (s.returned[key] or 0) + legs.contended_at(b, legs.BY_SELLER .. key)
     end
   end
-  s.taken, s.claims, s.drawn = {}, {}, {}
+  begin_reading(s)
   return true
 end
 

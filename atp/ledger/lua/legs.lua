@@ -104,8 +104,11 @@ local function move_all(b, r, before, after)
       local old, new = was[place] or { nil, nil, 0, 0, 0 }, is[place] or { nil, nil, 0, 0, 0 }
       local sku, location = old[1] or new[1], old[2] or new[2]
       local held, committed, fulfilled = new[3] - old[3], new[4] - old[4], new[5] - old[5]
-      move_position(b, sku, location, held, committed)
-      if fulfilled > 0 and not b.foreign[sku] then ship(b, sku, location, fulfilled) end
+      if not b.foreign[sku] then
+        local p = position_record(b, sku, location)
+        p[P_HELD], p[P_COMMITTED] = p[P_HELD] + held, p[P_COMMITTED] + committed
+        if fulfilled > 0 then ship(b, sku, location, fulfilled) end
+      end
       count_held(b, r, sku, held)
       count_sold(b, r, sku, held + committed + fulfilled)
       live = live or new[3] + new[4] > 0
