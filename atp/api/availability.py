@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, json, msgpack, structs
 from atp.api.call import Answer, Call
 from atp.api.decoding import Body
 from atp.api.problems import invalid
-from atp.api.requests import DEFAULT_CHANNEL, AvailabilityBody, check_availability
+from atp.api.requests import DEFAULT_CHANNEL, AvailabilityBody, check_availability, check_day
 from atp.api.service import Service, now_ms
 from atp.domain.explain import Explanation, explain
 from atp.domain.ids import digest53, partition_of
@@ -31,11 +31,20 @@ class StockSourceView(Struct, frozen=True, gc=False):
     role: Literal["authority"]
 
 
+class PromiseView(Struct, frozen=True, gc=False):
+    """How much may be promised for a day."""
+
+    date: Annotated[str, Meta(description="A day at the locations; supply due by then counts.")]
+    quantity: Annotated[int, Meta(description="Units, without breaking a promise for a later day.")]
+
+
 class LocationStockView(Struct, frozen=True):
     """One sku at one location.
 
     Free are `on_hand` - `unsellable` - `safety_stock` - `held` - `committed` - `shipped_uncounted`. `ats` is that and
     never below 0, less what is protected for other channels and campaigns, and at most what a cap leaves.
+    Where `measure` is shown, `on_hand` is already net of `unsellable`, and of the orders in `committed_included`. Where
+    `promised_later` is shown, that is subtracted as well.
     """
 
     location: str
@@ -51,6 +60,15 @@ class LocationStockView(Struct, frozen=True):
         int, Meta(description="Units that left, while `on_hand` does not show it yet; subtracted until it does.")
     ]
     sources: list[StockSourceView]
+    measure: Annotated[
+        Literal["sellable", "available"] | UnsetType, Meta(description="What `on_hand` counts, if not units on hand.")
+    ] = UNSET
+    committed_included: Annotated[
+        int | UnsetType, Meta(description="Part of `committed` that is not subtracted: `on_hand` is net of it already.")
+    ] = UNSET
+    promised_later: Annotated[
+        int | UnsetType, Meta(description="Units that promises for later days need, beyond the supply they hang on.")
+    ] = UNSET
 
 
 class AvailabilityView(Struct, frozen=True):
@@ -75,6 +93,10 @@ class AvailabilityView(Struct, frozen=True):
     explain: Annotated[
         Explanation | UnsetType, Meta(description="With `explain=true`: the terms that add up to `ats`.")
     ] = UNSET
+    atp: Annotated[
+        list[PromiseView] | UnsetType,
+        Meta(description="Available to promise for the day that was asked for, else for each day that has supply due."),
+    ] = UNSET
 
 
 class AvailabilityList(Struct, frozen=True):
@@ -86,7 +108,8 @@ class AvailabilityList(Struct, frozen=True):
 async def get_availability(service: Service, call: Call) -> Answer:
     """One sku. `ETag` changes when the numbers do; `If-None-Match` answers 304 while they have not."""
     sku = call.param("sku")
-    query = call.query("channel", "campaign", "location", "location_group", "explain")
+    query = call.query("channel", "campaign", "location", "location_group", "explain", "date")
+    check_day(query.get("date"), parameter="date")
     asked = _asked(call, query.get)
     if "explain" in query and _flag(query["explain"]):
         view = await _explained(service, sku, asked)
@@ -130,7 +153,9 @@ def _asked(call: Call, given: Callable[[str], str | None]) -> Asked:
     call.principal.require_channel(channel)
     if given("location") and given("location_group"):
         raise invalid("Ask about a location or about a group of them.")
-    return Asked(channel, given("campaign") or "", given("location") or "", given("location_group") or "")
+    return Asked(
+        channel, given("campaign") or "", given("location") or "", given("location_group") or "", given("date") or ""
+    )
 
 
 def availability_view(sku: str, stock: SkuStock, asked: Asked, partitions: int, now: int) -> AvailabilityView:
@@ -147,6 +172,7 @@ def availability_view(sku: str, stock: SkuStock, asked: Asked, partitions: int, 
         f"{partition_of(sku, partitions)}:{stock.seq}",
         False,
         asked.campaign or UNSET,
+        atp=[PromiseView(day, quantity) for day, quantity in stock.atp] or UNSET,
     )
 
 
@@ -164,6 +190,9 @@ def _location(at: LocationStock) -> LocationStockView:
         [StockSourceView(at.source, rfc3339(at.as_of) if at.as_of else None, at.lag_ms / 1000, "authority")]
         if at.source
         else [],
+        UNSET if b.measure == "on_hand" else b.measure,  # pyright: ignore[reportArgumentType]
+        b.included if b.measure == "available" else UNSET,
+        at.promised_later or UNSET,
     )
 
 
@@ -171,10 +200,12 @@ def _etag(view: AvailabilityView) -> str:
     """Of everything but the times: a policy that changes the numbers without an entry of the sku changes it too."""
     numbers = [
         (at.location, at.ats, at.on_hand, at.unsellable, at.safety_stock, at.held, at.committed,
-         at.shipped_uncounted, [source.source for source in at.sources])
+         at.shipped_uncounted, [source.source for source in at.sources], at.measure or "", at.committed_included or 0,
+         at.promised_later or 0)
         for at in view.locations
     ]  # fmt: skip
-    whole = (view.sku, view.channel, view.campaign or "", view.ats, view.position, view.stale, numbers)
+    promises = view.atp or []  # a day that begins changes them without an entry too
+    whole = (view.sku, view.channel, view.campaign or "", view.ats, view.position, view.stale, numbers, promises)
     if view.explain:
         whole += (view.explain,)
     return f'"{digest53(msgpack.encode(whole)):x}"'

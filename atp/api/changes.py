@@ -95,7 +95,10 @@ async def fulfil(service: Service, call: Call) -> Answer:
 
 
 async def acknowledge(service: Service, call: Call) -> Answer:
-    """Tell that the stock's source counts committed units; it changes no availability by itself."""
+    """Tell that the stock's source counts committed units.
+
+    Of a source that measures `available`, they are left out from its next level on; of others nothing else changes.
+    """
     asked = await _asked(service, call, "acknowledge", _acknowledge_body)
     lines = change_lines(asked.body.lines)
     command = Acknowledge(asked.id, asked.change, lines, call.principal.client, call.cause)

@@ -115,6 +115,9 @@ class Fault(Struct, omit_defaults=True):
     other_locations: Annotated[
         list["OtherLocation"] | UnsetType, Meta(description="Stock beyond what the line asked for.")
     ] = UNSET
+    promise_date: Annotated[
+        str | UnsetType, Meta(description="First day of supply for which all of the line could be promised.")
+    ] = UNSET
 
 
 class OtherLocation(Struct):
@@ -222,6 +225,7 @@ def _shortfall(s: Shortfall, changed: Reservation | None, pointer: str) -> Fault
         held_by_others=s.held_by_others,
         earliest_hold_expiry=rfc3339(s.earliest_expiry) if s.earliest_expiry else None,
         other_locations=[OtherLocation(at, free) for at, free in s.other_locations],
+        promise_date=s.promise_date or UNSET,
     )
 
 

@@ -5,6 +5,7 @@ fingerprint of a request the same when a later release adds an optional field.
 """
 
 import re
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
 from msgspec import Meta, Struct, json, msgpack
@@ -32,6 +33,7 @@ BATCH_MAX = 100
 METADATA_MAX_BYTES = 512
 DEFAULT_CHANNEL = "default"
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ID = re.compile(r"[0-9A-Za-z_-]{19}")
 
 Quantity = Annotated[int, Meta(ge=1, le=QUANTITY_MAX, description="Units.")]
@@ -47,6 +49,18 @@ Replaces = Annotated[
 ]
 
 
+#: Days that callers may ask for lie at most this far ahead: a position keeps each that something is promised for.
+DAYS_AHEAD = 731
+
+Day = Annotated[
+    str,
+    Meta(
+        description="A day at the location, such as 2026-12-01. Supply that is due by then counts.",
+        extra_json_schema={"format": "date"},
+    ),
+]
+
+
 class ReserveLineBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """One line of a reserve request."""
 
@@ -55,7 +69,7 @@ class ReserveLineBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
     line_id: LineId | None = None
     location: LocationId | None = None
     location_group: LocationId | None = None
-    needed_by: str | None = None
+    needed_by: Day | None = None
 
 
 class ReserveBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -92,7 +106,7 @@ class AvailabilityBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
     campaign: CampaignId | None = None
     location: LocationId | None = None
     location_group: LocationId | None = None
-    date: str | None = None
+    date: Day | None = None
 
 
 #: Canonical bytes of a request, for fingerprints: the order of metadata keys says nothing.
@@ -107,6 +121,20 @@ def check_identifier(text: str | None, pointer: str, most: int = ID_MAX) -> None
         raise invalid(f"The text {wrong}.", pointer=pointer)
 
 
+def check_day(text: str | None, **where: str) -> None:
+    """Raises Problem (400) for what is no day, or one too far ahead; ``where`` is as for ``invalid``."""
+    if text is None:
+        return
+    try:
+        day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
+    except ValueError:
+        day = None
+    if day is None:
+        raise invalid("This is not a day, such as 2026-12-01.", **where)
+    if day > datetime.now(UTC).date() + timedelta(DAYS_AHEAD):
+        raise invalid(f"This day is more than {DAYS_AHEAD} days ahead.", **where)
+
+
 def reserve_lines(body: ReserveBody) -> list[ReserveLine]:
     """The lines of the command; a line without an id takes its number, counted from 1. Raises Problem (400)."""
     lines: list[ReserveLine] = []
@@ -119,14 +147,13 @@ def reserve_lines(body: ReserveBody) -> list[ReserveLine]:
         check_identifier(line.location_group, f"{at}/location_group")
         if line.location is not None and line.location_group is not None:
             raise invalid("A line names a location or a group of them.", pointer=f"{at}/location_group")
-        if line.needed_by is not None:
-            raise _not_yet(f"{at}/needed_by")
+        check_day(line.needed_by, pointer=f"{at}/needed_by")
         line_id = line.line_id or str(index + 1)
         if line_id in ids:
             raise invalid(f"The line id {line_id!r} is used twice.", pointer=f"{at}/line_id")
         ids.add(line_id)
-        group = line.location_group or ""
-        lines.append(ReserveLine(line_id, line.sku, line.quantity, line.location or "", group))
+        group, day = line.location_group or "", line.needed_by or ""
+        lines.append(ReserveLine(line_id, line.sku, line.quantity, line.location or "", group, day))
     return lines
 
 
@@ -156,8 +183,7 @@ def check_availability(body: AvailabilityBody) -> None:
     check_identifier(body.location, "/location")
     check_identifier(body.location_group, "/location_group")
     check_identifier(body.campaign, "/campaign")
-    if body.date is not None:
-        raise _not_yet("/date")
+    check_day(body.date, pointer="/date")
 
 
 def _metadata(metadata: dict[str, str]) -> str:

@@ -48,6 +48,56 @@ class Cursor(Struct, array_like=True, tag=3):
     position: int
 
 
+class Status(Struct, array_like=True, tag=4):
+    """A source says how many of a position's units cannot be sold (absolute); its versions are a chain of their own."""
+
+    sku: str
+    location: str
+    source: str
+    unsellable: int
+    version_kind: str
+    version: tuple[int, int]
+    stream: str
+    position: int
+    as_of: int
+    cause: str = ""
+
+
+class Incoming(Struct, array_like=True, tag=5):
+    """A source expects a delivery on a day. ``quantity`` is all of it, received or not; 0 takes the delivery away."""
+
+    sku: str
+    location: str
+    source: str
+    quantity: int
+    version_kind: str
+    version: tuple[int, int]
+    stream: str
+    position: int
+    as_of: int
+    supply_id: str
+    day: str  # ISO date, at the location
+    starts_at: int  # ms: when the day begins at the location; 0 if quantity is
+    cause: str = ""
+
+
+class Received(Struct, array_like=True, tag=6):
+    """Units of a delivery arrived, by the word of any source (R10)."""
+
+    sku: str
+    location: str
+    source: str
+    quantity: int
+    version_kind: str
+    version: tuple[int, int]
+    stream: str
+    position: int
+    as_of: int
+    event: int  # as in Delta
+    supply_id: str
+    cause: str = ""
+
+
 class ReserveLine(Struct, array_like=True):
     """One line of a reserve request; ``location`` "" lets the law choose by priority (R38)."""
 
@@ -141,13 +191,19 @@ class Fulfil(Struct, array_like=True, tag=14):
 
 
 class Acknowledge(Struct, array_like=True, tag=15):
-    """Committed units are known to be counted by the source; told without a version, it changes no free (R1)."""
+    """Committed units are known to be counted by a source that measures `available`, from a version on (R1).
+
+    Told without a source it speaks for the authority of each location, and takes effect with its next level.
+    """
 
     id: str
     change: Change
     lines: list[tuple[str, int]]
     client: str = ""
     cause: str = ""
+    source: str = ""
+    version: tuple[int, int] = (0, 0)
+    version_kind: str = ""
 
 
 class Transfer(Struct, array_like=True, tag=16):
@@ -203,6 +259,6 @@ CHANGES = (Confirm, Release, Extend, Fulfil, Acknowledge, Transfer)
 RELIEVING = (Level, Delta, Cursor, Confirm, Release, Extend, Fulfil, Acknowledge, Transfer, Affect)
 
 Command = (
-    Level | Delta | Cursor | Reserve | Confirm | Release | Extend | Fulfil | Acknowledge | Transfer | Affect
-    | PutPolicy
+    Level | Delta | Cursor | Status | Incoming | Received | Reserve | Confirm | Release | Extend | Fulfil | Acknowledge
+    | Transfer | Affect | PutPolicy
 )  # fmt: skip

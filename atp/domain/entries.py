@@ -217,9 +217,59 @@ class CampaignClosed(Entry, array_like=True, tag=27):
     skus: list[str]
 
 
+class StatusSet(Entry, array_like=True, tag=21):
+    """A source said how many units of a position cannot be sold."""
+
+    sku: str
+    location: str
+    source: str
+    unsellable: int
+    version: Version
+    stream: str
+    position: int
+    as_of: int
+    balances: list[Balance]
+
+
+class SupplyExpected(Entry, array_like=True, tag=22):
+    """A delivery was announced, changed or called off; ``left`` is what of it did not arrive yet."""
+
+    sku: str
+    location: str
+    source: str
+    supply_id: str
+    quantity: int
+    day: str
+    starts_at: int
+    version: Version
+    stream: str
+    position: int
+    as_of: int
+    left: int
+    balances: list[Balance]
+
+
+class SupplyReceived(Entry, array_like=True, tag=23):
+    """Units of a delivery arrived; ``number`` is what the source that says so has now."""
+
+    sku: str
+    location: str
+    source: str
+    supply_id: str
+    quantity: int
+    left: int
+    number: int
+    version: Version
+    stream: str
+    position: int
+    as_of: int
+    event: int
+    balances: list[Balance]
+
+
 AnyEntry = (
     LedgerOpened | LevelSet | DeltaApplied | AuthorityTaken | SourceSeen | CursorMoved | ShortageFound
     | Held | Committed | Released | Extended | Expired | Fulfilled | Acknowledged | Transferred | PolicyPut
     | ShortageAffected | ShortageClosed | DeadlinesMoved | ClockApart
-    | CampaignOpened | CampaignClosed
+    | CampaignOpened | CampaignClosed | StatusSet | SupplyExpected | SupplyReceived
 )  # fmt: skip

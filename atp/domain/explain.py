@@ -43,6 +43,7 @@ class LocationReading(Struct, array_like=True):
     sources: list[SourceReading]
     uncapped: int  # what a line naming it would be granted, were there no ceiling and no window
     ats: int  # what it would be granted
+    promised_later: int = 0  # free units that promises for later days need (R10)
 
     @property
     def counting(self) -> SourceReading | None:
@@ -72,10 +73,11 @@ class SkuReading(Struct, array_like=True):
     ats: int
     may_sell: bool  # false for a campaign that is not open, or not for this channel
     sellers: list[SellerReading]  # those with a floor first, by rank
+    atp: list[tuple[str, int]] = []  # by day, as an availability answer shows it (R10)
 
     def stock(self) -> SkuStock:
         """The same as an availability answer reads it."""
-        return SkuStock(self.sku, self.seq, [_stock(at) for at in self.locations], self.ats)
+        return SkuStock(self.sku, self.seq, [_stock(at) for at in self.locations], self.ats, self.atp)
 
 
 class Term(Struct, frozen=True, omit_defaults=True):
@@ -135,7 +137,7 @@ def explain(reading: SkuReading, asked: Asked) -> Explanation:
 
 def open_stock(at: LocationReading) -> int:
     """Units before anybody's share; a shortage lends nothing, and a location that is not active sells nothing."""
-    return max(0, at.balance.free) if at.active else 0
+    return max(0, at.balance.free) - at.promised_later if at.active else 0
 
 
 def _protections(reading: SkuReading, me: str, *, everywhere: bool) -> list[Term]:
@@ -167,10 +169,11 @@ def _explain_location(at: LocationReading, item_version: int, share: tuple[bool,
     b = at.balance
     terms = _number(at)
     for name, units, version in (
-        ("unsellable", b.unsellable, 0),
+        ("unsellable", b.unsellable if b.measure == "on_hand" else 0, 0),
         ("safety_stock", b.safety_stock, item_version),
         ("held", b.held, 0),
         ("committed", b.committed, 0),
+        ("committed_included", -b.included, 0),
         ("shipped_uncounted", b.shipped_uncounted, 0),
     ):
         if units:
@@ -180,6 +183,8 @@ def _explain_location(at: LocationReading, item_version: int, share: tuple[bool,
         limits.append(Term("never_below_zero", -b.free))
     elif b.free and not at.active:
         limits.append(Term("not_active", -b.free, policy_version=at.policy_version))
+    if at.promised_later:
+        limits.append(Term("promised_later", -at.promised_later))
     if at.uncapped != open_stock(at):
         limits.append(Term("protection", at.uncapped - open_stock(at)))
     limits += _ceiling(at.uncapped, at.ats, *share)
@@ -214,7 +219,7 @@ def _stock(at: LocationReading) -> LocationStock:
     known = at.counting
     return LocationStock(
         at.balance, at.active, known.source if known else "", known.as_of if known else 0,
-        known.lag_ms if known else 0, at.ats,
+        known.lag_ms if known else 0, at.ats, at.promised_later,
     )  # fmt: skip
 
 

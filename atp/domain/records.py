@@ -36,6 +36,8 @@ class Allocation(Struct, array_like=True):
     fulfilled: int = 0
     released: int = 0
     expired: int = 0
+    counted_by: str = ""  # source whose `available` number is net of some of the acknowledged units, or will be (R1)
+    counted: list[int] = []  # how many, then the Version from which on it counts them
 
     @property
     def quantity(self) -> int:
@@ -50,6 +52,7 @@ class Line(Struct, array_like=True):
     sku: str
     requested: int
     allocations: list[Allocation]
+    needed_by: str = ""  # a day: the line may draw on supply due by then (R10)
 
 
 class Reservation(Struct, array_like=True):
@@ -115,6 +118,7 @@ class Shortfall(Struct, array_like=True):
     held_by_others: int  # units held at the locations the line could draw on
     other_locations: list[tuple[str, int]]  # (location, units) beyond what the line asked for, best rank first
     earliest_expiry: int = 0  # ms: earliest deadline found among holds of the sku; 0 if none is known
+    promise_date: str = ""  # first day for which all that was requested could be promised, "" if there is none
 
 
 class Balance(Struct, array_like=True):
@@ -125,24 +129,28 @@ class Balance(Struct, array_like=True):
     number: int  # as the location's authority reports it, deltas included
     unsellable: int
     safety_stock: int
-    held: int
+    held: int  # held and committed are units of stock on hand; what hangs on incoming supply is with its day (R10)
     committed: int
     shipped_uncounted: int = 0  # left the house, and the number does not show it yet (R8)
+    included: int = 0  # committed units that a number of measure `available` is already net of (R1)
+    measure: str = "on_hand"  # what the number is: on_hand, sellable or available (R38)
 
     @property
     def free(self) -> int:
         """Units that may still be promised here; negative in a shortage (DESIGN §4)."""
-        promised = self.held + self.committed + self.shipped_uncounted
-        return self.number - self.unsellable - self.safety_stock - promised
+        promised = self.held + self.committed - self.included + self.shipped_uncounted
+        unsellable = self.unsellable if self.measure == "on_hand" else 0  # the other measures are net of them
+        return self.number - unsellable - self.safety_stock - promised
 
 
 class Asked(Struct, array_like=True, frozen=True):
-    """For whom, and where, availability is asked; "" is any campaign-less sale, any location, any group."""
+    """For whom, where and for when availability is asked; "" is no campaign, any location, any group, no day."""
 
     channel: str = "default"
     campaign: str = ""
     location: str = ""
     location_group: str = ""
+    date: str = ""
 
 
 class LocationStock(Struct, array_like=True):
@@ -154,6 +162,7 @@ class LocationStock(Struct, array_like=True):
     as_of: int  # ms: when the number was true, by the source's word; 0 if unknown
     lag_ms: int  # how late the source's last event reached the ledger
     ats: int = 0  # what a reserve naming this location would be granted now, for the seller that was asked about
+    promised_later: int = 0  # free units that promises for later days need, beyond the supply they hang on (R10)
 
 
 class SkuStock(Struct, array_like=True):
@@ -163,6 +172,7 @@ class SkuStock(Struct, array_like=True):
     seq: int  # last change of the sku; with the partition, its position
     locations: list[LocationStock]
     ats: int = 0  # the most one reserve would be granted now, for the seller and the places that were asked about
+    atp: list[tuple[str, int]] = []  # the same for days: the one that was asked for, else each with supply due (R10)
 
 
 class Policy(Struct, array_like=True):

@@ -7,6 +7,7 @@ One State is one partition. ``rules.py`` decides on it; the Lua library keeps th
 from msgspec import Struct, field
 
 from atp.domain.outcomes import Outcome
+from atp.domain.projection import Day
 from atp.domain.records import Balance, Reservation, Shortfall, Version
 
 #: Most deltas remembered above the last level of a position and source (R8).
@@ -20,6 +21,10 @@ REFUSED_MS = 60_000
 REFUSED_MAX = 100_000
 
 
+#: Versions at which one source will count acknowledged units of one position; more wait for nothing (R1).
+PENDING_MAX = 1_024
+
+
 class SourceNumber(Struct):
     """What one source says of one position."""
 
@@ -30,6 +35,10 @@ class SourceNumber(Struct):
     floor: Version = (0, 0, 0)  # highest version forgotten from the memory of deltas
     as_of: int = 0
     recent: dict[int, tuple[Version, int]] = field(default_factory=dict)  # event digest → version, quantity
+    included: int = 0  # acknowledged units that the level counts (R1, R12)
+    pending: dict[Version, int] = field(default_factory=dict)  # version → acknowledged units it will count
+    unsellable: int = 0
+    status: tuple[int, ...] = ()  # version and tie of the last status, in one; () while there was none (R14)
 
 
 #: Shipped units that the source has not counted yet are remembered by the minute (R8).
@@ -37,6 +46,27 @@ SHIPPED_BUCKET_MS = 60_000
 
 #: A level counts a shipment for certain when it was taken this long after it (R8).
 SHIPPED_COUNTED_MS = 60_000
+
+
+#: Receipts that a delivery remembers, so that none counts twice.
+RECEIPTS_MAX = 64
+
+
+class Supply(Struct):
+    """One delivery of a sku to a location, as its source announced it last, and what of it arrived (R10)."""
+
+    day: str = ""
+    starts_at: int = 0
+    quantity: int = 0  # all of it
+    received: int = 0
+    source: str = ""
+    version: tuple[int, ...] = ()  # version and tie of the announcement, in one
+    receipts: list[int] = []
+
+    @property
+    def left(self) -> int:
+        """Units still to arrive."""
+        return max(0, self.quantity - self.received)
 
 
 #: A seller without a ceiling.
@@ -53,6 +83,7 @@ class Position(Struct):
     committed: int = 0
     shipped: dict[int, int] = field(default_factory=dict)  # minute (ms) → units that the number may not show yet
     sources: dict[str, SourceNumber] = field(default_factory=dict)
+    supply: dict[str, Day] = field(default_factory=dict)  # by day
 
 
 class Seller(Struct):
@@ -136,6 +167,7 @@ class State(Struct):
     last_now: int = 0
     policy_version: int = 0
     skus: dict[str, Sku] = field(default_factory=dict)
+    supplies: dict[tuple[str, str, str], Supply] = field(default_factory=dict)  # (sku, location, supply id)
     reservations: dict[str, Reservation] = field(default_factory=dict)  # by ids.identity_of
     tombstones: dict[str, Tombstone] = field(default_factory=dict)  # by identity
     ended: list[tuple[int, int, str]] = field(default_factory=list)  # (seq, when, identity) of whole ended records
@@ -157,11 +189,13 @@ class State(Struct):
     refused_before: dict[str, Refusal] = field(default_factory=dict)
     refused_since: int = 0
 
-    def balance(self, sku: str, location: str, authority: str) -> Balance:
+    def balance(self, sku: str, location: str, authority: str, measure: str) -> Balance:
         """The position as answers and entries show it."""
         item = self.skus.get(sku) or Sku()
         position = item.positions.get(location) or Position()
-        source = position.sources.get(authority)
-        number = source.number if source else 0
-        shipped = sum(position.shipped.values())
-        return Balance(sku, location, number, 0, item.safety(location), position.held, position.committed, shipped)
+        source = position.sources.get(authority) or SourceNumber()
+        included = source.included if measure == "available" else 0
+        return Balance(
+            sku, location, source.number, source.unsellable, item.safety(location), position.held, position.committed,
+            sum(position.shipped.values()), included, measure,
+        )  # fmt: skip

@@ -18,7 +18,7 @@ class LevelLine(Struct, forbid_unknown_fields=True, gc=False):
     sku: Sku
     location: LocationId
     quantity: Quantity
-    measure: Literal["on_hand", "available"] | UnsetType = UNSET
+    measure: Literal["on_hand", "sellable", "available"] | UnsetType = UNSET
     includes: Raw | UnsetType = UNSET
 
 

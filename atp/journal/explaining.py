@@ -9,7 +9,16 @@ from typing import Any
 
 from msgspec import Struct, json
 
-from atp.domain.entries import AnyEntry, AuthorityTaken, DeltaApplied, LevelSet, PolicyPut, SourceSeen
+from atp.domain.entries import (
+    AnyEntry,
+    AuthorityTaken,
+    DeltaApplied,
+    LevelSet,
+    PolicyPut,
+    SourceSeen,
+    StatusSet,
+    SupplyReceived,
+)
 from atp.domain.explain import LocationReading, SkuReading, SourceReading, open_stock
 from atp.domain.records import Balance
 from atp.journal.connections import Connection
@@ -20,6 +29,9 @@ TOLD_MAX = 10_000
 _NONE = (0, 0, 0)
 
 _decode = json.Decoder(AnyEntry).decode
+
+#: What changes a source's own number.
+_Told = LevelSet | DeltaApplied | SupplyReceived
 
 
 class _Listed(Struct):
@@ -33,6 +45,10 @@ class _Location(Struct):
     sources: list[_Listed] = []
 
 
+class _Source(Struct):
+    measure: str = "on_hand"
+
+
 class Past:
     """One partition at one seq."""
 
@@ -42,10 +58,11 @@ class Past:
     async def reading(self, sku: str) -> SkuReading:
         """The sku as it was after the entry ``seq``; without locations if nobody had heard of it.
 
-        Before the shares of channels: what each had used at that time would have to be counted from all its sales.
+        Before the shares of channels: what each had used at that time would have to be counted from all its sales. Also
+        before what promises for later days need: those depend on what was expected then.
         """
         balances = await self._balances(sku)
-        told, complete = await self._told(sku)
+        told, unsellable, complete = await self._told(sku)
         item = await self._last(f"item:{sku}", "policy-put")
         found: list[tuple[tuple, LocationReading]] = []
         for location, balance in balances.items():
@@ -55,7 +72,12 @@ class Past:
             authority = await self._authority(location, known)
             sources = [await self._source(events, complete) for (at, _), events in told.items() if at == location]
             number = next((s.number for s in sources if s.source == authority), balance.number if not complete else 0)
-            balance.number = number  # the authority may have changed since the entry that carries the balance
+            # The authority and what it measures may have changed since the entry that carries the balance. What another
+            # source had counted is not in it then, and so not left out (errs low).
+            balance.number, balance.unsellable = number, unsellable.get((location, authority), 0)
+            measure = await self._measure(authority)
+            balance.included = balance.included if balance.measure == measure == "available" else 0
+            balance.measure = measure
             rank = (known is None, known.priority if known else 0, location)
             active = known is not None and known.active
             reading = LocationReading(balance, active, authority, version, body, sources, 0, 0)
@@ -78,19 +100,23 @@ class Past:
         entries.sort(key=lambda entry: entry.seq)
         return {b.location: b for entry in entries for b in getattr(entry, "balances", ()) if b.sku == sku}
 
-    async def _told(self, sku: str) -> tuple[dict[tuple[str, str], list[LevelSet | DeltaApplied]], bool]:
-        """By location and source what was told since the last level, newest first; and whether that is all of it."""
+    async def _told(self, sku: str) -> tuple[dict[tuple[str, str], list[_Told]], dict[tuple[str, str], int], bool]:
+        """By location and source what was told since the last level, newest first; what cannot be sold; and whether
+        that is all of it."""
         rows = await self._fetch("stock_told", self._partition, sku, self._seq, TOLD_MAX)
-        told: dict[tuple[str, str], list[LevelSet | DeltaApplied]] = {}
+        told: dict[tuple[str, str], list[_Told]] = {}
+        unsellable: dict[tuple[str, str], int] = {}
         for row in rows:
             entry = _decode(row["body"])
-            if isinstance(entry, LevelSet | DeltaApplied):
+            if isinstance(entry, StatusSet):
+                unsellable.setdefault((entry.location, entry.source), entry.unsellable)
+            elif isinstance(entry, _Told):
                 events = told.setdefault((entry.location, entry.source), [])
                 if not events or not isinstance(events[-1], LevelSet):
                     events.append(entry)
-        return told, len(rows) < TOLD_MAX
+        return told, unsellable, len(rows) < TOLD_MAX
 
-    async def _source(self, events: list[LevelSet | DeltaApplied], complete: bool) -> SourceReading:
+    async def _source(self, events: list[_Told], complete: bool) -> SourceReading:
         newest, oldest = events[0], events[-1]
         seen = await self._last(newest.source, "source-seen")
         kind = seen.version_kind if isinstance(seen, SourceSeen) else "sequence"
@@ -107,6 +133,10 @@ class Past:
             return next((listed.source for listed in known.sources if listed.role == "authority"), "")
         taken = await self._last(location, "authority-taken")
         return taken.source if isinstance(taken, AuthorityTaken) else ""
+
+    async def _measure(self, source: str) -> str:
+        policy = await self._last(f"source:{source}", "policy-put")
+        return json.decode(policy.body, type=_Source).measure if isinstance(policy, PolicyPut) else "on_hand"
 
     async def _last(self, subject: str, kind: str) -> AnyEntry | None:
         rows = await self._fetch("last_of", self._partition, subject, kind, self._seq)

@@ -34,6 +34,9 @@ from atp.domain.entries import (
     ShortageClosed,
     ShortageFound,
     SourceSeen,
+    StatusSet,
+    SupplyExpected,
+    SupplyReceived,
     Transferred,
 )
 from atp.domain.records import Reservation
@@ -67,6 +70,9 @@ KINDS: dict[type, str] = {
     ClockApart: "clock-apart",
     CampaignOpened: "campaign-opened",
     CampaignClosed: "campaign-closed",
+    StatusSet: "status-set",
+    SupplyExpected: "supply-expected",
+    SupplyReceived: "supply-received",
 }
 
 ENTRY_COLUMNS = ("partition", "seq", "at", "kind", "subject", "client", "cause", "body")
@@ -156,7 +162,7 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
             case LevelSet():
                 key = (entry.sku, entry.location, entry.source)
                 rows.levels[key] = LevelRow(entry.seq, entry.number, entry.quantity, entry.version, entry.as_of)
-            case DeltaApplied():
+            case DeltaApplied() | SupplyReceived():
                 row = rows.levels.setdefault((entry.sku, entry.location, entry.source), LevelRow(0, 0))
                 row.seq, row.number = entry.seq, entry.number
                 row.as_of = entry.as_of or row.as_of
@@ -168,7 +174,7 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
                 rows.epoch = entry.epoch
             case (
                 AuthorityTaken() | SourceSeen() | CampaignOpened() | CampaignClosed() | DeadlinesMoved() | ClockApart()
-                | ShortageFound() | ShortageAffected() | ShortageClosed()
+                | ShortageFound() | ShortageAffected() | ShortageClosed() | StatusSet() | SupplyExpected()
             ):  # fmt: skip
                 pass  # their entry is all there is to keep
     return rows
@@ -182,7 +188,10 @@ def subject_of(entry: AnyEntry) -> str:
             | Fulfilled() | Acknowledged() | Transferred()
         ):  # fmt: skip
             return entry.reservation.id
-        case LevelSet() | DeltaApplied() | ShortageFound() | ShortageAffected() | ShortageClosed():
+        case (
+            LevelSet() | DeltaApplied() | StatusSet() | SupplyExpected() | SupplyReceived()
+            | ShortageFound() | ShortageAffected() | ShortageClosed()
+        ):  # fmt: skip
             return entry.sku
         case AuthorityTaken():
             return entry.location

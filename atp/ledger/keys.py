@@ -22,6 +22,7 @@ TABLE = (
     Key("sku", "hash", "sku → its record", "never"),
     Key("places", "hash", "sku → its locations, where they are many", "never"),
     Key("pos", "hash", "sku NUL location → its record", "never"),
+    Key("supply", "hash", "sku NUL location NUL supply id → a delivery and what of it arrived", "never"),
     Key("recent:*", "hash", "deltas above the last level of one position and source", "with the next level"),
     Key("res", "hash", "identity (of client and key) → reservation record", "with its retention"),
     Key("ended", "list", "ended reservations whose whole record is still here, oldest first", "with their record"),

@@ -16,10 +16,13 @@ from atp.domain.commands import (
     Delta,
     Extend,
     Fulfil,
+    Incoming,
     Level,
     PutPolicy,
+    Received,
     Release,
     Reserve,
+    Status,
     Transfer,
 )
 from atp.domain.entries import AnyEntry
@@ -311,7 +314,7 @@ class Ledger:
                 return found.pop()
             case Confirm() | Release() | Extend() | Fulfil() | Acknowledge() | Transfer():
                 return reservation_partition(command.id, self.partitions)
-            case Level() | Delta() | Affect():
+            case Level() | Delta() | Status() | Incoming() | Received() | Affect():
                 return partition_of(command.sku, self.partitions)
             case PutPolicy():
                 return self._home_of(command.kind, command.id)

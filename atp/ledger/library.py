@@ -11,9 +11,9 @@ from importlib.resources import files
 
 #: Files in the order in which they are joined: a local must stand above its first use.
 PARTS = (
-    "head", "batch", "clock", "policies", "positions", "floors", "shortage", "stock", "limits", "reservations",
-    "retention", "sourcing", "reserve", "lifecycle", "fulfilment", "affect", "campaigns", "policy", "apply",
-    "explain", "read",
+    "head", "batch", "clock", "policies", "positions", "projection", "floors", "inclusion", "shortage", "stock",
+    "supply", "limits", "reservations", "retention", "drawing", "sourcing", "reserve", "lifecycle", "fulfilment",
+    "affect", "campaigns", "policy", "apply", "explain", "read",
 )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def _join(parts: list[str]) -> str:
     """One text in which a part keeps to itself what no later part names, since a Lua chunk has at most 200 locals."""
     joined = [parts[0]]
     for index, part in enumerate(parts[1:], 1):
-        later = set(re.findall(r"\w+", "\n".join(parts[index + 1 :])))
+        later = set(re.findall(r"\w+", re.sub(r"--.*", "", "\n".join(parts[index + 1 :]))))
         shared = {name for name in _DECLARED.findall(part) if name in later}
         joined.append("".join(f"local {name}\n" for name in sorted(shared)) + "do\n" + _share(part, shared) + "end\n")
     return "\n".join(joined)

@@ -23,6 +23,10 @@ from atp.ledger.connection import Connection, ServerRefused, connect
 START_MS = 4_000_000_000_000
 
 
+#: Units in all, by location, and by day.
+Grants = tuple[int, dict[str, int], list[tuple[str, int]]]
+
+
 class RulesLaw:
     """The reference."""
 
@@ -45,8 +49,8 @@ class RulesLaw:
         """The journal has everything up to here."""
         self.state.trimmed = max(self.state.trimmed, min(through, self.state.seq))
 
-    def ats(self, sku: str, asked: Asked, now: int) -> tuple[int, dict[str, int]]:
-        """What a reserve would be granted now: in all, and at each location where the channel may sell."""
+    def ats(self, sku: str, asked: Asked, now: int) -> Grants:
+        """What a reserve would be granted now: in all, at each location where the channel may sell, and for days."""
         batch = Batch(deepcopy(self.state), now)
         places = [
             at for at in (self.state.skus[sku].positions if sku in self.state.skus else ())
@@ -57,13 +61,26 @@ class RulesLaw:
             campaign and campaign.opens <= batch.now < campaign.closes
             and (not campaign.channels or asked.channel in campaign.channels)
         ):  # fmt: skip
-            return 0, dict.fromkeys(places, 0)
+            days = [asked.date] if asked.date else self._supply_days(batch, sku, places)
+            return 0, dict.fromkeys(places, 0), [(day, 0) for day in days]
+
+        def most(day: str) -> int:
+            sourcing = Sourcing(batch, asked.channel, asked.campaign)
+            if asked.location:
+                return sourcing.free(sku, asked.location, day) if asked.location in places else 0
+            drawn = sourcing.fill(ReserveLine("", sku, 0, "", asked.location_group, day), 10**15)
+            return sum(units for _, units, _ in drawn)
+
         sourcing = Sourcing(batch, asked.channel, asked.campaign)
         each = {at: sourcing.free(sku, at) for at in places}
-        if asked.location:
-            return each.get(asked.location, 0), each
-        drawn = sourcing.fill(ReserveLine("", sku, 0, "", asked.location_group), 10**15)
-        return sum(units for _, units in drawn), each
+        days = [asked.date] if asked.date else self._supply_days(batch, sku, places)
+        return most(""), each, [(day, most(day)) for day in days]
+
+    @staticmethod
+    def _supply_days(batch: Batch, sku: str, places: list[str]) -> list[str]:
+        """Days with supply that counts at active locations."""
+        active = [batch.sku(sku).positions[at] for at in batch.by_rank(places)]
+        return sorted({day for p in active for day, on in p.supply.items() if on.quantity and on.starts_at > batch.now})
 
     def dump(self) -> dict[str, Any]:
         """The whole state in plain values, to be compared with the other law's."""
@@ -79,11 +96,17 @@ class RulesLaw:
                 (name, at): (
                     p.held, p.committed, dict(p.shipped),
                     {
-                        source: (n.number, n.has_level, tuple(n.version), n.tie, tuple(n.floor), n.as_of)
+                        source: (n.number, n.has_level, tuple(n.version), n.tie, tuple(n.floor), n.as_of,
+                                 n.included, dict(n.pending), n.unsellable, n.status)
                         for source, n in p.sources.items()
                     },
+                    {day: (d.starts_at, d.quantity, d.pegged, d.due) for day, d in p.supply.items()},
                 )
                 for name, k in s.skus.items() for at, p in k.positions.items()
+            },
+            "supplies": {
+                key: (s.day, s.starts_at, s.quantity, s.received, s.source, tuple(s.version), list(s.receipts))
+                for key, s in s.supplies.items()
             },
             "recent": {
                 (name, at, source, event): (tuple(version), quantity)
@@ -164,9 +187,9 @@ class LuaLaw:
     def trim(self, through: int) -> None:
         self._ask("FCALL", library.function("trim"), 1, self._meta, through)
 
-    def ats(self, sku: str, asked: Asked, now: int) -> tuple[int, dict[str, int]]:
+    def ats(self, sku: str, asked: Asked, now: int) -> Grants:
         (stock,) = self.ask(now, wire.ask_sku(sku, asked))
-        return stock.ats, {at.balance.location: at.ats for at in stock.locations}
+        return stock.ats, {at.balance.location: at.ats for at in stock.locations}, stock.atp
 
     def dump(self) -> dict[str, Any]:
         stored = {k.decode(): v for k, v in self._hash("res").items()}
@@ -200,9 +223,19 @@ class LuaLaw:
             "positions": {
                 place: (
                     r[1], r[2], dict(zip(r[5][::2], r[5][1::2], strict=True)),
-                    {n[0]: (n[1], n[2], tuple(n[3]), n[4], tuple(n[5]), n[6]) for n in r[4]},
+                    {
+                        n[0]: (n[1], n[2], tuple(n[3]), n[4], tuple(n[5]), n[6],
+                               n[7], {tuple(n[8][i : i + 3]): n[8][i + 3] for i in range(0, len(n[8]), 4)},
+                               n[9], tuple(n[10]))
+                        for n in r[4]
+                    },
+                    _days(r[6]),
                 )
                 for place, r in positions.items()
+            },
+            "supplies": {
+                tuple(k.decode().split("\0")): (*r[1:6], tuple(r[6]), list(r[7]))
+                for k, v in self._hash("supply").items() if (r := _unpack(v))
             },
             "recent": recent,
             "reservations": _as_read(whole, due, moved),
@@ -269,6 +302,11 @@ class LuaLaw:
 
 
 _unpack = msgspec.msgpack.decode
+
+
+def _days(flat: list[Any]) -> dict[str, tuple[int, ...]]:
+    assert flat[::5] == sorted(flat[::5]), "days are kept in their order"
+    return {flat[i]: tuple(flat[i + 1 : i + 5]) for i in range(0, len(flat), 5)}
 
 
 def _as_read(

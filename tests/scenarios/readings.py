@@ -4,6 +4,7 @@ from copy import deepcopy
 
 from atp.domain.commands import ReserveLine
 from atp.domain.explain import LocationReading, SellerReading, SkuReading, SourceReading
+from atp.domain.projection import lowest
 from atp.domain.records import Asked
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.sourcing import Sourcing
@@ -17,7 +18,7 @@ def reading_of(law: RulesLaw, sku: str, asked: Asked, now: int) -> SkuReading:
     batch, item = Batch(state, now), state.skus.get(sku)
     if item is None:
         return SkuReading(sku, 0, 0, [], 0, 0, False, [])
-    ats, each = law.ats(sku, asked, now)
+    ats, each, promises = law.ats(sku, asked, now)
     known = {at: batch.location(at) for at in each}
     ranked = sorted(each, key=lambda at: (policy.priority if (policy := known[at]) else 0, at))
     ordered = [at for at in ranked if known[at]] + [at for at in ranked if not known[at]]
@@ -29,23 +30,34 @@ def reading_of(law: RulesLaw, sku: str, asked: Asked, now: int) -> SkuReading:
             LocationReading(
                 batch.balance(sku, at), policy is not None and policy.active, batch.authority(at), version, body,
                 _sources(state, item.positions[at]), uncapped.free(sku, at), each[at],
+                _promised_later(batch, sku, at),
             )
         )  # fmt: skip
     if asked.location:
         whole = sum(at.uncapped for at in locations)
     else:
-        whole = sum(units for _, units in uncapped.fill(ReserveLine("", sku, 0, "", asked.location_group), 10**15))
+        whole = sum(units for _, units, _ in uncapped.fill(ReserveLine("", sku, 0, "", asked.location_group), 10**15))
     campaign = batch.campaign(asked.campaign) if asked.campaign else None
     may_sell = not asked.campaign or bool(
         campaign and campaign.opens <= batch.now < campaign.closes
         and (not campaign.channels or asked.channel in campaign.channels)
     )  # fmt: skip
-    return SkuReading(sku, item.seq, item.policy_version, locations, whole, ats, may_sell, _sellers(batch, sku))
+    return SkuReading(
+        sku, item.seq, item.policy_version, locations, whole, ats, may_sell, _sellers(batch, sku), promises
+    )
+
+
+def _promised_later(batch: Batch, sku: str, location: str) -> int:
+    policy, free = batch.location(location), batch.balance(sku, location).free
+    if policy is None or not policy.active:
+        return 0
+    days = batch.sku(sku).positions[location].supply
+    return max(0, free) - max(0, lowest(free, days, "", batch.now))
 
 
 def _sellers(batch: Batch, sku: str) -> list[SellerReading]:
     item, sourcing = batch.sku(sku), Sourcing(batch, "nobody")
-    floors, ranked = sourcing._floors_of(sku), sourcing._ranked_sellers(item)
+    floors, ranked = sourcing._floors_of(sku, ""), sourcing._ranked_sellers(item)
     granted = dict(zip(ranked, floors.granted, strict=True)) if floors else {}
     return [
         SellerReading(name, share.protection, share.cap, share.used, share.version, granted.get(name, 0))

@@ -2,12 +2,16 @@
 
     location DC1 {"kind":"warehouse"}            put a policy: location, item or source
     level A@DC1 10 v1 [by erp] [pos 7] [time] [at 90]       delta A@DC1 -2 v3 e9 [by erp] [pos 7]       cursor 7
+    status A@DC1 3 v1 [as level]                 units that cannot be sold
+    incoming A@DC1 po1 10 d5 v1 [as level]       a delivery on the fifth day from the start; received A@DC1 po1 10 v1 e1
+    reserve r1 A:4@DC1/d5                        needed by that day; d0 is the day of the start
     reserve r1 A:4@DC1 B:1 [ttl 5] [as 2]        lines are numbered 1, 2, …; `as` is the request's fingerprint
         [partial] [whole] [dry] [replaces r0] [for c-1]     partial grants, no split, a quote, a customer
         [via app] [in bf]                            channel (web) and campaign; a line may also be A:1%east, a group
     channel web {…}     share A web {"protection":5}     campaign bf +0 +60 A:10,B:5 {…}     window in seconds from now
     confirm r1 [1:2] [key 5] [body 1] [order X] [reacquire [journaled [stale]]]   release r1 [1:2] [of all] [key 5]
-    extend r1 60 [key 5]     fulfil r1 [1:2] [shipment 7]        acknowledge r1 [1:2]     transfer r1 1:2 DC1 DC2
+    extend r1 60 [key 5]     fulfil r1 [1:2] [shipment 7]        transfer r1 1:2 DC1 DC2
+    acknowledge r1 [1:2] [by erp v5 [time]]      without a source: the location's authority, from its next level on
     affect A@DC1 r3 r2 [last] [after 0] [of 9]   the next page of its shortage, after another place, of another one
     shortage A@DC1 4 report 2 open               units short when found, policy, units found, open or done; or: none
     journal                                      the journal has everything so far; gone r1: only a tombstone is left
@@ -18,20 +22,23 @@
     sender -90                                   from here on the sender's clock is this far ahead, in seconds
 
 ``-> OUTCOME text`` ends a command; the text must be its detail, or "replayed". ``= A@DC1 6 4 0`` asks for
-free, held and committed; ``= r1 committed 1:0/4`` for the state and held/committed of each line; ``ats A web [bf] 5``
-for what a reserve would be granted.
+free, held and committed; ``atp A@DC1 6 d5 10 d9 16`` for what may be promised now and for days, ``A`` over all places;
+``= r1 committed 1:0/4`` for the state and held/committed of each line; ``ats A web [bf] 5`` for what a reserve would be
+granted, ``ats A web/d5 9`` for a day.
 """
 
 import json
 import shlex
 from copy import deepcopy
+from datetime import UTC, datetime
 from zlib import crc32
 
 from msgspec import structs
 
 from atp.domain import commands as c
 from atp.domain.outcomes import Outcome
-from atp.domain.records import Asked, Reservation
+from atp.domain.projection import Day, lowest
+from atp.domain.records import Asked, Reservation, split_version
 from atp.domain.results import Result
 from atp.domain.sellers import item_channel
 from tests.scenarios.laws import START_MS, LuaLaw, RulesLaw
@@ -41,6 +48,12 @@ _VALUED = (
     "after", "via", "in",
 )  # fmt: skip
 _FLAGS = ("time", "partial", "whole", "dry", "reacquire", "last", "journaled", "stale")
+
+
+def day_of(text: str) -> tuple[str, int]:
+    """The date and the start, ms, of a day counted from that of the start."""
+    starts_at = (START_MS // 86_400_000 + int(text[1:])) * 86_400_000
+    return datetime.fromtimestamp(starts_at / 1000, UTC).date().isoformat(), starts_at
 
 
 def _id(name: str) -> str:
@@ -97,8 +110,13 @@ class Table:
             self.full = rest != ["off"]
         elif word == "ats":
             sku, channel, *campaign, expected = rest
-            total, _ = self.law.ats(sku, Asked(channel, *campaign), self.now)
+            channel, _, day = channel.partition("/")
+            asked = Asked(channel, *(campaign or [""]), date=day_of(day)[0] if day else "")
+            total, _, promises = self.law.ats(sku, asked, self.now)
+            total = promises[0][1] if day else total
             assert total == int(expected), f"ats is {total}"
+        elif word == "atp":
+            self.check_promises(rest)
         elif word == "gone":
             assert _id(rest[0])[3:] not in self.law.dump()["reservations"], "the record is still whole"
         elif word == "journal":
@@ -164,7 +182,7 @@ class Table:
             return c.Cursor("S", int(rest[0]))
         plain, named = self.split(rest)
         match word:
-            case "level" | "delta":
+            case "level" | "delta" | "status" | "incoming" | "received":
                 return self.stock(word, plain, named)
             case "affect":
                 return self.affect(plain, named)
@@ -184,7 +202,8 @@ class Table:
             return c.Transfer(plain[0], change, line, plain[2], plain[3], int(quantity), "shop")
         if word == "extend":
             return c.Extend(plain[0], change, int(plain[1]) * 1000, "shop")
-        lines = [(line, int(quantity)) for line, quantity in (text.split(":") for text in plain[1:])]
+        versions = [int(text[1:]) for text in plain[1:] if ":" not in text]
+        lines = [(line, int(quantity)) for line, quantity in (text.split(":") for text in plain[1:] if ":" in text)]
         if word == "confirm":
             kept = [self.journaled[plain[0]]] if "journaled" in named else []
             if "stale" in named:
@@ -193,7 +212,10 @@ class Table:
         if word == "fulfil":
             return c.Fulfil(plain[0], change, lines, int(named.get("shipment", 0)), "shop")
         if word == "acknowledge":
-            return c.Acknowledge(plain[0], change, lines, "shop")
+            if "by" not in named:
+                return c.Acknowledge(plain[0], change, lines, "shop")
+            kind = "time" if "time" in named else "sequence"
+            return c.Acknowledge(plain[0], change, lines, "shop", "", named["by"], split_version(versions[0]), kind)
         assert word == "release", word
         return c.Release(plain[0], change, named.get("of", ""), lines, "reason", "shop")
 
@@ -221,10 +243,11 @@ class Table:
 
     @staticmethod
     def reserve_line(index: int, text: str) -> c.ReserveLine:
+        text, _, day = text.partition("/")
         wanted, _, location = text.partition("@")
         sku, quantity = wanted.split(":")
         quantity, _, group = quantity.partition("%")
-        return c.ReserveLine(str(index), sku, int(quantity), location, group)
+        return c.ReserveLine(str(index), sku, int(quantity), location, group, day_of(day)[0] if day else "")
 
     def campaign(self, rest: list[str]) -> c.PutPolicy:
         opens, closes = (self.now + round(float(text) * 1000) for text in rest[1:3])
@@ -236,11 +259,19 @@ class Table:
     @staticmethod
     def stock(word: str, plain: list[str], named: dict[str, str]) -> c.Command:
         sku, location = plain[0].split("@")
+        supply = plain.pop(1) if word in ("incoming", "received") else ""
+        day = day_of(plain.pop(2)) if word == "incoming" else ("", 0)
         kind = "time" if "time" in named else "sequence"
-        common = (sku, location, named.get("by", "wms"), int(plain[1]), kind, (0, int(plain[2][1:])), "S")
+        common = (sku, location, named.get("by", "wms"), int(plain[1]), kind, split_version(int(plain[2][1:])), "S")
         position, as_of = int(named.get("pos", 0)), START_MS + round(float(named["at"]) * 1000) if "at" in named else 0
         if word == "level":
             return c.Level(*common, position, as_of, named.get("measure", ""))
+        if word == "status":
+            return c.Status(*common, position, as_of)
+        if word == "incoming":
+            return c.Incoming(*common, position, as_of, supply, *(day if int(plain[1]) else (day[0], 0)))
+        if word == "received":
+            return c.Received(*common, position, as_of, crc32(plain[3].encode()), supply)
         return c.Delta(*common, position, as_of, crc32(plain[3].encode()))
 
     def check(self, rest: list[str]) -> None:
@@ -248,14 +279,8 @@ class Table:
         state = self.law.dump()
         if "@" in name:
             sku, location = name.split("@")
-            held, committed, shipped, sources = state["positions"].get((sku, location), (0, 0, {}, {}))
-            body = state["policies"].get(("location", location), (0, "{}"))[1]
-            listed = [s["source"] for s in json.loads(body).get("sources", []) if s["role"] == "authority"]
-            source = listed[0] if listed else state["authorities"].get(location, "")
-            number = sources[source][0] if source in sources else 0
-            item = state["skus"].get(sku, (0, 0, "", 0, {}, set()))
-            free = number - item[4].get(location, item[3]) - held - committed - sum(shipped.values())
-            found = [str(free), str(held), str(committed)]
+            held, committed, *_ = state["positions"].get((sku, location), (0, 0))
+            found = [str(self.free(state, sku, location)), str(held), str(committed)]
         else:
             assert name in state["reservations"], "there is no whole record of it"
             record = state["reservations"][name]
@@ -266,6 +291,32 @@ class Table:
             if not expected[0][0].isdigit():
                 found.insert(0, self.state_of(record))
         assert found == expected, f"found {' '.join(found)}"
+
+    def check_promises(self, rest: list[str]) -> None:
+        name, *words = rest
+        state = self.law.dump()
+        wanted, _, location = name.partition("@")
+        places = [at for sku, at in state["positions"] if sku == wanted and location in ("", at)]
+        found = [str(sum(self.capacity(state, wanted, at, "") for at in places))]
+        for text in words[1::2]:
+            found += [text, str(sum(self.capacity(state, wanted, at, day_of(text)[0]) for at in places))]
+        assert found == words, f"found {' '.join(found)}"
+
+    def capacity(self, state: dict, sku: str, location: str, day: str) -> int:
+        days = {name: Day(*at) for name, at in state["positions"][sku, location][4].items()}
+        return max(0, lowest(self.free(state, sku, location), days, day, self.now))
+
+    @staticmethod
+    def free(state: dict, sku: str, location: str) -> int:
+        held, committed, shipped, sources, _ = state["positions"].get((sku, location), (0, 0, {}, {}, {}))
+        body = state["policies"].get(("location", location), (0, "{}"))[1]
+        listed = [s["source"] for s in json.loads(body).get("sources", []) if s["role"] == "authority"]
+        source = listed[0] if listed else state["authorities"].get(location, "")
+        number, included, unsellable = (sources[source][i] for i in (0, 6, 8)) if source in sources else (0, 0, 0)
+        measure = json.loads(state["policies"].get(("source", source), (0, "{}"))[1]).get("measure", "on_hand")
+        item = state["skus"].get(sku, (0, 0, "", 0, {}, set()))
+        free = number - item[4].get(location, item[3]) - held - committed - sum(shipped.values())
+        return free + (included if measure == "available" else -unsellable if measure == "on_hand" else 0)
 
     @staticmethod
     def state_of(record: dict) -> str:

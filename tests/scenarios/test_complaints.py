@@ -60,7 +60,7 @@ def test_complaint_05_counters_are_the_sum_of_the_holds(table: Table) -> None:
         """
     )
     state = table.law.dump()
-    held, committed, shipped, _ = state["positions"]["A", "DC1"]
+    held, committed, shipped, *_ = state["positions"]["A", "DC1"]
     allocations = [a for r in state["reservations"].values() for line in r["lines"] for a in line.allocations]
     assert (held, committed) == (sum(a.held for a in allocations), sum(a.committed for a in allocations)) == (0, 2)
     assert sum(shipped.values()) == sum(a.fulfilled for a in allocations) == 1

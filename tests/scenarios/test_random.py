@@ -7,6 +7,7 @@ partition do. Conservation is checked after every batch as well, so a mistake th
 import asyncio
 from copy import deepcopy
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,10 +16,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from atp.domain import commands as c
 from atp.domain.ids import partition_of, reservation_id
+from atp.domain.projection import Day
 from atp.domain.records import Asked, Reservation
 from atp.domain.results import Result
 from atp.domain.sellers import seller_name
 from tests.scenarios import altered, drawing
+from tests.scenarios.drawing.reserves import DAYS
 from tests.scenarios.laws import START_MS, LuaLaw, RulesLaw
 from tests.scenarios.world import CAMPAIGNS, CHANNELS, LOCATION_BODIES, LOCATIONS
 
@@ -48,6 +51,7 @@ class LawsAgree(RuleBasedStateMachine):
         self.ids += [reservation_id("client", str(n), self.skus[1]) for n in range(2)]  # the same keys, other baskets
         self.position = self.version = 0
         self.journaled: dict[str, Reservation] = {}
+        self.cut_down = False
         self.batch([c.PutPolicy("location", at, LOCATION_BODIES[i % 2]) for i, at in enumerate(LOCATIONS[:3])])
         self.batch(
             [c.Level(sku, at, "wms", 20, "sequence", (0, 0), "", 0, 0) for sku in self.skus[:3] for at in LOCATIONS[:3]]
@@ -71,31 +75,60 @@ class LawsAgree(RuleBasedStateMachine):
         """Availability is by definition what the reserve procedure would grant (R11); the laws agree on it."""
         draw = Random(self.reference.state.seq)
         groups = ["", "", "east"]
-        asked = Asked(draw.choice(CHANNELS), draw.choice(["", "", *CAMPAIGNS]), "", draw.choice(groups))
+        campaign, day = draw.choice(["", "", *CAMPAIGNS]), draw.choice(DAYS)
+        asked = Asked(draw.choice(CHANNELS), campaign, "", draw.choice(groups), day)
         sku = draw.choice(self.skus)
         assert self.lua.ats(sku, asked, self.now) == self.reference.ats(sku, asked, self.now)
 
     def conserved(self) -> None:
-        """Position counters are the sums of the reservations' allocations, and a hold has a deadline."""
+        """Position counters are the sums of the reservations' allocations, and a hold has a deadline.
+
+        So are the units that a source counts, or will, and what hangs on each day of supply.
+        """
         held: dict[tuple[str, str], int] = {}
         committed: dict[tuple[str, str], int] = {}
+        pegged: dict[tuple[str, str, str], int] = {}
+        due: dict[tuple[str, str, str], int] = {}
+        expected: dict[tuple[str, str, str], int] = {}
+        for (sku, at, _), supply in self.reference.state.supplies.items():
+            expected[sku, at, supply.day] = expected.get((sku, at, supply.day), 0) + supply.left
+        counted: dict[tuple[str, str, str], dict[Any, list[int]]] = {}
         for reservation in self.reference.state.reservations.values():
             units = 0
             for line in reservation.lines:
                 assert sum(a.quantity for a in line.allocations) <= line.requested
                 for a in line.allocations:
                     place = (line.sku, a.location)
-                    held[place] = held.get(place, 0) + a.held
-                    committed[place] = committed.get(place, 0) + a.committed
+                    if a.supply:
+                        live = a.held + a.committed
+                        pegged[*place, a.supply] = pegged.get((*place, a.supply), 0) + live
+                        due[*place, line.needed_by] = due.get((*place, line.needed_by), 0) + live
+                        assert not a.counted
+                    else:
+                        held[place] = held.get(place, 0) + a.held
+                        committed[place] = committed.get(place, 0) + a.committed
                     units += a.held
                     assert min(a.held, a.committed, a.fulfilled, a.released, a.expired) >= 0
                     assert 0 <= a.acknowledged <= a.committed
+                    if a.counted:
+                        counted_units, *version = a.counted
+                        assert 0 < counted_units <= a.acknowledged
+                        key = (line.sku, a.location, a.counted_by)
+                        counted.setdefault(key, {}).setdefault(tuple(version), []).append(counted_units)
             assert (units > 0) == (reservation.id in self.reference.state.due)
         self.counted()
         for sku, item in self.reference.state.skus.items():
             for at, position in item.positions.items():
                 assert position.held == held.get((sku, at), 0)
                 assert position.committed == committed.get((sku, at), 0)
+                days = {day for name, place, day in {**pegged, **due, **expected} if (name, place) == (sku, at)}
+                for name in days | position.supply.keys():
+                    day, key = position.supply.get(name) or Day(), (sku, at, name)
+                    assert (day.quantity, day.pegged, day.due) == tuple(d.get(key, 0) for d in (expected, pegged, due))
+                for source, known in position.sources.items():
+                    versions = {v: sum(units) for v, units in counted.get((sku, at, source), {}).items()}
+                    assert known.included == sum(u for v, u in versions.items() if v <= known.version)
+                    assert known.pending == {v: u for v, u in versions.items() if v > known.version}
 
     def counted(self) -> None:
         """What sellers have used, and what customers hold and bought, is what the reservations say."""
@@ -117,7 +150,8 @@ class LawsAgree(RuleBasedStateMachine):
                     key = (r.campaign, line.sku, r.customer)
                     buyers[key] = buyers.get(key, 0) + sold
         assert state.holding == {key: units for key, units in holding.items() if units}
-        if not state.tombstones:  # what was fulfilled long ago still counts
+        self.cut_down = self.cut_down or bool(state.tombstones)
+        if not self.cut_down:  # what was fulfilled long ago still counts, and its records are gone in the end
             assert state.buyers == {key: units for key, units in buyers.items() if units}
             for (sku, who), units in used.items():
                 assert state.skus[sku].sellers[who].used == units

@@ -12,7 +12,6 @@ ITEM_BODIES = (
     "{}", '{"safety_stock":2}', '{"safety_stock":1,"safety_stock_by_location":{"DC1":0,"S-9":5}}',
     '{"on_shortage":"revoke_holds"}', '{"on_shortage":"revoke_holds","victims":"oldest"}',
 )  # fmt: skip
-SOURCE_BODIES = ('{"kind":"wms"}', '{"kind":"erp","version":"time"}', '{"kind":"wms","measure":"available"}')
 CHANNELS = ("web", "app", "b2b")
 CHANNEL_BODIES = (
     "{}",
@@ -23,3 +22,10 @@ CHANNEL_BODIES = (
 )
 SHARE_BODIES = ("{}", '{"protection":15}', '{"protection":40}', '{"protection":6,"cap":20}', '{"cap":9}')
 CAMPAIGNS = ("bf", "eve")
+SOURCE_BODIES = (
+    '{"kind":"wms"}',
+    '{"kind":"erp","version":"time"}',
+    '{"kind":"wms","measure":"available"}',
+    '{"kind":"wms","measure":"available"}',
+    '{"kind":"wms","measure":"sellable"}',
+)

@@ -17,10 +17,13 @@ from atp.domain.commands import (
     Delta,
     Extend,
     Fulfil,
+    Incoming,
     Level,
     PutPolicy,
+    Received,
     Release,
     Reserve,
+    Status,
     Transfer,
 )
 from atp.domain.entries import AnyEntry
@@ -34,7 +37,8 @@ from atp.domain.rules.lifecycle import confirm, extend, release, settle
 from atp.domain.rules.policy import put_policy
 from atp.domain.rules.reserve import reserve
 from atp.domain.rules.retention import retire
-from atp.domain.rules.stock import delta, level, move_cursor
+from atp.domain.rules.stock import delta, level, move_cursor, status
+from atp.domain.rules.supply import incoming, received
 from atp.domain.state import State
 
 #: Due holds that one batch settles at most, so that a batch's time stays bounded (R21).
@@ -74,7 +78,7 @@ def apply(
 
 def _has_room(batch: Batch, command: Command) -> bool:
     """Whether a command fits into a full memory."""
-    if isinstance(command, Level | Delta):
+    if isinstance(command, Level | Delta | Status | Received):
         item = batch.state.skus.get(command.sku)
         return item is not None and command.location in item.positions
     return isinstance(command, RELIEVING)
@@ -101,6 +105,12 @@ def decide(batch: Batch, command: Command) -> Result:
             return level(batch, command)
         case Delta():
             return delta(batch, command)
+        case Status():
+            return status(batch, command)
+        case Incoming():
+            return incoming(batch, command)
+        case Received():
+            return received(batch, command)
         case Cursor():
             return move_cursor(batch, command)
         case Affect():

@@ -79,7 +79,8 @@ class Batch:
         return self.state.authorities.get(location, "")
 
     def balance(self, sku: str, location: str) -> Balance:
-        return self.state.balance(sku, location, self.authority(location))
+        authority = self.authority(location)
+        return self.state.balance(sku, location, authority, self.source_policy(authority).measure)
 
     def sku(self, id: str) -> Sku:
         """The sku's record, created when it is first heard of."""

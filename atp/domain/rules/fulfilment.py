@@ -7,7 +7,9 @@ from atp.domain.entries import Acknowledged, Fulfilled, Transferred
 from atp.domain.outcomes import Outcome
 from atp.domain.records import Allocation
 from atp.domain.results import Result
+from atp.domain.rules.allocations import move
 from atp.domain.rules.batch import Batch
+from atp.domain.rules.inclusion import count, uncount
 from atp.domain.rules.lifecycle import (
     allocation_at,
     changed,
@@ -19,6 +21,7 @@ from atp.domain.rules.lifecycle import (
     wanted_lines,
 )
 from atp.domain.rules.sourcing import Sourcing
+from atp.domain.rules.stock import expected_kind, known_source
 from atp.domain.state import SHIPPED_BUCKET_MS
 
 
@@ -41,13 +44,14 @@ def fulfil(batch: Batch, c: Fulfil) -> Result:
         for a in line.allocations:
             units = min(quantity, a.committed)
             quantity -= units
+            shown = uncount(batch, line.sku, a, units)
             a.committed -= units
             a.acknowledged = min(a.acknowledged, a.committed)
             a.fulfilled += units
+            move(batch, line, a, committed=-units)
             position = batch.sku(line.sku).positions[a.location]
-            position.committed -= units
-            if units:
-                position.shipped[minute] = position.shipped.get(minute, 0) + units
+            if units > shown:
+                position.shipped[minute] = position.shipped.get(minute, 0) + units - shown
     if c.shipment:
         remember(found, c.shipment, 0)
     changed(batch, found, c.change)
@@ -56,7 +60,7 @@ def fulfil(batch: Batch, c: Fulfil) -> Result:
 
 
 def acknowledge(batch: Batch, c: Acknowledge) -> Result:
-    """The source counts these commitments; told without a version it waits for the source's next level (R1)."""
+    """The source counts these commitments: it changes what is free only at measure `available` (R1)."""
     found = find_to_change(batch, c.id, c.change)
     if isinstance(found, Result):
         return found
@@ -67,18 +71,27 @@ def acknowledge(batch: Batch, c: Acknowledge) -> Result:
     wanted = wanted_lines(batch, found, c.lines, _unacknowledged)
     if isinstance(wanted, Result):
         return wanted
+    generation = 0
+    if c.source:
+        if c.version_kind != (expected := expected_kind(batch, c.source, c.version_kind)):
+            return Result(Outcome.VERSION_KIND_MISMATCH, found.seq, deepcopy(found), detail=expected)
+        generation = known_source(batch, c.source, c.version_kind, c.cause).generation
     for line, quantity in wanted:
         for a in line.allocations:
             units = min(quantity, _unacknowledged(a))
             quantity -= units
             a.acknowledged += units
+            count(batch, line.sku, a, c.source, (generation, *c.version), units)
     changed(batch, found, c.change)
     batch.entries.append(Acknowledged(found.seq, batch.now, c.client, c.cause, *batch.after(found)))
     return Result(Outcome.APPLIED, found.seq, deepcopy(found))
 
 
 def transfer(batch: Batch, c: Transfer) -> Result:
-    """Live units of a line move in one step, or not at all; held ones first, and acknowledgements stay behind."""
+    """Live units of a line move in one step, or not at all; held ones first, and acknowledgements stay behind.
+
+    They become stock on hand of the other location, whatever supply they hung on before.
+    """
     found = find_to_change(batch, c.id, c.change)
     if isinstance(found, Result):
         return found
@@ -92,24 +105,28 @@ def transfer(batch: Batch, c: Transfer) -> Result:
     if sum(a.held + a.committed for a in here) < c.quantity:
         return Result(Outcome.NOT_ACTIVE, found.seq, deepcopy(found), detail=c.line_id)
     sourcing = Sourcing(batch, found.channel, found.campaign, capped=False)  # it is sold already
-    sourcing.move_away(line.sku, c.source, c.quantity)
+    quantity = c.quantity
+    for state in ("held", "committed"):
+        for a in here:
+            units = min(quantity, getattr(a, state))
+            sourcing.move_away(line, a, units)
+            quantity -= units
     available = sourcing.free(line.sku, c.target)
     if available < c.quantity:
         if batch.due_left:
             return Result(Outcome.AGAIN, batch.state.seq)
         asked = ReserveLine(line.line_id, line.sku, c.quantity, c.target)
         return Result(Outcome.INSUFFICIENT, found.seq, deepcopy(found), [sourcing.shortfall(index, asked, available)])
-    there, item, quantity = allocation_at(line, c.target), batch.sku(line.sku), c.quantity
+    there, quantity = allocation_at(line, c.target), c.quantity
     for state in ("held", "committed"):
         for a in here:
             units = min(quantity, getattr(a, state))
             quantity -= units
-            for change, allocation, position in (
-                (-units, a, item.positions[c.source]),
-                (units, there, item.positions[c.target]),
-            ):
+            if state == "committed":
+                uncount(batch, line.sku, a, units)
+            for change, allocation in ((-units, a), (units, there)):
                 setattr(allocation, state, getattr(allocation, state) + change)
-                setattr(position, state, getattr(position, state) + change)
+                move(batch, line, allocation, **{state: change})
             a.acknowledged = min(a.acknowledged, a.committed)
     changed(batch, found, c.change)
     batch.entries.append(Transferred(found.seq, batch.now, c.client, c.cause, *batch.after(found)))

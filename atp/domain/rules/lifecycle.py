@@ -13,12 +13,13 @@ from atp.domain.ids import identity_of
 from atp.domain.outcomes import Outcome
 from atp.domain.records import GRACE_MS, Allocation, Line, Reservation, Shortfall
 from atp.domain.results import Result
+from atp.domain.rules.allocations import move
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.clock import deadline_of, find_record, is_due
+from atp.domain.rules.inclusion import uncount
 from atp.domain.rules.limits import count_held, count_sold
 from atp.domain.rules.retention import answer_change, why_ended
 from atp.domain.rules.sourcing import Draws, Sourcing
-from atp.domain.state import Position
 
 #: Changes a record remembers (R4).
 CHANGES_MAX = 32
@@ -44,7 +45,7 @@ def end_held(batch: Batch, reservation: Reservation, state: Literal["expired", "
     """Free all held units; they count as ``state`` from now on."""
     for line in reservation.lines:
         for a in line.allocations:
-            batch.sku(line.sku).positions[a.location].held -= a.held
+            move(batch, line, a, held=-a.held)
             count_held(batch, reservation, -a.held)
             count_sold(batch, reservation, line.sku, -a.held)
             setattr(a, state, getattr(a, state) + a.held)
@@ -76,9 +77,7 @@ def _commit_held(batch: Batch, reservation: Reservation, wanted: list[tuple[Line
             quantity -= units
             a.held -= units
             a.committed += units
-            position = batch.sku(line.sku).positions[a.location]
-            position.held -= units
-            position.committed += units
+            move(batch, line, a, held=-units, committed=units)
             count_held(batch, reservation, -units)
 
 
@@ -124,14 +123,15 @@ def _reacquire(batch: Batch, found: Reservation, c: Confirm) -> Result:
     for index, line in enumerate(found.lines):
         needed = available = 0
         for a in [a for a in line.allocations if a.expired]:
-            units = min(a.expired, sourcing.free(line.sku, a.location))
-            draws = sourcing.take(line.sku, a.location, units)
-            draws += sourcing.fill(ReserveLine(line.line_id, line.sku, needed), a.expired - units)
+            asked = ReserveLine(line.line_id, line.sku, a.expired, needed_by=line.needed_by)
+            units = min(a.expired, sourcing.free(line.sku, a.location, line.needed_by))
+            draws = sourcing.take(line.sku, a.location, units, line.needed_by)
+            draws += sourcing.fill(asked, a.expired - units)
             drawn.append((line, a, draws))
             needed += a.expired
-            available += sum(q for _, q in draws)
+            available += sum(q for _, q, _ in draws)
         if available < needed:
-            asked = ReserveLine(line.line_id, line.sku, needed)
+            asked = ReserveLine(line.line_id, line.sku, needed, needed_by=line.needed_by)
             shortfalls.append(sourcing.shortfall(index, asked, available))
     if shortfalls:
         if batch.due_left:
@@ -139,10 +139,11 @@ def _reacquire(batch: Batch, found: Reservation, c: Confirm) -> Result:
         return Result(Outcome.INSUFFICIENT, found.seq, deepcopy(found), shortfalls)
     _commit_held(batch, found, wanted_all(found, held_units))
     for line, a, draws in drawn:
-        for at, units in draws:
+        for at, units, supply in draws:
             a.expired -= units
-            allocation_at(line, at).committed += units
-            batch.sku(line.sku).positions.setdefault(at, Position()).committed += units
+            taken = allocation_at(line, at, supply)
+            taken.committed += units
+            move(batch, line, taken, committed=units)
             count_sold(batch, found, line.sku, units)
     return _committed(batch, found, c)
 
@@ -196,22 +197,23 @@ def _give_back(
     for a in line.allocations:
         units = min(quantity, getattr(a, state))
         quantity -= units
+        if state == "committed":
+            uncount(batch, line.sku, a, units)
         setattr(a, state, getattr(a, state) - units)
         a.acknowledged = min(a.acknowledged, a.committed)
         a.released += units
-        position = batch.sku(line.sku).positions[a.location]
-        setattr(position, state, getattr(position, state) - units)
+        move(batch, line, a, **{state: -units})
         count_held(batch, reservation, -units if state == "held" else 0)
         count_sold(batch, reservation, line.sku, -units)
     return quantity
 
 
-def allocation_at(line: Line, location: str) -> Allocation:
-    """The line's allocation of stock on hand at a location, added if there is none."""
+def allocation_at(line: Line, location: str, supply: str = "") -> Allocation:
+    """The line's allocation at a location, of stock on hand or of the supply of a day; added if there is none."""
     for a in line.allocations:
-        if a.location == location and not a.supply:
+        if a.location == location and a.supply == supply:
             return a
-    line.allocations.append(Allocation(location, "", 0, 0))
+    line.allocations.append(Allocation(location, supply, 0, 0))
     return line.allocations[-1]
 
 

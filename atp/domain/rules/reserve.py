@@ -8,12 +8,13 @@ from atp.domain.ids import identity_of
 from atp.domain.outcomes import Outcome
 from atp.domain.records import GRACE_MS, Allocation, Line, Reservation
 from atp.domain.results import Result
+from atp.domain.rules.allocations import move
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.clock import find_record, is_due
 from atp.domain.rules.lifecycle import end_held
 from atp.domain.rules.limits import count_held, count_sold, hold_ttl, refuse_hold, refuse_seller
 from atp.domain.rules.sourcing import Draws, Sourcing
-from atp.domain.state import REFUSED_MAX, REFUSED_MS, Position, Refusal
+from atp.domain.state import REFUSED_MAX, REFUSED_MS, Refusal
 
 
 def reserve(batch: Batch, c: Reserve) -> Result:
@@ -101,7 +102,7 @@ def _hold(batch: Batch, c: Reserve, drawn: list[Draws], ttl: int, old: Reservati
     reservation = _record(batch, c, drawn, ttl, old, seq)
     for line in reservation.lines:
         for a in line.allocations:
-            batch.sku(line.sku).positions.setdefault(a.location, Position()).held += a.held
+            move(batch, line, a, held=a.held)
             count_held(batch, reservation, a.held)
             count_sold(batch, reservation, line.sku, a.held)
     batch.state.reservations[identity_of(c.id)] = reservation
@@ -113,9 +114,12 @@ def _hold(batch: Batch, c: Reserve, drawn: list[Draws], ttl: int, old: Reservati
 
 def _record(batch: Batch, c: Reserve, drawn: list[Draws], ttl: int, old: Reservation | None, seq: int) -> Reservation:
     lines = [
-        Line(line.line_id, line.sku, line.quantity, [Allocation(at, "", q, 0) for at, q in draws])
+        Line(
+            line.line_id, line.sku, line.quantity,
+            [Allocation(at, supply, units, 0) for at, units, supply in draws], line.needed_by,
+        )
         for line, draws in zip(c.lines, drawn, strict=True)
-    ]
+    ]  # fmt: skip
     return Reservation(
         c.id, batch.now, batch.now + ttl, seq, seq, c.fingerprint, c.client, c.channel, c.customer,
         c.order_ref, c.campaign, c.metadata, lines, [],

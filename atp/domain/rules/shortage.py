@@ -11,8 +11,10 @@ from atp.domain.commands import Affect, Change
 from atp.domain.entries import Released, ShortageAffected, ShortageClosed, ShortageFound, Victim
 from atp.domain.ids import identity_of
 from atp.domain.outcomes import Outcome
+from atp.domain.projection import lowest
 from atp.domain.records import REVOKED, Reservation
 from atp.domain.results import Result
+from atp.domain.rules.allocations import move
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.clock import find_record
 from atp.domain.rules.lifecycle import changed
@@ -26,9 +28,9 @@ class _Item(Struct):
 
 
 def unpromised(batch: Batch, sku: str, location: str) -> int:
-    """Supply that is not promised: safety stock limits sales and never makes a shortage (R38)."""
-    balance = batch.balance(sku, location)
-    return balance.free + balance.safety_stock
+    """Supply not promised, on the worst day; safety stock limits sales and never makes a shortage (R10, R38)."""
+    balance, position = batch.balance(sku, location), batch.sku(sku).positions.get(location)
+    return lowest(balance.free, position.supply if position else {}, "", batch.now) + balance.safety_stock
 
 
 def report(batch: Batch, sku: str, location: str, cause: str, before: int) -> None:
@@ -104,7 +106,7 @@ def _revoke(batch: Batch, c: Affect, found: Reservation, open: Shortage) -> None
     for line in found.lines:
         for a in line.allocations:
             if line.sku == c.sku and a.location == c.location:
-                batch.sku(c.sku).positions[c.location].held -= a.held
+                move(batch, line, a, held=-a.held)
                 count_held(batch, found, -a.held)
                 count_sold(batch, found, c.sku, -a.held)
                 a.released += a.held

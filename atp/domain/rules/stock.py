@@ -1,17 +1,18 @@
-"""Stock events: levels, deltas and the stream positions that settle them.
+"""Stock events: levels, deltas, what cannot be sold, and the stream positions that settle them.
 
 Any arrival order of the same events ends in the same number (DESIGN §4): a level that comes after deltas above its
 version is taken together with those deltas, a delta at or below the level's version is already inside it, and a delta
 is applied once by its id.
 """
 
-from atp.domain.commands import Cursor, Delta, Level
-from atp.domain.entries import AuthorityTaken, CursorMoved, DeltaApplied, LevelSet, SourceSeen
+from atp.domain.commands import Cursor, Delta, Incoming, Level, Received, Status
+from atp.domain.entries import AuthorityTaken, CursorMoved, DeltaApplied, LevelSet, SourceSeen, StatusSet
 from atp.domain.outcomes import Outcome
 from atp.domain.records import Version
 from atp.domain.results import Result
 from atp.domain.rules import shortage
 from atp.domain.rules.batch import Batch
+from atp.domain.rules.inclusion import include
 from atp.domain.state import (
     RECENT_CUT,
     RECENT_MAX,
@@ -22,12 +23,15 @@ from atp.domain.state import (
     SourceNumber,
 )
 
+#: Everything a source says of one position.
+StockEvent = Level | Delta | Status | Incoming | Received
+
 
 def level(batch: Batch, c: Level) -> Result:
     """Take a source's absolute number, unless a newer one is already there."""
-    if refusal := _refuse(batch, c, c.measure):
+    if refusal := refuse_stock(batch, c, c.measure):
         return refusal
-    source = _source(batch, c)
+    source = known_source(batch, c.source, c.version_kind, c.cause)
     version: Version = (source.generation, *c.version)
     known = _known(batch, c)
     if known.has_level and (version, c.position) <= (known.version, known.tie):
@@ -42,6 +46,7 @@ def level(batch: Batch, c: Level) -> Result:
         number = min(number, known.number)  # deltas above this level were forgotten: the lower number is sold (R8)
     known.recent = {event: (v, q) for event, (v, q) in known.recent.items() if v > version}
     known.number, known.has_level, known.version, known.tie = number, True, version, c.position
+    include(known)
     _seen(batch, c, known, source)
     if c.source == batch.authority(c.location):
         _count_shipped(batch, c)
@@ -59,9 +64,9 @@ def level(batch: Batch, c: Level) -> Result:
 
 def delta(batch: Batch, c: Delta) -> Result:
     """Apply a source's change once; it is never dropped for being old, unless it cannot be told from a repeat."""
-    if refusal := _refuse(batch, c, ""):
+    if refusal := refuse_stock(batch, c, ""):
         return refusal
-    source = _source(batch, c)
+    source = known_source(batch, c.source, c.version_kind, c.cause)
     version: Version = (source.generation, *c.version)
     known = _known(batch, c)
     if known.has_level and version <= known.version:
@@ -88,6 +93,43 @@ def delta(batch: Batch, c: Delta) -> Result:
     return Result(Outcome.APPLIED, seq)
 
 
+def apply_change(batch: Batch, c: Received, source: Source, version: Version) -> SourceNumber:
+    """Change a source's own number as by a delta, unless its level shows it already or may do."""
+    known = _known(batch, c)
+    if not (known.has_level and version <= known.version) and version > known.floor and c.event not in known.recent:
+        known.number += c.quantity
+        known.recent[c.event] = (version, c.quantity)
+        if len(known.recent) > RECENT_MAX:
+            _forget(known)
+    _seen(batch, c, known, source)
+    return known
+
+
+def status(batch: Batch, c: Status) -> Result:
+    """Take what a source says cannot be sold; it neither waits for the source's levels nor makes one stale (R14)."""
+    if refusal := refuse_stock(batch, c, ""):
+        return refusal
+    source = known_source(batch, c.source, c.version_kind, c.cause)
+    version: Version = (source.generation, *c.version)
+    known = _known(batch, c)
+    if known.status and (*version, c.position) <= known.status:
+        return Result(Outcome.STALE, batch.state.seq)
+    before = shortage.unpromised(batch, c.sku, c.location)
+    known.unsellable, known.status = c.unsellable, (*version, c.position)
+    if c.as_of:
+        source.lag_ms = max(0, batch.now - c.as_of)
+    seq = batch.next_seq()
+    batch.touch(seq, [c.sku])
+    batch.entries.append(
+        StatusSet(
+            seq, batch.now, "", c.cause, c.sku, c.location, c.source, c.unsellable, version,
+            c.stream, c.position, c.as_of, [batch.balance(c.sku, c.location)],
+        )
+    )  # fmt: skip
+    shortage.report(batch, c.sku, c.location, c.cause, before)
+    return Result(Outcome.APPLIED, seq)
+
+
 def move_cursor(batch: Batch, c: Cursor) -> Result:
     """Everything up to this stream position is settled (R15); a cursor never moves back."""
     if c.position <= batch.state.cursors.get(c.stream, 0):
@@ -98,7 +140,7 @@ def move_cursor(batch: Batch, c: Cursor) -> Result:
     return Result(Outcome.APPLIED, seq)
 
 
-def _refuse(batch: Batch, c: Level | Delta, measure: str) -> Result | None:
+def refuse_stock(batch: Batch, c: StockEvent, measure: str) -> Result | None:
     if c.position and c.position <= batch.state.cursors.get(c.stream, 0):
         return Result(Outcome.SETTLED, batch.state.seq)
     if batch.location(c.location) is None:
@@ -106,31 +148,34 @@ def _refuse(batch: Batch, c: Level | Delta, measure: str) -> Result | None:
     policy = batch.source_policy(c.source)
     if measure and measure != policy.measure:
         return Result(Outcome.MEASURE_MISMATCH, batch.state.seq, detail=policy.measure)
-    seen = batch.state.sources.get(c.source)
-    expected = policy.version or (seen.version_kind if seen else c.version_kind)
+    expected = expected_kind(batch, c.source, c.version_kind)
     if c.version_kind != expected:
         return Result(Outcome.VERSION_KIND_MISMATCH, batch.state.seq, detail=expected)
     return None
 
 
-def _source(batch: Batch, c: Level | Delta) -> Source:
+def expected_kind(batch: Batch, source: str, kind: str) -> str:
+    """How the source orders its events: by its policy, else as it always did, else ``kind``, as now."""
+    seen = batch.state.sources.get(source)
+    return batch.source_policy(source).version or (seen.version_kind if seen else kind)
+
+
+def known_source(batch: Batch, id: str, kind: str, cause: str) -> Source:
     """What is known of the source; the first event of a source creates it, journaled (R24)."""
-    source = batch.state.sources.get(c.source)
+    source = batch.state.sources.get(id)
     if source is None:
-        source = batch.state.sources[c.source] = Source(c.version_kind)
-        batch.entries.append(
-            SourceSeen(batch.next_seq(), batch.now, "", c.cause, c.source, c.version_kind, source.generation)
-        )
+        source = batch.state.sources[id] = Source(kind)
+        batch.entries.append(SourceSeen(batch.next_seq(), batch.now, "", cause, id, kind, source.generation))
     return source
 
 
-def _known(batch: Batch, c: Level | Delta) -> SourceNumber:
+def _known(batch: Batch, c: StockEvent) -> SourceNumber:
     """What this source has said of this position so far."""
     position = batch.sku(c.sku).positions.setdefault(c.location, Position())
     return position.sources.setdefault(c.source, SourceNumber())
 
 
-def _seen(batch: Batch, c: Level | Delta, known: SourceNumber, source: Source) -> None:
+def _seen(batch: Batch, c: Level | Delta | Received, known: SourceNumber, source: Source) -> None:
     if c.as_of:
         known.as_of = max(known.as_of, c.as_of)
         source.lag_ms = max(0, batch.now - c.as_of)

@@ -25,7 +25,7 @@ local function revoke(b, c, id, r, open, elsewhere)
   for _, line in ipairs(r[R_LINES]) do
     for _, a in ipairs(line[L_ALLOCATIONS]) do
       if line[L_SKU] == c[2] and a[A_LOCATION] == c[3] and a[A_HELD] > 0 then
-        move_position(b, c[2], c[3], -a[A_HELD], 0)
+        shift_units(b, line, a, -a[A_HELD], 0)
         count_held(b, r, -a[A_HELD])
         count_sold(b, r, c[2], -a[A_HELD])
         a[A_RELEASED] = a[A_RELEASED] + a[A_HELD]
@@ -65,5 +65,7 @@ function shortage.affect(b, c)
   log(b, pack({ E.AFFECTED, seq, b.now, '', c[9], c[2], c[3], open[2], victims, short, open[8] }))
   return O.APPLIED, seq, nil, nil, open[8] and 'done' or nil
 end
+
+handlers[C.AFFECT] = shortage.affect
 
 end

@@ -21,17 +21,11 @@ local function refuse_batch(prefix, meta, header)
   if session and tonumber(session) > header[3] then return 'FENCED ' .. session end
 end
 
-local handlers = {
-  [C.LEVEL] = level, [C.DELTA] = delta, [C.CURSOR] = move_cursor, [C.RESERVE] = reserve,
-  [C.CONFIRM] = confirm, [C.RELEASE] = release, [C.EXTEND] = extend, [C.FULFIL] = fulfil,
-  [C.ACKNOWLEDGE] = acknowledge, [C.TRANSFER] = transfer, [C.AFFECT] = shortage.affect,
-  [C.POLICY] = put_policy,
-}
-
 -- What a full memory still takes: the rest is not decided.
 local relieving = {
-  [C.LEVEL] = 'position', [C.DELTA] = 'position', [C.CURSOR] = true, [C.CONFIRM] = true, [C.RELEASE] = true,
-  [C.EXTEND] = true, [C.FULFIL] = true, [C.ACKNOWLEDGE] = true, [C.TRANSFER] = true, [C.AFFECT] = true,
+  [C.LEVEL] = 'position', [C.DELTA] = 'position', [C.STATUS] = 'position', [C.RECEIVED] = 'position', [C.CURSOR] = true,
+  [C.CONFIRM] = true, [C.RELEASE] = true, [C.EXTEND] = true, [C.FULFIL] = true, [C.ACKNOWLEDGE] = true,
+  [C.TRANSFER] = true, [C.AFFECT] = true,
 }
 
 local function has_room(b, c)
@@ -52,7 +46,7 @@ local function gather(b, commands, due)
   for _, id in ipairs(due) do want('ids', identity_of(id)) end
   for _, c in ipairs(commands) do
     local tag = c[1]
-    if tag == C.LEVEL or tag == C.DELTA then
+    if tag == C.LEVEL or tag == C.DELTA or tag == C.STATUS or tag == C.INCOMING or tag == C.RECEIVED then
       want('skus', c[2])
       want('positions', position_key(c[2], c[3]))
       want('sources', c[4])
@@ -79,6 +73,7 @@ local function gather(b, commands, due)
       if tag == C.CONFIRM and #c[9] > 0 then
         for _, line in ipairs(c[9][1][R_LINES]) do want('skus', line[L_SKU]) end
       end
+      if tag == C.ACKNOWLEDGE and c[7] ~= '' then want('sources', c[7]) end
     end
   end
   fetch(b.prefix .. 'res', wanted.ids, b.raw)
@@ -209,6 +204,7 @@ function scatter(b, header, gen_before)
   write_hash(b.prefix .. 'res', b.dirty_reservations, function(identity) return b.raw[identity] end)
   write_hash(b.prefix .. 'pos', b.dirty_positions, pack_value)
   write_hash(b.prefix .. 'places', b.dirty_places)
+  write_hash(b.prefix .. 'supply', b.dirty_supplies, pack_value)
   write_hash(b.prefix .. 'sku', b.dirty_skus, function(sku) return pack(b.skus[sku]) end)
   write_due(b)
   write_recent(b)

@@ -6,8 +6,8 @@ local function new_batch(prefix, meta, now)
     apart = false, moved = meta.moved and unpack_one(meta.moved) or {}, clock_changed = false,
     prefix = prefix, now = now, seq = tonumber(meta.seq), due_left = false,
     entries = {}, entry_count = 0,
-    skus = {}, positions = {}, reservations = {}, raw = {}, sources = {}, cursors = {}, refused = {},
-    dirty_skus = {}, dirty_positions = {}, dirty_reservations = {}, dirty_sources = {}, dirty_cursors = {},
+    skus = {}, positions = {}, supplies = {}, reservations = {}, raw = {}, sources = {}, cursors = {}, refused = {},
+    dirty_skus = {}, dirty_positions = {}, dirty_supplies = {}, dirty_reservations = {}, dirty_sources = {}, dirty_cursors = {},
     dirty_policies = {}, dirty_authorities = {}, new_refused = {}, due = {}, recent = {}, ranked = {},
     ended = {}, retired = 0, buried = {}, unburied = 0, removed = {}, trimmed = tonumber(meta.trimmed),
     policy_version = tonumber(meta.policy_version), network = tonumber(meta.network),
@@ -93,7 +93,7 @@ local function position_record(b, sku, location)
   local p, s = lookup(b, b.positions, 'pos', place), sku_record(b, sku)
   if s[S.SELLERS][1] or s[S.EMPTY][1] or (b.empty[sku] or 0) > 0 then watch(b, s, sku, location, place) end
   if not p then
-    p = { FORMAT, 0, 0, 0, {}, {} }
+    p = { FORMAT, 0, 0, 0, {}, {}, {} }
     b.positions[place] = p
     add_place(b, s, sku, location)
   end

@@ -54,7 +54,7 @@ end
 local function explain_uncapped(b, sku, asked, locations)
   local s, each, total = new_sourcing(b, asked[1], asked[2], true), {}, 0
   for i, at in ipairs(locations) do
-    each[i] = free_units(s, sku, at[1][2])
+    each[i] = free_units(s, { '', sku, 0, '', '', '' }, at[1][2])
     if at[1][2] == asked[3] then total = each[i] end
   end
   if asked[3] == '' then
@@ -67,15 +67,15 @@ end
 local function explain_sku(b, asked, stock)
   local sku, left, locations = stock[1], EXPLAIN_DELTAS_MAX, {}
   local s = find_sku(b, sku)
-  if not s then return { sku, 0, 0, {}, 0, 0, false, {} } end
+  if not s then return { sku, 0, 0, {}, 0, 0, false, {}, stock[5] } end
   local each, total = explain_uncapped(b, sku, asked, stock[3])
   for i, at in ipairs(stock[3]) do
     local location, sources = at[1][2], nil
     local stored = call('HGET', b.prefix .. 'policy', 'location/' .. location)
     local policy = stored and unpack_one(stored) or { 0, '' }
     sources, left = explain_sources(b, position_key(sku, location), left)
-    locations[i] = { at[1], at[2], authority_of(b, location), policy[1], policy[2], sources, each[i], at[6] }
+    locations[i] = { at[1], at[2], authority_of(b, location), policy[1], policy[2], sources, each[i], at[6], at[7] }
   end
   return { sku, stock[2], s[S.VERSION], locations, total, stock[4], may_sell(b, asked[1], asked[2]),
-    explain_sellers(b, s, sku) }
+    explain_sellers(b, s, sku), stock[5] }
 end

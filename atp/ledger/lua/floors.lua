@@ -63,18 +63,34 @@ local function is_active(b, location)
   return policy and policy.active
 end
 
--- Add up all positions of the sku.
-local function sum_positions(b, f, s, sku)
+-- Units of a position that may be promised now. Days that begin change them without a command, so sums of a sku that
+-- has supply are added up by each batch anew.
+local function promisable(b, f, sku, location, place)
+  local free, p = free_at(b, sku, location, place), lookup(b, b.positions, 'pos', place)
+  if p and p[P_SUPPLY][1] then
+    f.dated = true
+    free = lowest(free, p[P_SUPPLY], '', b.now)
+  end
+  return math.max(0, free)
+end
+
+-- The sku's locations, their positions read.
+local function read_positions(b, s, sku)
   local unread, names = {}, locations_of(b, s, sku)
   for _, location in ipairs(names) do
     local place = position_key(sku, location)
     if b.positions[place] == nil then unread[#unread + 1] = place end
   end
   fetch(b.prefix .. 'pos', unread, b.positions, unpack_one)
-  for _, location in ipairs(names) do
+  return names
+end
+
+-- Add up all positions of the sku.
+local function sum_positions(b, f, s, sku)
+  for _, location in ipairs(read_positions(b, s, sku)) do
     if is_active(b, location) then
-      local mask, free = mask_at(b, f, location), free_at(b, sku, location, position_key(sku, location))
-      f.sums[mask] = (f.sums[mask] or 0) + math.max(0, free)
+      local mask = mask_at(b, f, location)
+      f.sums[mask] = (f.sums[mask] or 0) + promisable(b, f, sku, location, position_key(sku, location))
     end
   end
 end
@@ -106,8 +122,10 @@ end
 function watch(b, s, sku, location, place)
   if b.watched[place] then return end
   local f = s[S.SELLERS][1] and floors_of(b, sku, true)
-  local before = is_active(b, location) and math.max(0, free_at(b, sku, location, place)) or 0
-  b.watched[place] = { f, s, sku, location, before }
+  local active = is_active(b, location)
+  local before = active and math.max(0, free_at(b, sku, location, place)) or 0
+  local promised = f and active and promisable(b, f, sku, location, place) or 0
+  b.watched[place] = { f, s, sku, location, before, promised }
   b.watching = true
 end
 
@@ -129,7 +147,8 @@ local function settle_sums(b)
     local gained = is_active(b, location) and math.max(0, free_at(b, sku, location, place)) - watched[5] or 0
     if f and b.floors[sku] == f then
       local mask = mask_at(b, f, location)
-      f.sums[mask] = (f.sums[mask] or 0) + gained
+      f.sums[mask] = (f.sums[mask] or 0)
+        + (is_active(b, location) and promisable(b, f, sku, location, place) or 0) - watched[6]
       f.changed = true
     end
     if gained > 0 then find_again(b, s, sku, location) end
@@ -141,8 +160,8 @@ end
 local function keep_sums(b)
   for sku, f in pairs(b.floors) do
     if f and (f.changed or (b.dirty_skus[sku] and b.skus[sku][S.SUMS][1] ~= b.network)) then
-      local sums = { b.network }
-      for mask, units in pairs(f.sums) do
+      local sums = f.dated and {} or { b.network }
+      for mask, units in pairs(f.dated and {} or f.sums) do
         sums[#sums + 1] = mask
         sums[#sums + 1] = units
       end

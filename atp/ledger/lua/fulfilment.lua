@@ -34,11 +34,12 @@ local function fulfil(b, c)
       local units = math.min(quantity, a[A_COMMITTED])
       if units > 0 then
         quantity = quantity - units
+        local shown = uncount(b, line[L_SKU], a, units)
         a[A_COMMITTED] = a[A_COMMITTED] - units
         a[A_ACKNOWLEDGED] = math.min(a[A_ACKNOWLEDGED], a[A_COMMITTED])
         a[A_FULFILLED] = a[A_FULFILLED] + units
-        move_position(b, line[L_SKU], a[A_LOCATION], 0, -units)
-        ship(b, line[L_SKU], a[A_LOCATION], units)
+        shift_units(b, line, a, 0, -units)
+        if units > shown then ship(b, line[L_SKU], a[A_LOCATION], units - shown) end
       end
     end
   end
@@ -56,26 +57,34 @@ local function acknowledge(b, c)
   end
   local wanted, refusal, line_id = wanted_lines(r, c[4], 'unacknowledged')
   if refusal then return refusal, r[R_SEQ], packed(b, c[2]), nil, line_id end
+  local version
+  if c[7] ~= '' then
+    local expected = expected_kind(b, c[7], c[9])
+    if c[9] ~= expected then return O.VERSION_KIND_MISMATCH, r[R_SEQ], packed(b, c[2]), nil, expected end
+    version = { source_record(b, c[7], c[9], c[6])[3], c[8][1], c[8][2] }
+  end
   for _, want in ipairs(wanted) do
     local quantity = want[2]
     for _, a in ipairs(want[1][L_ALLOCATIONS]) do
       local units = math.min(quantity, a[A_COMMITTED] - a[A_ACKNOWLEDGED])
       quantity = quantity - units
       a[A_ACKNOWLEDGED] = a[A_ACKNOWLEDGED] + units
+      count_units(b, want[1][L_SKU], a, c[7], version, units)
     end
   end
   return changed(b, c, r, t.held, E.ACKNOWLEDGED, c[5], c[6])
 end
 
 -- Move units of one state between two allocations of a line; returns what is left to move.
-local function move_units(b, sku, a, there, state, quantity)
+local function move_units(b, line, a, there, state, quantity)
   local units = math.min(quantity, a[state])
   if units > 0 then
     local held, committed = state == A_HELD and units or 0, state == A_COMMITTED and units or 0
+    if state == A_COMMITTED then uncount(b, line[L_SKU], a, units) end
     a[state] = a[state] - units
     there[state] = there[state] + units -- after the other: both may be the same allocation
-    move_position(b, sku, a[A_LOCATION], -held, -committed)
-    move_position(b, sku, there[A_LOCATION], held, committed)
+    shift_units(b, line, a, -held, -committed)
+    shift_units(b, line, there, held, committed)
   end
   return quantity - units
 end
@@ -97,18 +106,26 @@ local function transfer(b, c)
     end
   end
   if live < c[7] then return O.NOT_ACTIVE, r[R_SEQ], packed(b, c[2]), nil, c[4] end
-  local s = new_sourcing(b, r[R_CHANNEL], r[R_CAMPAIGN], true) -- it is sold already
-  give_back(s, line[L_SKU], c[5], c[7])
-  local available = free_units(s, line[L_SKU], c[6])
+  local s, left = new_sourcing(b, r[R_CHANNEL], r[R_CAMPAIGN], true), c[7] -- it is sold already
+  for _, state in ipairs({ A_HELD, A_COMMITTED }) do
+    for _, a in ipairs(here) do
+      local units = math.min(left, a[state])
+      give_back(s, line, a, units)
+      left = left - units
+    end
+  end
+  local asked = { c[4], line[L_SKU], c[7], c[6], '', '' }
+  local available = free_units(s, asked, c[6])
   if available < c[7] then
     if b.due_left then return O.AGAIN, b.seq end
-    local asked = { c[4], line[L_SKU], c[7], c[6], '', '' }
     return O.INSUFFICIENT, r[R_SEQ], packed(b, c[2]), { shortfall(s, index, asked, available) }
   end
-  local there, quantity = allocation_at(line, c[6]), c[7]
+  local there, quantity = allocation_at(line, c[6], ''), c[7]
   for _, state in ipairs({ A_HELD, A_COMMITTED }) do
-    for _, a in ipairs(here) do quantity = move_units(b, line[L_SKU], a, there, state, quantity) end
+    for _, a in ipairs(here) do quantity = move_units(b, line, a, there, state, quantity) end
   end
   for _, a in ipairs(here) do a[A_ACKNOWLEDGED] = math.min(a[A_ACKNOWLEDGED], a[A_COMMITTED]) end
   return changed(b, c, r, units_of(r).held, E.TRANSFERRED, c[8], c[9])
 end
+
+handlers[C.FULFIL], handlers[C.ACKNOWLEDGE], handlers[C.TRANSFER] = fulfil, acknowledge, transfer

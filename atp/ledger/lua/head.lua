@@ -17,8 +17,9 @@
 --   sku        hash    sku -> [format, seq, policy version, policy, safety stock, [location, n, …], location NUL …,
 --                      [seller, …], sums: see floors.lua, empty places: see policies.lua]
 --   places     hash    sku -> location NUL …, of a sku with many: its record has '+' instead
---   pos        hash    sku NUL location -> [format, held, committed, unsellable, [source number, …],
---                      [minute, units shipped and not counted yet, …]]
+--   pos        hash    sku NUL location -> [format, held, committed, 0, [source number, …],
+--                      [minute, units shipped and not counted yet, …], [supply by day, …]]
+--   supply     hash    sku NUL location NUL supply id -> [format, day, start, quantity, received, source, version, receipts]
 --   recent:sku NUL location NUL source   hash   event digest -> packed version and quantity (R8, R15)
 --   res        hash    identity -> record (domain/records.py, slot 1 holds the format) and, last, the id's bucket
 --   ended      list    [seq, when, identity] of whole records without live units, oldest first (R18)
@@ -51,6 +52,8 @@ local PROTECTED_MAX = 8
 local SEPARATOR = '\31' -- domain/sellers.py
 local RECENT_MAX = 4096
 local RECENT_CUT = 1024
+local PENDING_MAX = 1024
+local RECEIPTS_MAX = 64
 local REFUSED_MS = 60000
 local REFUSED_MAX = 100000
 local EMPTY_MIN = 4 -- empty places worth remembering
@@ -75,25 +78,32 @@ local O = {
 
 -- Tags of commands and of entries: domain/commands.py, domain/entries.py. Tables, because a chunk has 200 locals.
 local C = {
-  LEVEL = 1, DELTA = 2, CURSOR = 3, RESERVE = 10, CONFIRM = 11, RELEASE = 12, EXTEND = 13, FULFIL = 14,
-  ACKNOWLEDGE = 15, TRANSFER = 16, AFFECT = 17, POLICY = 20,
+  LEVEL = 1, DELTA = 2, CURSOR = 3, STATUS = 4, INCOMING = 5, RECEIVED = 6, RESERVE = 10, CONFIRM = 11, RELEASE = 12,
+  EXTEND = 13, FULFIL = 14, ACKNOWLEDGE = 15, TRANSFER = 16, AFFECT = 17, POLICY = 20,
 }
 local E = {
   OPENED = 1, LEVEL = 2, DELTA = 3, AUTHORITY = 4, SOURCE = 5, CURSOR = 6, SHORTAGE = 7, AFFECTED = 8, CLOSED = 9,
   HELD = 10, COMMITTED = 11, RELEASED = 12, EXTENDED = 13, EXPIRED = 14, FULFILLED = 15, ACKNOWLEDGED = 16, TRANSFERRED = 17, POLICY = 20,
-  MOVED = 24, APART = 25, CAMPAIGNOPENED = 26, CAMPAIGNCLOSED = 27,
+  STATUS = 21, EXPECTED = 22, RECEIVED = 23, MOVED = 24, APART = 25, CAMPAIGNOPENED = 26, CAMPAIGNCLOSED = 27,
 }
 
 -- Slots of a position, of a source's number inside it, of a sku, a reservation, a line and an allocation.
-local P_HELD, P_COMMITTED, P_UNSELLABLE, P_SOURCES, P_SHIPPED = 2, 3, 4, 5, 6
+local P_HELD, P_COMMITTED, P_SOURCES, P_SHIPPED, P_SUPPLY = 2, 3, 5, 6, 7
 local N_SOURCE, N_NUMBER, N_LEVEL, N_VERSION, N_TIE, N_FLOOR, N_AS_OF = 1, 2, 3, 4, 5, 6, 7
+local N_INCLUDED, N_PENDING = 8, 9 -- acknowledged units the level counts; {generation, high, low, units, …} it will
+local N_UNSELLABLE, N_STATUS = 10, 11 -- units; {generation, high, low, tie} of the last status, or {}
 local S = { SEQ = 2, VERSION = 3, POLICY = 4, SAFETY = 5, SAFETY_AT = 6, LOCATIONS = 7, SELLERS = 8, SUMS = 9, EMPTY = 10 }
 local W = { NAME = 1, PROTECTION = 2, CAP = 3, USED = 4, SINCE = 5, VERSION = 6 } -- of a seller
 local R_EXPIRES, R_SEQ, R_FIRST, R_FINGERPRINT, R_CLIENT, R_CHANNEL, R_CUSTOMER, R_ORDER, R_CAMPAIGN = 3, 4, 5, 6, 7, 8, 9, 10, 11
 local R_LINES, R_CHANGES, R_SINCE, R_BUCKET = 13, 14, 15, 16
 local T = { FINGERPRINT = 2, BUCKET = 3, STATE = 4, SEQ = 5, CHANGES = 6 } -- of a tombstone
-local L_ID, L_SKU, L_ALLOCATIONS = 1, 2, 4
+local L_ID, L_SKU, L_ALLOCATIONS, L_NEEDED = 1, 2, 4, 5 -- the day only of lines that have one
+local A_SUPPLY = 2
 local A_LOCATION, A_HELD, A_COMMITTED, A_ACKNOWLEDGED, A_FULFILLED, A_RELEASED, A_EXPIRED = 1, 3, 4, 5, 6, 7, 8
+local A_COUNTED_BY, A_COUNTED = 9, 10 -- only where a source counts acknowledged units
+
+-- What carries out a command, by its tag: each part adds its own.
+local handlers = {}
 
 -- The server offers these to a running function only, not while the library is loaded.
 local pack, unpack_one, call

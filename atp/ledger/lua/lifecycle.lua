@@ -113,7 +113,7 @@ local function commit_held(b, r, wanted)
       if units > 0 then
         quantity, moved = quantity - units, moved + units
         a[A_HELD], a[A_COMMITTED] = a[A_HELD] - units, a[A_COMMITTED] + units
-        move_position(b, line[L_SKU], a[A_LOCATION], -units, units)
+        shift_units(b, line, a, -units, units)
       end
     end
   end
@@ -136,16 +136,17 @@ local function draw_expired(b, r)
     local needed, available = 0, 0
     for _, a in ipairs(line[L_ALLOCATIONS]) do
       if a[A_EXPIRED] > 0 then
-        local units = math.min(a[A_EXPIRED], free_units(s, line[L_SKU], a[A_LOCATION]))
-        local draws = take(s, line[L_SKU], a[A_LOCATION], units, {})
-        fill(s, { line[L_ID], line[L_SKU], 0, '', '', '' }, a[A_EXPIRED] - units, draws)
+        local asked = { line[L_ID], line[L_SKU], a[A_EXPIRED], '', '', line[L_NEEDED] or '' }
+        local units = math.min(a[A_EXPIRED], free_units(s, asked, a[A_LOCATION]))
+        local draws = take(s, asked, a[A_LOCATION], units, {})
+        fill(s, asked, a[A_EXPIRED] - units, draws)
         drawn[#drawn + 1] = { line, a, draws }
         needed = needed + a[A_EXPIRED]
         for _, draw in ipairs(draws) do available = available + draw[2] end
       end
     end
     if available < needed then
-      short[#short + 1] = shortfall(s, index, { line[L_ID], line[L_SKU], needed, '', '', '' }, available)
+      short[#short + 1] = shortfall(s, index, { line[L_ID], line[L_SKU], needed, '', '', line[L_NEEDED] or '' }, available)
     end
   end
   return drawn, short
@@ -162,9 +163,9 @@ local function reacquire(b, c, r, t)
     local line, a = found[1], found[2]
     for _, draw in ipairs(found[3]) do
       a[A_EXPIRED] = a[A_EXPIRED] - draw[2]
-      local there = allocation_at(line, draw[1])
+      local there = allocation_at(line, draw[1], draw[3] or '')
       there[A_COMMITTED] = there[A_COMMITTED] + draw[2]
-      move_position(b, line[L_SKU], draw[1], 0, draw[2])
+      shift_units(b, line, there, 0, draw[2])
       count_sold(b, r, line[L_SKU], draw[2])
     end
   end
@@ -212,10 +213,11 @@ local function release_units(b, r, line, quantity, state)
     local units = math.min(quantity, a[state])
     if units > 0 then
       quantity = quantity - units
+      if state == A_COMMITTED then uncount(b, line[L_SKU], a, units) end
       a[state] = a[state] - units
       a[A_ACKNOWLEDGED] = math.min(a[A_ACKNOWLEDGED], a[A_COMMITTED])
       a[A_RELEASED] = a[A_RELEASED] + units
-      move_position(b, line[L_SKU], a[A_LOCATION], state == A_HELD and -units or 0, state == A_COMMITTED and -units or 0)
+      shift_units(b, line, a, state == A_HELD and -units or 0, state == A_COMMITTED and -units or 0)
       count_held(b, r, state == A_HELD and -units or 0)
       count_sold(b, r, line[L_SKU], -units)
     end
@@ -263,3 +265,5 @@ local function extend(b, c)
   log_reservation(b, E.EXTENDED, seq, c[5], c[6], record)
   return O.APPLIED, seq, record
 end
+
+handlers[C.CONFIRM], handlers[C.RELEASE], handlers[C.EXTEND] = confirm, release, extend

@@ -127,6 +127,12 @@ local function authority_of(b, location)
   return b.policies.authorities[location] or ''
 end
 
+-- What a source's numbers are: on_hand, sellable or available.
+local function measure_of(b, source)
+  local policy = b.policies.sources[source]
+  return policy and policy.measure or 'on_hand'
+end
+
 local function take_authority(b, location, source, cause)
   b.policies.authorities[location] = source
   b.dirty_authorities[location] = source

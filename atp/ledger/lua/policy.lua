@@ -87,3 +87,5 @@ local function put_policy(b, c)
   log(b, pack({ E.POLICY, seq, b.now, c[7], c[8], kind, id, c[4], version, balances }))
   return O.APPLIED, seq, nil, nil, string.format('%.0f', version)
 end
+
+handlers[C.POLICY] = put_policy

@@ -6,25 +6,36 @@ local function shipped_units(p)
   return units
 end
 
--- {sku, location, number, unsellable, safety stock, held, committed, shipped} of a position, as entries show it.
+-- {sku, location, number, unsellable, safety stock, held, committed, shipped} of a position, as entries show it; if its
+-- number is not of measure `on_hand`, then also included units and the measure.
 local function balance(b, sku, location)
   local s, p = find_sku(b, sku), find_position(b, sku, location)
-  local number, unsellable, held, committed, shipped = 0, 0, 0, 0, 0
+  local source = authority_of(b, location)
+  local t, n = { sku, location, 0, 0, s and safety_stock(s, location) or 0, 0, 0, 0 }, nil
   if p then
-    local n = find_number(p, authority_of(b, location))
-    number = n and n[N_NUMBER] or 0
-    unsellable, held, committed, shipped = p[P_UNSELLABLE], p[P_HELD], p[P_COMMITTED], shipped_units(p)
+    n = find_number(p, source)
+    if n then t[3], t[4] = n[N_NUMBER], n[N_UNSELLABLE] end
+    t[6], t[7], t[8] = p[P_HELD], p[P_COMMITTED], shipped_units(p)
   end
-  return { sku, location, number, unsellable, s and safety_stock(s, location) or 0, held, committed, shipped }
+  local measure = measure_of(b, source)
+  if measure ~= 'on_hand' then t[9], t[10] = measure == 'available' and n and n[N_INCLUDED] or 0, measure end
+  return t
 end
 
-local function free_of(t) return t[3] - t[4] - t[5] - t[6] - t[7] - t[8] end
+local function free_of(t)
+  local free = t[3] - t[5] - t[6] - t[7] - t[8]
+  return t[10] and free + t[9] or free - t[4] -- numbers of the other measures are net of unsellable units
+end
 
 -- Free units of a position, without the table of a balance; `place` is its key.
 local function free_at(b, sku, location, place)
   local p = lookup(b, b.positions, 'pos', place)
   if not p then return 0 end
-  local n = find_number(p, authority_of(b, location))
-  return (n and n[N_NUMBER] or 0) - p[P_UNSELLABLE] - safety_stock(b.skus[sku], location) - p[P_HELD]
-    - p[P_COMMITTED] - shipped_units(p)
+  local source = authority_of(b, location)
+  local n = find_number(p, source)
+  local promised = safety_stock(b.skus[sku], location) + p[P_HELD] + p[P_COMMITTED] + shipped_units(p)
+  if not n then return -promised end
+  local measure = measure_of(b, source)
+  if measure == 'on_hand' then return n[N_NUMBER] - n[N_UNSELLABLE] - promised end
+  return n[N_NUMBER] - promised + (measure == 'available' and n[N_INCLUDED] or 0)
 end

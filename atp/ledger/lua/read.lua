@@ -5,27 +5,55 @@
 local read
 do -- a block, because a chunk has at most 200 locals
 
--- What a reserve of this sku would be granted now, in all and at each location; `asked` is {channel, campaign, location,
--- group}.
+-- Days with supply that counts at active locations, in their order.
+local function supply_days(b, sku, names)
+  local found, known = {}, {}
+  for _, location in ipairs(names) do
+    local days = is_active(b, location) and find_position(b, sku, location)[P_SUPPLY] or {}
+    for i = 1, #days, 5 do
+      if days[i + 1] > b.now and days[i + 2] > 0 and not known[days[i]] then
+        known[days[i]] = true
+        found[#found + 1] = days[i]
+      end
+    end
+  end
+  table.sort(found, bytes_less)
+  return found
+end
+
+-- What a reserve of this sku would be granted now, in all and at each location, and for the day that was asked for, else
+-- for each with supply due: {day, units}. `asked` is {channel, campaign, location, group, day}.
 local function grants_of(b, sku, asked, names)
-  local channel, campaign, at, group = asked[1], asked[2], asked[3], asked[4]
-  local ats, total = {}, 0
+  local channel, campaign, at, group, wanted = asked[1], asked[2], asked[3], asked[4], asked[5] or ''
+  local ats, total, promises = {}, 0, {}
   for i = 1, #names do ats[i] = 0 end
-  if not may_sell(b, channel, campaign) then return ats, 0 end
-  local s = new_sourcing(b, channel, campaign)
-  for i, location in ipairs(names) do
-    ats[i] = free_units(s, sku, location)
-    if location == at then total = ats[i] end
+  local running = may_sell(b, channel, campaign)
+  local function most(day)
+    if not running then return 0 end
+    local s, units, line = new_sourcing(b, channel, campaign), 0, { '', sku, 0, '', group, day }
+    if at ~= '' then return free_units(s, line, at) end
+    for _, draw in ipairs(fill(s, line, math.huge, {})) do units = units + draw[2] end
+    return units
   end
-  if at == '' then
-    for _, draw in ipairs(fill(s, { '', sku, 0, '', group, '' }, math.huge, {})) do total = total + draw[2] end
+  if running then
+    local s = new_sourcing(b, channel, campaign)
+    for i, location in ipairs(names) do ats[i] = free_units(s, { '', sku, 0, '', '', '' }, location) end
   end
-  return ats, total
+  local days = wanted ~= '' and { wanted } or supply_days(b, sku, names)
+  for i, day in ipairs(days) do promises[i] = { day, most(day) } end
+  return ats, names[1] and most('') or 0, promises
+end
+
+-- Free units of a position that promises for later days need.
+local function promised_later(b, sku, location)
+  local place = position_key(sku, location)
+  local free, days = free_at(b, sku, location, place), find_position(b, sku, location)[P_SUPPLY]
+  return days[1] and is_active(b, location) and math.max(0, free) - math.max(0, lowest(free, days, '', b.now)) or 0
 end
 
 local function read_sku(b, sku, asked)
   local s = find_sku(b, sku)
-  if not s then return { sku, 0, {}, 0 } end
+  if not s then return { sku, 0, {}, 0, (asked[5] or '') ~= '' and { { asked[5], 0 } } or {} } end
   local names, wanted = {}, {}
   for _, location in ipairs(locations_of(b, s, sku)) do
     if (asked[3] == '' or asked[3] == location) and sells_at(b.policies, asked[1], location, asked[4]) then
@@ -40,15 +68,15 @@ local function read_sku(b, sku, asked)
     if a or c then return a ~= nil end
     return bytes_less(x, y)
   end)
-  local locations, ats, total = {}, grants_of(b, sku, asked, names)
+  local locations, ats, total, promises = {}, grants_of(b, sku, asked, names)
   for i, location in ipairs(names) do
     local policy, source = b.policies.locations[location], authority_of(b, location)
     local n = find_number(find_position(b, sku, location), source)
     local about = n and lookup(b, b.sources, 'source', source)
     locations[i] = { balance(b, sku, location), policy ~= nil and policy.active, n and source or '',
-      n and n[N_AS_OF] or 0, about and about[4] or 0, ats[i] }
+      n and n[N_AS_OF] or 0, about and about[4] or 0, ats[i], promised_later(b, sku, location) }
   end
-  return { sku, s[S.SEQ], locations, total }
+  return { sku, s[S.SEQ], locations, total, promises }
 end
 
 local function read_share(b, id)

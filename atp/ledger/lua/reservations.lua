@@ -73,20 +73,14 @@ local function units_of(r)
   return t
 end
 
--- The line's allocation of stock on hand at a location, added if there is none.
-local function allocation_at(line, location)
+-- The line's allocation at a location, of stock on hand or of the supply of a day; added if there is none.
+local function allocation_at(line, location, supply)
   local allocations = line[L_ALLOCATIONS]
   for _, a in ipairs(allocations) do
-    if a[A_LOCATION] == location and a[2] == '' then return a end
+    if a[A_LOCATION] == location and a[A_SUPPLY] == supply then return a end
   end
-  allocations[#allocations + 1] = { location, '', 0, 0, 0, 0, 0, 0 }
+  allocations[#allocations + 1] = { location, supply, 0, 0, 0, 0, 0, 0 }
   return allocations[#allocations]
-end
-
-local function move_position(b, sku, location, held, committed)
-  local p = position_record(b, sku, location)
-  p[P_HELD] = p[P_HELD] + held
-  p[P_COMMITTED] = p[P_COMMITTED] + committed
 end
 
 -- Free all held units of a reservation; `state` is the slot that counts them from now on.
@@ -94,7 +88,7 @@ local function end_held(b, r, state)
   for _, line in ipairs(r[R_LINES]) do
     for _, a in ipairs(line[L_ALLOCATIONS]) do
       if a[A_HELD] > 0 then
-        move_position(b, line[L_SKU], a[A_LOCATION], -a[A_HELD], 0)
+        shift_units(b, line, a, -a[A_HELD], 0)
         count_held(b, r, -a[A_HELD])
         count_sold(b, r, line[L_SKU], -a[A_HELD])
         a[state] = a[state] + a[A_HELD]

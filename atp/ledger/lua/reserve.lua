@@ -53,8 +53,8 @@ local function new_record(b, c, drawn, ttl, old, seq)
   local lines = {}
   for index, line in ipairs(c[11]) do
     local allocations = {}
-    for i, draw in ipairs(drawn[index]) do allocations[i] = { draw[1], '', draw[2], 0, 0, 0, 0, 0 } end
-    lines[index] = { line[1], line[2], line[3], allocations }
+    for i, draw in ipairs(drawn[index]) do allocations[i] = { draw[1], draw[3] or '', draw[2], 0, 0, 0, 0, 0 } end
+    lines[index] = { line[1], line[2], line[3], allocations, line[6] ~= '' and line[6] or nil }
   end
   return { FORMAT, b.now, b.now + ttl, seq, seq, c[3], c[4], c[5], c[6], c[7], c[8], c[9], lines, {},
     old and old[R_SINCE] or b.now, string.sub(c[2], 1, 3) }
@@ -63,11 +63,11 @@ end
 local function hold(b, c, drawn, ttl, old)
   local seq = next_seq(b)
   local r, held = new_record(b, c, drawn, ttl, old, seq), 0
-  for index, line in ipairs(c[11]) do
-    for _, draw in ipairs(drawn[index]) do
-      move_position(b, line[2], draw[1], draw[2], 0)
-      count_sold(b, r, line[2], draw[2])
-      held = held + draw[2]
+  for _, line in ipairs(r[R_LINES]) do
+    for _, a in ipairs(line[L_ALLOCATIONS]) do
+      shift_units(b, line, a, a[A_HELD], 0)
+      count_sold(b, r, line[L_SKU], a[A_HELD])
+      held = held + a[A_HELD]
     end
   end
   count_held(b, r, held)
@@ -117,3 +117,5 @@ local function reserve(b, c)
   if old then release_replaced(b, old, c) end
   return hold(b, c, drawn, ttl, old)
 end
+
+handlers[C.RESERVE] = reserve

@@ -2,10 +2,11 @@
 
 local shortage = { REVOKED = 0 } -- stands for the key of a change, as in domain/records.py
 
--- Supply that is not promised; safety stock limits sales and never makes a shortage.
+-- Supply that is not promised, on the worst day; safety stock limits sales and never makes a shortage.
 function shortage.unpromised(b, sku, location)
-  local t = balance(b, sku, location)
-  return free_of(t) + t[5]
+  local t, p = balance(b, sku, location), find_position(b, sku, location)
+  local dated = p and p[P_SUPPLY][1]
+  return (dated and lowest(free_of(t), p[P_SUPPLY], '', b.now) or free_of(t)) + t[5]
 end
 
 function shortage.find(b, place) return lookup(b, b.shortages, 'shortage', place) end

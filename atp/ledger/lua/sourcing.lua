@@ -1,103 +1,4 @@
--- Sourcing: where the lines of a basket draw, and how much their seller may; domain/rules/sourcing.py gives the reasons.
--- A sourcing is one reading, less what earlier lines took, more what a replaced hold gives back. Lines are
--- {line_id, sku, units, location, group, needed by}.
-
-local function new_sourcing(b, channel, campaign, uncapped)
-  return { b = b, channel = channel, seller = seller_name(channel, campaign), uncapped = uncapped, taken = {},
-    claims = {}, drawn = {}, back = {}, returned = {} }
-end
-
-local function give_back(s, sku, location, units)
-  s.back[sku] = s.back[sku] or {}
-  s.back[sku][location] = (s.back[sku][location] or 0) + units
-end
-
-local function give_back_held(s, r)
-  local name = seller_name(r[R_CHANNEL], r[R_CAMPAIGN])
-  for _, line in ipairs(r[R_LINES]) do
-    local sku = line[L_SKU]
-    local seller = find_seller(sku_record(s.b, sku), name)
-    for _, a in ipairs(line[L_ALLOCATIONS]) do
-      give_back(s, sku, a[A_LOCATION], a[A_HELD])
-      if seller and r[R_FIRST] > seller[W.SINCE] then
-        local key = position_key(name, sku)
-        s.returned[key] = (s.returned[key] or 0) + a[A_HELD]
-      end
-    end
-  end
-end
-
--- What other sellers may claim of a sku, as this basket met it; false where nobody has a claim.
-local function claims_of(s, sku)
-  local claims = s.claims[sku]
-  if claims ~= nil then return claims end
-  local f = floors_of(s.b, sku)
-  claims = false
-  if f then
-    local sums, wants = f.sums, {}
-    for i, seller in ipairs(f.sellers) do
-      local returned = s.returned[position_key(seller[W.NAME], sku)] or 0
-      wants[i] = math.max(0, seller[W.PROTECTION] - seller[W.USED] + returned)
-    end
-    if s.back[sku] then
-      sums = {}
-      for mask, units in pairs(f.sums) do sums[mask] = units end
-      for location, units in pairs(s.back[sku]) do
-        if is_active(s.b, location) then
-          local mask, free = mask_at(s.b, f, location), free_at(s.b, sku, location, position_key(sku, location))
-          sums[mask] = (sums[mask] or 0) + math.max(0, free + units) - math.max(0, free)
-        end
-      end
-    end
-    claims = claims_on(sums, f.sellers, wants, s.seller)
-  end
-  s.claims[sku] = claims
-  return claims
-end
-
--- What is left of the seller's ceiling, or nil; a campaign has nothing of a sku that is not part of it.
-local function cap_left(s, sku)
-  if s.uncapped then return nil end
-  local record = find_sku(s.b, sku)
-  local seller = record and record[S.SELLERS][1] and find_seller(record, s.seller)
-  if not seller then return is_campaign(s.seller) and 0 or nil end
-  if seller[W.CAP] < 0 then return nil end
-  return seller[W.CAP] - seller[W.USED] + (s.returned[position_key(s.seller, sku)] or 0) - (s.drawn[sku] or 0)
-end
-
--- Units the seller may draw here.
-local function free_units(s, sku, location)
-  local policy = s.b.policies.locations[location]
-  if not policy or not policy.active then return 0 end
-  local place, back = position_key(sku, location), s.back[sku]
-  local units = math.max(0, free_at(s.b, sku, location, place) + (back and back[location] or 0)) - (s.taken[place] or 0)
-  local claims, cap = claims_of(s, sku), cap_left(s, sku)
-  if claims then
-    local mask = mask_at(s.b, s.b.floors[sku], location)
-    for _, claim in ipairs(claims) do
-      if overlap(claim[1], mask) then units = math.min(units, claim[2]) end
-    end
-  end
-  if cap then units = math.min(units, cap) end
-  return math.max(0, units)
-end
-
--- Draw from one location; nothing is no draw, and a negative draw takes one back.
-local function take(s, sku, location, quantity, draws)
-  if quantity ~= 0 then
-    local place, claims = position_key(sku, location), claims_of(s, sku)
-    s.taken[place] = (s.taken[place] or 0) + quantity
-    s.drawn[sku] = (s.drawn[sku] or 0) + quantity
-    if claims then
-      local mask = mask_at(s.b, s.b.floors[sku], location)
-      for _, claim in ipairs(claims) do
-        if overlap(claim[1], mask) then claim[2] = claim[2] - quantity end
-      end
-    end
-    draws[#draws + 1] = { location, quantity }
-  end
-  return draws
-end
+-- Sourcing: where the lines of a basket draw; domain/rules/sourcing.py gives the reasons, drawing.lua the arithmetic.
 
 local function places_of(s, line) return ranked(s.b, line[2], s.channel, line[5]) end
 
@@ -120,8 +21,8 @@ local function fill(s, line, quantity, draws)
   for i = first, #places do
     local location = places[i]
     if quantity == 0 then break end
-    local units = math.min(quantity, free_units(s, line[2], location))
-    take(s, line[2], location, units, draws)
+    local units = math.min(quantity, free_units(s, line, location))
+    take(s, line, location, units, draws)
     quantity = quantity - units
   end
   return draws
@@ -152,25 +53,54 @@ local function earliest_expiry(b, sku)
   return b.earliest[sku] or 0
 end
 
+-- The first day for which the whole line is possible, or ''; only days of supply make more possible.
+local function promise_date(s, line, places)
+  local coming, known = {}, {}
+  for _, location in ipairs(places) do
+    local place = position_key(line[2], location)
+    local days = s.days[place] or supply_at(s, place) or {}
+    for i = 1, #days, 5 do
+      if not known[days[i]] then
+        known[days[i]] = true
+        coming[#coming + 1] = days[i]
+      end
+    end
+  end
+  table.sort(coming, bytes_less)
+  for _, day in ipairs(coming) do
+    local dated, draws, sum, most = { line[1], line[2], line[3], line[4], line[5], day }, {}, 0, 0
+    for _, location in ipairs(places) do
+      local units = free_units(s, dated, location)
+      if s.split or line[4] ~= '' then take(s, dated, location, units, draws) end
+      sum, most = sum + units, math.max(most, units)
+    end
+    draw_parts(s, dated, draws, 1, -1)
+    if (s.split and sum or most) >= line[3] then return day end
+  end
+  return ''
+end
+
 local function shortfall(s, index, line, available)
   local sku, asked, group = line[2], line[4], line[5]
   local held, others, own = 0, {}, {}
+  local places = asked ~= '' and { asked } or places_of(s, line)
   if asked ~= '' then
     held = balance(s.b, sku, asked)[6]
     own[asked] = true
   else
-    for _, location in ipairs(places_of(s, line)) do
+    for _, location in ipairs(places) do
       held = held + balance(s.b, sku, location)[6]
       own[location] = true
     end
   end
   if asked ~= '' or group ~= '' then
     for _, location in ipairs(ranked(s.b, sku, s.channel, '')) do
-      local units = not own[location] and #others < OTHERS_MAX and free_units(s, sku, location) or 0
+      local units = not own[location] and #others < OTHERS_MAX and free_units(s, line, location, '') or 0
       if units > 0 then others[#others + 1] = { location, units } end
     end
   end
-  return { index - 1, sku, line[3], available, held, others, earliest_expiry(s.b, sku) }
+  return { index - 1, sku, line[3], available, held, others, earliest_expiry(s.b, sku),
+    promise_date(s, line, places) }
 end
 
 local function may_draw(s, line, location)
@@ -180,13 +110,15 @@ local function may_draw(s, line, location)
   return false
 end
 
--- What the open lines that may draw at a location need there, by sku; nil if `all` must be able to and one is not.
+-- What the open lines that may draw at a location need there, by sku, and the earliest day, as lines; nil if `all` must be able to and one is not.
 local function needed_at(s, lines, location, all)
   local needed = {}
   for _, line in ipairs(lines) do
     if line[4] == '' then
       if may_draw(s, line, location) then
-        needed[line[2]] = (needed[line[2]] or 0) + line[3]
+        local known = needed[line[2]]
+        local day = known and bytes_less(known[6], line[6]) and known[6] or line[6]
+        needed[line[2]] = { '', line[2], (known and known[3] or 0) + line[3], '', '', day }
       elseif all then
         return nil
       end
@@ -196,8 +128,8 @@ local function needed_at(s, lines, location, all)
 end
 
 local function covers(s, needed, location)
-  for sku, quantity in pairs(needed) do
-    if free_units(s, sku, location) < quantity then return false end
+  for _, line in pairs(needed) do
+    if free_units(s, line, location) < line[3] then return false end
   end
   return true
 end
@@ -228,8 +160,8 @@ local function best_location(s, lines)
   local best, most = '', 0
   for _, location in ipairs(places) do
     local units = 0
-    for sku, quantity in pairs(needed_at(s, lines, location)) do
-      units = units + math.min(quantity, free_units(s, sku, location))
+    for _, line in pairs(needed_at(s, lines, location)) do
+      units = units + math.min(line[3], free_units(s, line, location))
     end
     if units > most then best, most = location, units end
   end
@@ -237,33 +169,51 @@ local function best_location(s, lines)
 end
 
 local function draw_together(s, line, location)
-  local units = may_draw(s, line, location) and math.min(line[3], free_units(s, line[2], location)) or 0
-  return take(s, line[2], location, units, {})
+  local units = may_draw(s, line, location) and math.min(line[3], free_units(s, line, location)) or 0
+  return take(s, line, location, units, {})
+end
+
+-- The order in which lines draw: those of earlier days first.
+local function by_day(lines)
+  local order, dated = {}, false
+  for index, line in ipairs(lines) do
+    order[index], dated = index, dated or line[6] ~= ''
+  end
+  if dated then
+    table.sort(order, function(x, y)
+      local a, c = lines[x][6], lines[y][6]
+      if a ~= c then return bytes_less(a, c) end
+      return x < y
+    end)
+  end
+  return order
 end
 
 -- Lines that cannot be met; located lines draw first, since they have no other place to go.
 local function shortfalls_of(s, lines, split)
-  local found, open = {}, false
-  for index, line in ipairs(lines) do
+  local found, open, order = {}, false, by_day(lines)
+  s.split = split
+  for _, index in ipairs(order) do
+    local line = lines[index]
     if line[4] == '' then
       open = true
     else
-      local available = free_units(s, line[2], line[4])
+      local available = free_units(s, line, line[4])
       if available < line[3] then
         found[#found + 1] = shortfall(s, index, line, available)
       else
-        take(s, line[2], line[4], line[3], {})
+        take(s, line, line[4], line[3], {})
       end
     end
   end
-  if not open then return found end
-  local together = not split and best_location(s, lines)
-  for index, line in ipairs(lines) do
+  local together = open and not split and best_location(s, lines)
+  for _, index in ipairs(open and order or {}) do
+    local line = lines[index]
     if line[4] == '' then
       local available, draws = 0, split and fill(s, line, line[3], {}) or draw_together(s, line, together)
       for _, draw in ipairs(draws) do available = available + draw[2] end
       if available < line[3] then
-        for _, draw in ipairs(draws) do take(s, line[2], draw[1], -draw[2], {}) end
+        draw_parts(s, line, draws, 1, -1)
         found[#found + 1] = shortfall(s, index, line, available)
       end
     end
@@ -275,19 +225,19 @@ end
 local function whole_line(s, line)
   local places, first = search(s, line)
   for i = first, #places do
-    if free_units(s, line[2], places[i]) >= line[3] then return places[i] end
+    if free_units(s, line, places[i]) >= line[3] then return places[i] end
   end
 end
 
--- The common baskets in one look: a single line, or lines without a location that one location covers. Nil for all
--- others, which are looked at in full and would be drawn the same way.
+-- The common baskets in one look: a single line, or lines without a location that one location covers, none of them for
+-- a later day. Nil for all others, which are looked at in full and would be drawn the same way.
 local function draw_quickly(s, lines)
-  if #lines == 1 and lines[1][4] ~= '' then
+  if #lines == 1 and lines[1][4] ~= '' and lines[1][6] == '' then
     local line = lines[1]
-    return free_units(s, line[2], line[4]) >= line[3] and { { { line[4], line[3] } } } or nil
+    return free_units(s, line, line[4]) >= line[3] and { { { line[4], line[3] } } } or nil
   end
   for _, line in ipairs(lines) do
-    if line[4] ~= '' then return nil end
+    if line[4] ~= '' or line[6] ~= '' then return nil end
   end
   local location = #lines == 1 and whole_line(s, lines[1]) or #lines > 1 and one_location(s, lines)
   if not location then return nil end
@@ -298,20 +248,22 @@ end
 
 -- Where each line draws: everything where it can be had, else what there is. Also whether anything was drawn.
 local function draw_lines(s, lines, split)
-  s.taken, s.claims, s.drawn = {}, {}, {}
-  local drawn, open, any = {}, false, false
-  for index, line in ipairs(lines) do
+  s.taken, s.claims, s.drawn, s.days = {}, {}, {}, {}
+  local drawn, open, any, order = {}, false, false, by_day(lines)
+  for _, index in ipairs(order) do
+    local line = lines[index]
     if line[4] == '' then
       open = true
     else
-      drawn[index] = take(s, line[2], line[4], math.min(line[3], free_units(s, line[2], line[4])), {})
+      drawn[index] = take(s, line, line[4], math.min(line[3], free_units(s, line, line[4])), {})
       any = any or #drawn[index] > 0
     end
   end
   if not open then return drawn, any end
   local together = one_location(s, lines)
   if not together and not split then together = best_location(s, lines) end
-  for index, line in ipairs(lines) do
+  for _, index in ipairs(order) do
+    local line = lines[index]
     if line[4] == '' then
       local location = together or whole_line(s, line)
       if location and location ~= '' then

@@ -1,39 +1,37 @@
 -- Stock events: domain/rules/stock.py gives the reasons. Level and delta share the slots up to as_of.
 
-local function refuse_stock(b, c, measure)
+local stock = {} -- what the other events of a source need
+-- How a source orders its events: by its policy, else as it always did, else as it does now.
+local function expected_kind(b, id, kind)
+  local policy = b.policies.sources[id]
+  if policy and policy.version ~= '' then return policy.version end
+  local source = lookup(b, b.sources, 'source', id)
+  return source and source[2] or kind
+end
+
+function stock.refuse(b, c, measure)
   if c[9] > 0 and c[9] <= (b.cursors[c[8]] or 0) then return O.SETTLED end
   if not b.policies.locations[c[3]] then return O.UNKNOWN_LOCATION, c[3] end
-  local policy = b.policies.sources[c[4]] or { measure = 'on_hand', version = '' }
-  if measure ~= '' and measure ~= policy.measure then return O.MEASURE_MISMATCH, policy.measure end
-  local seen = b.sources[c[4]]
-  local expected = policy.version
-  if expected == '' then expected = seen and seen[2] or c[6] end
+  local measured = measure_of(b, c[4])
+  if measure ~= '' and measure ~= measured then return O.MEASURE_MISMATCH, measured end
+  local expected = expected_kind(b, c[4], c[6])
   if c[6] ~= expected then return O.VERSION_KIND_MISMATCH, expected end
 end
 
-local function source_record(b, c)
-  local source = b.sources[c[4]]
+local function source_record(b, id, kind, cause)
+  local source = lookup(b, b.sources, 'source', id)
   if not source then
-    source = { FORMAT, c[6], 1, 0 }
-    b.sources[c[4]] = source
-    b.dirty_sources[c[4]] = source
-    log(b, pack({ E.SOURCE, next_seq(b), b.now, '', c[12], c[4], c[6], 1 }))
+    source = { FORMAT, kind, 1, 0 }
+    b.sources[id] = source
+    b.dirty_sources[id] = source
+    log(b, pack({ E.SOURCE, next_seq(b), b.now, '', cause, id, kind, 1 }))
   end
   return source
 end
 
-local function number_record(p, source)
-  local n = find_number(p, source)
-  if not n then
-    n = { source, 0, false, { 0, 0, 0 }, 0, { 0, 0, 0 }, 0 }
-    p[P_SOURCES][#p[P_SOURCES] + 1] = n
-  end
-  return n
-end
-
-local function seen(b, c, n, source)
+local function seen(b, c, source, n)
   if c[10] > 0 then
-    n[N_AS_OF] = math.max(n[N_AS_OF], c[10])
+    if n then n[N_AS_OF] = math.max(n[N_AS_OF], c[10]) end
     source[4] = math.max(0, b.now - c[10])
     b.dirty_sources[c[4]] = source
   end
@@ -116,9 +114,9 @@ local function count_shipped(p, as_of)
 end
 
 local function level(b, c)
-  local refusal, detail = refuse_stock(b, c, c[11])
+  local refusal, detail = stock.refuse(b, c, c[11])
   if refusal then return refusal, b.seq, nil, nil, detail end
-  local source = source_record(b, c)
+  local source = source_record(b, c[4], c[6], c[12])
   local version = { source[3], c[7][1], c[7][2] }
   local p = find_position(b, c[2], c[3])
   local n = p and find_number(p, c[4])
@@ -139,7 +137,8 @@ local function level(b, c)
   end
   if version_less(version, n[N_FLOOR]) then number = math.min(number, n[N_NUMBER]) end
   n[N_NUMBER], n[N_LEVEL], n[N_VERSION], n[N_TIE] = number, true, version, c[9]
-  seen(b, c, n, source)
+  include(n)
+  seen(b, c, source, n)
   if c[4] == authority_of(b, c[3]) then count_shipped(p, c[10]) end
   local seq = next_seq(b)
   touch(b, c[2], seq)
@@ -150,9 +149,9 @@ local function level(b, c)
 end
 
 local function delta(b, c)
-  local refusal, detail = refuse_stock(b, c, '')
+  local refusal, detail = stock.refuse(b, c, '')
   if refusal then return refusal, b.seq, nil, nil, detail end
-  local source = source_record(b, c)
+  local source = source_record(b, c[4], c[6], c[12])
   local version = { source[3], c[7][1], c[7][2] }
   local p = find_position(b, c[2], c[3])
   local n = p and find_number(p, c[4])
@@ -167,12 +166,51 @@ local function delta(b, c)
   n[N_NUMBER] = n[N_NUMBER] + c[5]
   remember(recent, event, version, c[5])
   if recent.count > RECENT_MAX then forget_oldest(recent, n) end
-  seen(b, c, n, source)
+  seen(b, c, source, n)
   local seq = next_seq(b)
   touch(b, c[2], seq)
   log(b, pack({ E.DELTA, seq, b.now, '', c[12], c[2], c[3], c[4], c[5], n[N_NUMBER], version, c[8], c[9], c[10],
     c[11], { balance(b, c[2], c[3]) } }))
   shortage.report(b, c[2], c[3], c[12], before)
+  return O.APPLIED, seq
+end
+
+-- Change a source's own number as by a delta, unless its level shows it already or may do; slots as of a delta.
+function stock.change(b, c, source, version)
+  local n = number_record(position_record(b, c[2], c[3]), c[4])
+  local shown = n[N_LEVEL] and not version_less(n[N_VERSION], version) or not version_less(n[N_FLOOR], version)
+  local recent, event = recent_of(b, c), string.format('%.0f', c[11])
+  if not shown and not is_recent(recent, event) then
+    n[N_NUMBER] = n[N_NUMBER] + c[5]
+    remember(recent, event, version, c[5])
+    if recent.count > RECENT_MAX then forget_oldest(recent, n) end
+  end
+  seen(b, c, source, n)
+  return n
+end
+
+-- What a source says cannot be sold: slots as of a level, but no measure; a chain of versions of its own.
+local function status(b, c)
+  local refusal, detail = stock.refuse(b, c, '')
+  if refusal then return refusal, b.seq, nil, nil, detail end
+  local source = source_record(b, c[4], c[6], c[11])
+  local version = { source[3], c[7][1], c[7][2] }
+  local p = find_position(b, c[2], c[3])
+  local n = p and find_number(p, c[4])
+  local last = n and n[N_STATUS]
+  if last and last[1] and (version_less(version, last) or (not version_less(last, version) and c[9] <= last[4])) then
+    return O.STALE, b.seq
+  end
+  p = position_record(b, c[2], c[3])
+  n = number_record(p, c[4])
+  local before = shortage.unpromised(b, c[2], c[3])
+  n[N_UNSELLABLE], n[N_STATUS] = c[5], { version[1], version[2], version[3], c[9] }
+  seen(b, c, source)
+  local seq = next_seq(b)
+  touch(b, c[2], seq)
+  log(b, pack({ E.STATUS, seq, b.now, '', c[11], c[2], c[3], c[4], c[5], version, c[8], c[9], c[10],
+    { balance(b, c[2], c[3]) } }))
+  shortage.report(b, c[2], c[3], c[11], before)
   return O.APPLIED, seq
 end
 
@@ -184,3 +222,5 @@ local function move_cursor(b, c)
   log(b, pack({ E.CURSOR, seq, b.now, '', '', c[2], c[3] }))
   return O.APPLIED, seq
 end
+
+handlers[C.LEVEL], handlers[C.DELTA], handlers[C.CURSOR], handlers[C.STATUS] = level, delta, move_cursor, status

@@ -1,11 +1,18 @@
 """The numbers of an availability answer add up: whoever re-adds the shown terms gets what is shown as available."""
 
+from collections.abc import Sequence
 from random import Random
 
 from atp.api.availability import availability_view
 from atp.domain.records import Asked, Balance, LocationStock, SkuStock
 
 NOW = 1_795_255_200_000
+
+
+def balance(location: str, terms: Sequence[int], included: int = 0, measure: str = "on_hand") -> Balance:
+    """Number, unsellable, safety stock, held, committed and shipped units of a location, in this order."""
+    number, unsellable, safety, held, committed, shipped = terms
+    return Balance("A", location, number, unsellable, safety, held, committed, shipped, included, measure)
 
 
 def stock(*balances: Balance, active: bool = True) -> SkuStock:
@@ -18,7 +25,7 @@ def test_ats_re_adds_from_the_shown_terms() -> None:
     draw = Random(7)
     for _ in range(200):
         terms = [(draw.randrange(-5, 60), *(draw.randrange(12) for _ in range(5))) for _ in range(draw.randrange(4))]
-        found = stock(*(Balance("A", f"L{n}", *each) for n, each in enumerate(terms)))
+        found = stock(*(balance(f"L{n}", each) for n, each in enumerate(terms)))
         view = availability_view("A", found, Asked("web"), 1, NOW)
         for at in view.locations:
             promised = at.held + at.committed + at.shipped_uncounted
@@ -34,6 +41,19 @@ def test_every_term_counts_once() -> None:
     shown = (at.on_hand, at.unsellable, at.safety_stock, at.held, at.committed, at.shipped_uncounted)
     assert shown == (100, 1, 2, 4, 8, 16)
     assert at.ats == 100 - 31
+
+
+def test_numbers_of_other_measures_re_add_too() -> None:
+    draw = Random(8)
+    for measure in ("sellable", "available"):
+        for _ in range(50):
+            committed, included = draw.randrange(9), draw.randrange(3) if measure == "available" else 0
+            terms = (draw.randrange(40), *(draw.randrange(9) for _ in range(3)), committed, draw.randrange(9))
+            view = availability_view("A", stock(balance("DC1", terms, included, measure)), Asked("web"), 1, NOW)
+            (at,) = view.locations
+            promised = at.held + at.committed - (at.committed_included or 0) + at.shipped_uncounted
+            assert at.ats == max(0, at.on_hand - at.safety_stock - promised)
+            assert at.measure == measure
 
 
 def test_a_location_that_is_not_active_shows_its_terms_and_sells_nothing() -> None:

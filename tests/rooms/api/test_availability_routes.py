@@ -131,7 +131,7 @@ async def test_many_skus_in_the_order_asked(api: Api) -> None:
         ({"skus": ["x"] * 501}, "/skus"),
         ({"skus": ["a", ""]}, "/skus/1"),
         ({"skus": ["a", "b\n"]}, "/skus/1"),
-        ({"skus": ["a"], "date": "2026-12-01"}, "/date"),
+        ({"skus": ["a"], "date": "2026-12-32"}, "/date"),
         ({"skus": ["a"], "location_group": "a\tb"}, "/location_group"),
         ({"skus": ["a"], "more": 1}, "/more"),
     ],

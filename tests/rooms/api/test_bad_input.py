@@ -73,7 +73,7 @@ BAD = {
     "{" + LINE + ',"replaces":5}': "/replaces",
     "{" + LINE + ',"dry_run":true,"campaign":"bf-2026"}': "/campaign",
     "{" + LINE + ',"campaign":"bf-2026"}': "/campaign",
-    '{"lines":[{"sku":"A","quantity":1,"needed_by":"2026-12-01"}]}': "/lines/0/needed_by",
+    '{"lines":[{"sku":"A","quantity":1,"needed_by":"20261201"}]}': "/lines/0/needed_by",
     '{"lines":[{"sku":"A","quantity":1,"location":"DC1","location_group":"east"}]}': "/lines/0/location_group",
     '{"lines":[' + ",".join(['{"sku":"A","quantity":1}'] * 101) + "]}": "/lines",
 }

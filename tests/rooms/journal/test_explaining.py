@@ -67,6 +67,8 @@ async def test_every_earlier_position_reads_as_it_was(journal: Journal, seed: in
         for sku, expected in readings.items():
             found = await journal.explanation(0, seq, sku)
             assert found.policy_version == expected.policy_version
+            for at in [*found.locations, *expected.locations]:
+                at.balance.included = at.promised_later = 0  # only the ledger knows them at any time
             opened = [open_stock(at) for at in expected.locations]
             assert [term.quantity for term in explain(found, Asked()).terms] == opened
             for at, known in zip(found.locations, expected.locations, strict=True):
@@ -117,4 +119,5 @@ async def test_what_the_journal_does_not_have_is_said(journal: Journal) -> None:
 
 def facts(sources: list) -> list[tuple]:
     """What both know; the lag of a source and forgotten deltas are the ledger's alone."""
-    return sorted((s.source, s.version_kind, s.number, s.has_level, tuple(s.version), s.deltas) for s in sources)
+    told = [s for s in sources if s.has_level or s.number or s.deltas]  # not only of what cannot be sold
+    return sorted((s.source, s.version_kind, s.number, s.has_level, tuple(s.version), s.deltas) for s in told)

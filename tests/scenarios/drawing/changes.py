@@ -7,7 +7,7 @@ from msgspec import structs
 
 from atp.domain import commands as c
 from atp.domain.ids import identity_of
-from tests.scenarios.world import LOCATIONS
+from tests.scenarios.world import LOCATIONS, SOURCES
 
 SHARE = 35
 
@@ -32,7 +32,11 @@ def command(life: Any, draw: Random) -> c.Command:
     if kind < 24:
         return c.Fulfil(target, change, lines, draw.choice([0, 0, 70, 71]), "client")
     if kind < 27:
-        return c.Acknowledge(target, change, lines, "client")
+        if draw.random() < 0.5:
+            return c.Acknowledge(target, change, lines, "client")
+        version = (0, max(0, life.version + draw.choice([-9, -2, 0, 1, 3])))
+        source, version_kind = draw.choice(["wms", "wms", *SOURCES]), draw.choice(["sequence"] * 5 + ["time"])
+        return c.Acknowledge(target, change, lines, "client", "t", source, version, version_kind)
     if kind < 31:
         record = life.reference.state.reservations.get(identity_of(target))
         places = [a.location for line in record.lines for a in line.allocations] if record else []

@@ -10,7 +10,7 @@ SHARE = 5
 
 
 def command(life: Any, draw: Random) -> c.Command:
-    kind = draw.choice(["location", "location", "item", "item", "source", "client"])
+    kind = draw.choice(["location", "location", "item", "item", "source", "source", "client"])
     names = {"location": LOCATIONS[:4], "item": life.skus, "source": SOURCES, "client": ("shop",)}[kind]
     bodies = {"location": LOCATION_BODIES, "item": ITEM_BODIES, "source": SOURCE_BODIES, "client": ("{}",)}[kind]
     expected, version = draw.choice([-1, -1, 0, 4]), draw.choice([0, 0, 9])

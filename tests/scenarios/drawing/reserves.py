@@ -5,16 +5,21 @@ from typing import Any
 
 from atp.domain import commands as c
 from atp.domain.ids import identity_of
+from tests.scenarios.table import day_of
 from tests.scenarios.world import CAMPAIGNS, CHANNELS, LOCATIONS
 
 SHARE = 35
+
+DAYS = ["", "", "", *(day_of(text)[0] for text in ("d-2", "d1", "d2", "d3", "d12"))]
 
 
 def command(life: Any, draw: Random) -> c.Command:
     places = [("", ""), ("", ""), ("", ""), ("DC1", ""), ("DC2", ""), (draw.choice(LOCATIONS), "")]
     places += [("", "east"), ("", draw.choice(["shops", "none"]))] if draw.random() < 0.3 else []
     lines = [
-        c.ReserveLine(str(i), draw.choice(life.skus), draw.randint(1, 9), *draw.choice(places))
+        c.ReserveLine(
+            str(i), draw.choice(life.skus), draw.randint(1, 9), *draw.choice(places), needed_by=draw.choice(DAYS)
+        )
         for i in range(draw.choice([1, 1, 2, 4]))
     ]
     new = [i for i in life.ids if identity_of(i) not in life.reference.state.reservations]

@@ -1,4 +1,4 @@
-"""Levels, deltas and cursors."""
+"""Levels, deltas, statuses and cursors."""
 
 from random import Random
 from typing import Any
@@ -26,5 +26,8 @@ def command(life: Any, draw: Random) -> c.Command:
         quantity = draw.choice([0, 3, 10, 25, 40, -2, 10**9])
         return c.Level(sku, at, source, quantity, version_kind, version, "STOCK/0", life.position, as_of, measure, "e")
     quantity = draw.choice([1, 5, 12, -1, -4, -(10**9)])
+    if kind < 16:
+        unsellable = draw.choice([0, 1, 4, 4, 30])
+        return c.Status(sku, at, source, unsellable, version_kind, version, "STOCK/0", life.position, as_of, "e")
     event = draw.randrange(200) * 2**45 + 1
     return c.Delta(sku, at, source, quantity, version_kind, version, "STOCK/0", life.position, as_of, event, "e")

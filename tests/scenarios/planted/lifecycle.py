@@ -2,7 +2,7 @@
 # ruff: noqa: E501 - one line is one mutant
 
 MUTANTS = (
-    ("confirmed units stay held", "move_position(b, line[L_SKU], a[A_LOCATION], -units, units)", "move_position(b, line[L_SKU], a[A_LOCATION], 0, units)"),
+    ("confirmed units stay held", "shift_units(b, line, a, -units, units)", "shift_units(b, line, a, 0, units)"),
     ("what is no longer held stays due", "call('ZREM', key, unpack(removed, first, math.min(first + CHUNK - 1, #removed)))", "call('TIME')"),
     ("a change leaves the sku's seq", "touch(b, lines[1][L_SKU], seq)\n", "\n"),
     ("a change's body is not compared", "return r, known[2] == change[2] and O.REPLAYED or O.KEY_REUSED", "return r, O.REPLAYED"),
@@ -24,8 +24,10 @@ MUTANTS = (
     ("due holds are settled in another order", "call('ZRANGE', key, from, to, 'BYSCORE', 'LIMIT', 0, limit", "call('ZRANGE', key, to, from, 'BYSCORE', 'REV', 'LIMIT', 0, limit"),
     ("more holds are settled than asked", "due[#due] = nil", ""),
     ("ended units stay held", """\
-        move_position(b, line[L_SKU], a[A_LOCATION], -a[A_HELD], 0)
-        count_held""", """\
-        count_held"""),
+        shift_units(b, line, a, -a[A_HELD], 0)
+        count_held(b, r, -a[A_HELD])
+        count_sold(b, r, line[L_SKU]""", """\
+        count_held(b, r, -a[A_HELD])
+        count_sold(b, r, line[L_SKU]"""),
     ("expired units count as released", "end_held(b, r, A_EXPIRED)", "end_held(b, r, A_RELEASED)"),
 )  # fmt: skip

@@ -3,12 +3,12 @@
 
 MUTANTS = (
     ("availability is not checked", "local shortfalls, any = shortfalls_of(s, c[11], c[14]), false", "local shortfalls, any = {}, false"),
-    ("a quick look sells what is not there", "return free_units(s, line[2], line[4]) >= line[3] and { { { line[4], line[3] } } } or nil", "return { { { line[4], line[3] } } }"),
-    ("one unit too many is sold", "math.max(0, free_at(s.b, sku, location, place)", "math.max(0, 1 + free_at(s.b, sku, location, place)"),
+    ("a quick look sells what is not there", "return free_units(s, line, line[4]) >= line[3] and { { { line[4], line[3] } } } or nil", "return { { { line[4], line[3] } } }"),
+    ("one unit too many is sold", " - (s.taken[place] or 0)\n", " - (s.taken[place] or 0) + 1\n"),
     ("held units are subtracted", "p[P_HELD] = p[P_HELD] + held", "p[P_HELD] = p[P_HELD] - held"),
     ("two lines of one sku are not summed", " - (s.taken[place] or 0)\n", "\n"),
-    ("only the last line of a sku is taken", "s.taken[place] = (s.taken[place] or 0) + quantity", "s.taken[place] = quantity"),
-    ("safety stock is sold", "- p[P_UNSELLABLE] - safety_stock(b.skus[sku], location) - p[P_HELD]", "- p[P_UNSELLABLE] - p[P_HELD]"),
+    ("only the last line of a sku is taken", "s.taken[place] = (s.taken[place] or 0) + units", "s.taken[place] = units"),
+    ("safety stock is sold", "local promised = safety_stock(b.skus[sku], location) + p[P_HELD]", "local promised = p[P_HELD]"),
     ("an inactive location sells", "if not policy or not policy.active then return 0 end", "if not policy then return 0 end"),
     ("priority is ignored", "local x, y = locations[a].priority, locations[b].priority", "local x, y = 0, 0"),
     ("baskets are not kept together", "#lines > 1 and one_location(s, lines)\n", "#lines > 1 and whole_line(s, lines[1])\n"),

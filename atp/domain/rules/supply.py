@@ -1,0 +1,86 @@
+"""Incoming supply: what is announced for a day, and what of it arrived (R10).
+
+A supply id is one delivery. Its announcements and receipts come from different systems with no common version, so each
+is taken in any order: what is still expected is the quantity announced last less all that was received.
+"""
+
+from atp.domain.commands import Incoming, Received
+from atp.domain.entries import SupplyExpected, SupplyReceived
+from atp.domain.outcomes import Outcome
+from atp.domain.projection import Day, tidy
+from atp.domain.records import Version
+from atp.domain.results import Result
+from atp.domain.rules import shortage
+from atp.domain.rules.batch import Batch
+from atp.domain.rules.stock import apply_change, known_source, refuse_stock
+from atp.domain.state import RECEIPTS_MAX, Position, Supply
+
+
+def incoming(batch: Batch, c: Incoming) -> Result:
+    """Expect units on a day; a later word on the same supply id moves or changes them, and 0 takes them away."""
+    if refusal := refuse_stock(batch, c, ""):
+        return refusal
+    source = known_source(batch, c.source, c.version_kind, c.cause)
+    version: Version = (source.generation, *c.version)
+    supply = _supply(batch, c)
+    if supply.source == c.source and (*version, c.position) <= supply.version:
+        return Result(Outcome.STALE, batch.state.seq)
+    position = batch.sku(c.sku).positions.setdefault(c.location, Position())
+    before = shortage.unpromised(batch, c.sku, c.location)
+    _expect(position.supply, supply, -1)
+    supply.day, supply.starts_at, supply.quantity = c.day, c.starts_at, c.quantity
+    supply.source, supply.version = c.source, (*version, c.position)
+    _expect(position.supply, supply, 1)
+    batch.state.supplies[c.sku, c.location, c.supply_id] = supply
+    seq = batch.next_seq()
+    batch.touch(seq, [c.sku])
+    batch.entries.append(
+        SupplyExpected(
+            seq, batch.now, "", c.cause, c.sku, c.location, c.source, c.supply_id, c.quantity, c.day, c.starts_at,
+            version, c.stream, c.position, c.as_of, supply.left, [batch.balance(c.sku, c.location)],
+        )
+    )  # fmt: skip
+    shortage.report(batch, c.sku, c.location, c.cause, before)
+    return Result(Outcome.APPLIED, seq)
+
+
+def received(batch: Batch, c: Received) -> Result:
+    """Units of a delivery arrived: it shrinks, and the number of the source that says so grows as by a delta."""
+    if refusal := refuse_stock(batch, c, ""):
+        return refusal
+    source = known_source(batch, c.source, c.version_kind, c.cause)
+    version: Version = (source.generation, *c.version)
+    supply = _supply(batch, c)
+    if c.event in supply.receipts:
+        return Result(Outcome.DUPLICATE, batch.state.seq)
+    position = batch.sku(c.sku).positions.setdefault(c.location, Position())
+    before = shortage.unpromised(batch, c.sku, c.location)
+    known = apply_change(batch, c, source, version)
+    _expect(position.supply, supply, -1)
+    supply.received += c.quantity
+    supply.receipts = [*supply.receipts, c.event][-RECEIPTS_MAX:]
+    _expect(position.supply, supply, 1)
+    batch.state.supplies[c.sku, c.location, c.supply_id] = supply
+    seq = batch.next_seq()
+    batch.touch(seq, [c.sku])
+    batch.entries.append(
+        SupplyReceived(
+            seq, batch.now, "", c.cause, c.sku, c.location, c.source, c.supply_id, c.quantity, supply.left,
+            known.number, version, c.stream, c.position, c.as_of, c.event, [batch.balance(c.sku, c.location)],
+        )
+    )  # fmt: skip
+    shortage.report(batch, c.sku, c.location, c.cause, before)
+    return Result(Outcome.APPLIED, seq)
+
+
+def _supply(batch: Batch, c: Incoming | Received) -> Supply:
+    return batch.state.supplies.get((c.sku, c.location, c.supply_id)) or Supply()
+
+
+def _expect(days: dict[str, Day], supply: Supply, sign: int) -> None:
+    """Add what is left of the supply to its day, or take it away."""
+    if supply.left:
+        day = days.setdefault(supply.day, Day())
+        day.quantity += sign * supply.left
+        day.starts_at = supply.starts_at if sign > 0 else day.starts_at
+        tidy(days, supply.day)

@@ -1,0 +1,71 @@
+-- Incoming supply: domain/rules/supply.py gives the reasons. Both commands share a level's slots up to as_of.
+
+local DAY, STARTS, QUANTITY, RECEIVED, SOURCE, VERSION, RECEIPTS = 2, 3, 4, 5, 6, 7, 8
+
+local function supply_record(b, c, id)
+  local field = position_key(c[2], c[3]) .. '\0' .. id
+  local supply = lookup(b, b.supplies, 'supply', field) or { FORMAT, '', 0, 0, 0, '', {}, {} }
+  return supply, field
+end
+
+local function keep_supply(b, field, supply)
+  b.supplies[field], b.dirty_supplies[field] = supply, supply
+end
+
+local function units_left(supply) return math.max(0, supply[QUANTITY] - supply[RECEIVED]) end
+
+local function incoming(b, c)
+  local refusal, detail = stock.refuse(b, c, '')
+  if refusal then return refusal, b.seq, nil, nil, detail end
+  local source = source_record(b, c[4], c[6], c[14])
+  local version = { source[3], c[7][1], c[7][2] }
+  local supply, field = supply_record(b, c, c[11])
+  local last = supply[VERSION]
+  if supply[SOURCE] == c[4] and (version_less(version, last) or (not version_less(last, version) and c[9] <= last[4])) then
+    return O.STALE, b.seq
+  end
+  local days = position_record(b, c[2], c[3])[P_SUPPLY]
+  local before = shortage.unpromised(b, c[2], c[3])
+  expect(days, supply[DAY], supply[STARTS], -units_left(supply))
+  supply[DAY], supply[STARTS], supply[QUANTITY], supply[SOURCE] = c[12], c[13], c[5], c[4]
+  supply[VERSION] = { version[1], version[2], version[3], c[9] }
+  local left = units_left(supply)
+  expect(days, supply[DAY], supply[STARTS], left)
+  keep_supply(b, field, supply)
+  local seq = next_seq(b)
+  touch(b, c[2], seq)
+  log(b, pack({ E.EXPECTED, seq, b.now, '', c[14], c[2], c[3], c[4], c[11], c[5], c[12], c[13], version, c[8], c[9], c[10],
+    left, { balance(b, c[2], c[3]) } }))
+  shortage.report(b, c[2], c[3], c[14], before)
+  return O.APPLIED, seq
+end
+
+local function received(b, c)
+  local refusal, detail = stock.refuse(b, c, '')
+  if refusal then return refusal, b.seq, nil, nil, detail end
+  local source = source_record(b, c[4], c[6], c[13])
+  local version = { source[3], c[7][1], c[7][2] }
+  local supply, field = supply_record(b, c, c[12])
+  local receipts = supply[RECEIPTS]
+  for _, event in ipairs(receipts) do
+    if event == c[11] then return O.DUPLICATE, b.seq end
+  end
+  local days = position_record(b, c[2], c[3])[P_SUPPLY]
+  local before = shortage.unpromised(b, c[2], c[3])
+  local n = stock.change(b, c, source, version)
+  expect(days, supply[DAY], supply[STARTS], -units_left(supply))
+  supply[RECEIVED] = supply[RECEIVED] + c[5]
+  receipts[#receipts + 1] = c[11]
+  if #receipts > RECEIPTS_MAX then table.remove(receipts, 1) end
+  local left = units_left(supply)
+  expect(days, supply[DAY], supply[STARTS], left)
+  keep_supply(b, field, supply)
+  local seq = next_seq(b)
+  touch(b, c[2], seq)
+  log(b, pack({ E.RECEIVED, seq, b.now, '', c[13], c[2], c[3], c[4], c[12], c[5], left, n[N_NUMBER], version, c[8], c[9],
+    c[10], c[11], { balance(b, c[2], c[3]) } }))
+  shortage.report(b, c[2], c[3], c[13], before)
+  return O.APPLIED, seq
+end
+
+handlers[C.INCOMING], handlers[C.RECEIVED] = incoming, received
