@@ -24,11 +24,12 @@ def re_add(reading: SkuReading, stock: SkuStock, asked: Asked = ANYBODY) -> Expl
     assert reading.stock() == stock
     assert found.ats == sum(term.quantity for term in found.terms) == stock.ats
     opened = [term for term in found.terms if term.term == "location"]
-    for at, answered, term in zip(found.locations, stock.locations, opened, strict=True):
+    for at, read, answered, term in zip(found.locations, reading.locations, stock.locations, opened, strict=True):
         assert at.location == answered.balance.location == term.location
         assert at.free == sum(term.quantity for term in at.terms) == answered.balance.free
         assert at.ats == at.free + sum(limit.quantity for limit in at.limits) == answered.ats
-        assert term.quantity == (max(0, answered.balance.free) if answered.active else 0)
+        kept = max(0, answered.balance.free) - read.promised_later
+        assert term.quantity == (kept if answered.active else 0)
         assert len({term.term for term in at.terms}) == len(at.terms)
     for limit in found.terms[len(opened) :]:
         assert (limit.quantity > 0) == (limit.term == "protection_met_elsewhere")
