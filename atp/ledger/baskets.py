@@ -55,8 +55,6 @@ def divide(reserve: Reserve, partitions: int) -> Basket:
         open_lines = {p for p, part in parts.items() for index in part if not reserve.lines[index].location}
         if len(open_lines) > 1:
             raise CrossPartition("lines that must come from one location live in several partitions")
-    if len(parts) > 1 and any(line.needed_by for line in reserve.lines):
-        raise CrossPartition("supply that is still to come cannot be promised in a basket over several partitions")
     home = partition_of(min(line.sku for line in reserve.lines), partitions)
     return Basket(reserve, home, dict(sorted(parts.items())))
 

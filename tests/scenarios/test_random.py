@@ -94,6 +94,12 @@ class LawsAgree(RuleBasedStateMachine):
         """
         held: dict[tuple[str, str], int] = {}
         committed: dict[tuple[str, str], int] = {}
+        pegged: dict[tuple[str, str, str], int] = {}
+        due: dict[tuple[str, str, str], int] = {}
+        expected: dict[tuple[str, str, str], int] = {}
+        for (sku, at, _), supply in self.reference.state.supplies.items():
+            expected[sku, at, supply.day] = expected.get((sku, at, supply.day), 0) + supply.left
+        counted: dict[tuple[str, str, str], dict[Any, list[int]]] = {}
         state = self.reference.state
         contended: dict[tuple[str, str], int] = {}
         for leg in state.legs.values():
@@ -101,19 +107,18 @@ class LawsAgree(RuleBasedStateMachine):
             for line in leg.lines:
                 for a in line.allocations:
                     place = (line.sku, a.location)
-                    held[place] = held.get(place, 0) + a.held
-                    committed[place] = committed.get(place, 0) + a.committed
+                    if a.supply:
+                        live = a.held + a.committed
+                        pegged[*place, a.supply] = pegged.get((*place, a.supply), 0) + live
+                        due[*place, line.needed_by] = due.get((*place, line.needed_by), 0) + live
+                    else:
+                        held[place] = held.get(place, 0) + a.held
+                        committed[place] = committed.get(place, 0) + a.committed
                     for key in [] if leg.seq or not a.held else [place, (seller, line.sku)]:
                         contended[key] = contended.get(key, 0) + a.held
             assert leg.seq or leg.id in state.undecided, "somebody must ask home about it"
         assert state.contended == contended
         assert all(basket.id in state.undecided for basket in state.baskets.values() if basket.deadline)
-        pegged: dict[tuple[str, str, str], int] = {}
-        due: dict[tuple[str, str, str], int] = {}
-        expected: dict[tuple[str, str, str], int] = {}
-        for (sku, at, _), supply in state.supplies.items():
-            expected[sku, at, supply.day] = expected.get((sku, at, supply.day), 0) + supply.left
-        counted: dict[tuple[str, str, str], dict[Any, list[int]]] = {}
         for reservation in state.reservations.values():
             units = 0
             for line in reservation.lines:

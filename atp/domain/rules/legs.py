@@ -11,6 +11,7 @@ from atp.domain.commands import Abort, Decide, DropLeg, Followed, FollowHome, Op
 from atp.domain.entries import BasketAborted, BasketOpened, Held, LegDropped, LegFollowed, LegTaken
 from atp.domain.ids import identity_of
 from atp.domain.outcomes import Outcome
+from atp.domain.projection import peg
 from atp.domain.records import GRACE_MS, Leg, Line, Reservation
 from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
@@ -22,8 +23,8 @@ from atp.domain.rules.sourcing import Sourcing
 from atp.domain.sellers import seller_name
 from atp.domain.state import SHIPPED_BUCKET_MS, Basket, Refusal
 
-#: Units held, committed and fulfilled by (sku, location).
-Places = dict[tuple[str, str], list[int]]
+#: Units held, committed and fulfilled by (sku, location, day of the supply, needed by).
+Places = dict[tuple[str, str, str, str], list[int]]
 
 _NONE = (0, 0, 0)
 
@@ -222,7 +223,7 @@ def _tidy(batch: Batch, id: str) -> None:
 def _contend(batch: Batch, leg: Leg, sign: int) -> None:
     """Count the units of an undecided leg as tentative, or no longer: by position, and by seller and sku."""
     seller = BY_SELLER + seller_name(leg.channel, leg.campaign)
-    for (sku, location), (held, _, _) in _places(leg.lines).items():
+    for (sku, location, *_), (held, _, _) in _places(leg.lines).items():
         for place in ((sku, location), (seller, sku)):
             units = batch.state.contended.pop(place, 0) + sign * held
             if units:
@@ -235,20 +236,24 @@ def _move(batch: Batch, r: Reservation, before: Places, after: Places) -> None:
     for place in {**before, **after}:
         units = zip(after.get(place, _NONE), before.get(place, _NONE), strict=True)
         held, committed, fulfilled = (new - old for new, old in units)
-        position = batch.position(*place)
-        position.held += held
-        position.committed += committed
+        sku, location, supply, needed_by = place
+        position = batch.position(sku, location)
+        if supply:
+            peg(position.supply, supply, needed_by, held + committed)
+        else:
+            position.held += held
+            position.committed += committed
         if fulfilled > 0:
             position.shipped[minute] = position.shipped.get(minute, 0) + fulfilled
-        count_held(batch, r, place[0], held)
-        count_sold(batch, r, place[0], held + committed + fulfilled)
+        count_held(batch, r, sku, held)
+        count_sold(batch, r, sku, held + committed + fulfilled)
 
 
 def _places(lines: list[Line]) -> Places:
     found: Places = {}
     for line in lines:
         for a in line.allocations:
-            units = found.setdefault((line.sku, a.location), [0, 0, 0])
+            units = found.setdefault((line.sku, a.location, a.supply, line.needed_by), [0, 0, 0])
             units[0] += a.held
             units[1] += a.committed
             units[2] += a.fulfilled

@@ -53,14 +53,21 @@ local function tidy(b, id)
   set_undecided(b, id, false)
 end
 
--- Units held, committed and fulfilled by position: place -> {sku, location, …}, and the places in order.
+-- A position, and the days that an allocation hangs on there.
+local function place_of(line, a)
+  local place = position_key(line[L_SKU], a[A_LOCATION])
+  return a[A_SUPPLY] == '' and place or place .. '\0' .. a[A_SUPPLY] .. '\0' .. line[L_NEEDED]
+end
+
+-- Units held, committed and fulfilled by place: place -> {sku, location, units of each, supply, needed by}, and the
+-- places in order.
 local function by_place(lines)
   local found, order = {}, {}
   for _, line in ipairs(lines) do
     for _, a in ipairs(line[L_ALLOCATIONS]) do
-      local place = position_key(line[L_SKU], a[A_LOCATION])
+      local place = place_of(line, a)
       if not found[place] then
-        found[place] = { line[L_SKU], a[A_LOCATION], 0, 0, 0 }
+        found[place] = { line[L_SKU], a[A_LOCATION], 0, 0, 0, a[A_SUPPLY], line[L_NEEDED] }
         order[#order + 1] = place
       end
       local units = found[place]
@@ -85,8 +92,8 @@ local function contend(b, leg, sign)
     local known = legs.contended_at(b, place)
     b.contended[place], b.dirty_contended[place] = known + sign * units, true
   end
-  for place, units in pairs((by_place(leg[LEG.LINES]))) do
-    add(place, units[3])
+  for _, units in pairs((by_place(leg[LEG.LINES]))) do
+    add(position_key(units[1], units[2]), units[3])
     add(position_key(seller, units[1]), units[3])
   end
   if sign > 0 then b.some_contended = true end
@@ -102,13 +109,11 @@ local function move_all(b, r, before, after)
     if not done[place] then
       done[place] = true
       local old, new = was[place] or { nil, nil, 0, 0, 0 }, is[place] or { nil, nil, 0, 0, 0 }
-      local sku, location = old[1] or new[1], old[2] or new[2]
+      local known = old[1] and old or new
+      local sku, location = known[1], known[2]
       local held, committed, fulfilled = new[3] - old[3], new[4] - old[4], new[5] - old[5]
-      if not b.foreign[sku] then
-        local p = position_record(b, sku, location)
-        p[P_HELD], p[P_COMMITTED] = p[P_HELD] + held, p[P_COMMITTED] + committed
-        if fulfilled > 0 then ship(b, sku, location, fulfilled) end
-      end
+      shift_units(b, { '', sku, 0, {}, known[7] }, { location, known[6] }, held, committed)
+      if fulfilled > 0 and not b.foreign[sku] then ship(b, sku, location, fulfilled) end
       count_held(b, r, sku, held)
       count_sold(b, r, sku, held + committed + fulfilled)
       live = live or new[3] + new[4] > 0
@@ -210,9 +215,9 @@ local function stands(b, lines, leg)
   local found = by_place(leg and leg[LEG.LINES] or {})
   for _, line in ipairs(lines) do
     for _, a in ipairs(b.foreign[line[L_SKU]] and {} or line[L_ALLOCATIONS]) do
-      local units = found[position_key(line[L_SKU], a[A_LOCATION])] or { 0, 0, 0, 0, 0 }
+      local units = found[place_of(line, a)] or { 0, 0, 0, 0, 0 }
       for i, slot in ipairs({ A_HELD, A_COMMITTED, A_FULFILLED }) do units[i + 2] = units[i + 2] - a[slot] end
-      found[position_key(line[L_SKU], a[A_LOCATION])] = units
+      found[place_of(line, a)] = units
     end
   end
   for _, units in pairs(found) do

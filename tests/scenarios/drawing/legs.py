@@ -50,8 +50,6 @@ def _near(attempt: int, draw: Random) -> int:
 def _asked(life: Any, draw: Random, id: str) -> c.Reserve:
     asked = reserves.command(life, draw)
     asked.id, asked.dry_run = id, False
-    for line in asked.lines:  # no coordinator promises incoming supply over several partitions
-        line.needed_by = ""
     asked.fingerprint = 8 if draw.random() < 0.05 else 7
     return asked
 

@@ -9,7 +9,7 @@ MUTANTS = (
     ("a level counts no acknowledgement", "\n  include(n)\n", "\n"),
     ("a level counts the next one's acknowledgements", "if not version_less(n[N_VERSION], { pending[at], pending[at + 1], pending[at + 2] }) then", "if true then"),
     ("an acknowledgement over HTTP counts at once", "if source == '' then version = { n[N_VERSION][1], n[N_VERSION][2], n[N_VERSION][3] + 1 } end", "if source == '' then version = n[N_VERSION] end"),
-    ("acknowledgements count at any measure", "a[A_SUPPLY] ~= '' or measure_of(b, by) ~= 'available' then return end", "a[A_SUPPLY] ~= '' then return end"),
+    ("acknowledgements count at any measure", "b.foreign[sku] or measure_of(b, by) ~= 'available' then return end", "b.foreign[sku] then return end"),
     ("a second acknowledgement counts with the first", "if version_less(version, older) then version = older end", "version = older"),
     ("a second acknowledgement takes the first back in time", "if version_less(version, older) then version = older end", ""),
     ("units counted before are forgotten", "kept = before\n    local older", "local older"),
@@ -17,7 +17,7 @@ MUTANTS = (
     ("a source's units are claimed by another", "if a[A_COUNTED_BY] == by then\n    kept", "if before > 0 then\n    kept"),
     ("versions are remembered without bound", "#n[N_PENDING] >= 4 * PENDING_MAX then", "false then"),
     ("units that left wait for ever", "if pending[at + 3] == 0 then drop_pending(pending, at) end", ""),
-    ("an included order's shipment is subtracted", "if units > shown then ship(b, line[L_SKU], a[A_LOCATION], units - shown) end", "ship(b, line[L_SKU], a[A_LOCATION], units)"),
+    ("an included order's shipment is subtracted", "ship(b, line[L_SKU], a[A_LOCATION], units - shown) end", "ship(b, line[L_SKU], a[A_LOCATION], units) end"),
     ("another source's inclusion hides a shipment", "return included and by == authority_of(b, a[A_LOCATION]) and", "return included and"),
     ("a pending shipment counts as shown", "return included and by", "return by"),
     ("an old measure hides a shipment", " and measure_of(b, by) == 'available' and taken or 0", " and taken or 0"),
@@ -25,4 +25,5 @@ MUTANTS = (
     ("a transfer keeps the inclusion", "if state == A_COMMITTED then uncount(b, line[L_SKU], a, units) end\n    a[state]", "a[state]"),
     ("units that left stay acknowledged", "a[A_ACKNOWLEDGED] = a[A_ACKNOWLEDGED] - taken\n", "\n"),
     ("an acknowledgement's kind of version is not compared", "if c[9] ~= expected then return O.VERSION_KIND_MISMATCH, r[R_SEQ]", "if false then return O.VERSION_KIND_MISMATCH, r[R_SEQ]"),
+    ("home counts what another partition's source does", "or b.foreign[sku] or measure_of", "or measure_of"),
 )  # fmt: skip

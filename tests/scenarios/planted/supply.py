@@ -46,4 +46,5 @@ MUTANTS = (
     ("sums outlive the days they were added up on", "    f.dated = true\n", ""),
     ("what later promises need is not shown", "and math.max(0, free) - math.max(0, lowest(free, days, '', b.now)) or 0", "and 0 or 0"),
     ("supply that is late is shown", "if days[i + 1] > b.now and days[i + 2] > 0 and not known", "if days[i + 2] > 0 and not known"),
+    ("a leg holds stock on hand for what hangs on a day", "return a[A_SUPPLY] == '' and place or place .. '\\0' .. a[A_SUPPLY] .. '\\0' .. line[L_NEEDED]", "return place"),
 )  # fmt: skip
