@@ -9,6 +9,6 @@ MUTANTS = (
     ("the ceiling counts as a floor of others", "new_sourcing(b, asked[1], asked[2], true), {}, 0", "new_sourcing(b, asked[1], asked[2]), {}, 0"),
     ("a floor counts what was sold under it", "wants[i] = math.max(0, seller[W.PROTECTION] - seller[W.USED]) end", "wants[i] = seller[W.PROTECTION] end"),
     ("a closed campaign is shown as open", "stock[4], may_sell(b, asked[1], asked[2])", "stock[4], true"),
-    ("a campaign sells through any channel", "(#c.names == 0 or c.channels[channel] == true)", "true"),
+    ("an explanation lets a campaign sell through any channel", "(#c.names == 0 or c.channels[channel] == true)", "true"),
     ("roles are not given", "policy[1], policy[2], sources", "policy[1], '', sources"),
 )  # fmt: skip
