@@ -26,7 +26,7 @@ MUTANTS = (
     ("home counts what others sell", "count_sold(b, r, sku, units)\n  if b.foreign[sku] then return end\n", "count_sold(b, r, sku, units)\n"),
     ("home counts what is held elsewhere", "or units == 0 or b.foreign[sku] then return end", "or units == 0 then return end"),
     ("a basket's customer is not limited", "  if not outcome then outcome, detail = refuse_units(b, r, old) end\n", ""),
-    ("a basket's seller is not asked", "outcome, detail = refuse_seller(b, r)", ""),
+    ("a basket's seller is not asked", "outcome, detail = refuse_seller(b, r)", "outcome, detail = refuse_seller(b, r)\n  if outcome ~= O.UNKNOWN_CAMPAIGN then outcome = nil end"),
     ("a decided leg is dropped", "or leg[LEG.ATTEMPT] ~= c[3] or leg[LEG.SEQ] > 0 then return O.NOT_FOUND", "or leg[LEG.ATTEMPT] ~= c[3] then return O.NOT_FOUND"),
     ("a newer attempt's leg is dropped", "or leg[LEG.ATTEMPT] ~= c[3] or leg[LEG.SEQ] > 0 then return O.NOT_FOUND", "or leg[LEG.SEQ] > 0 then return O.NOT_FOUND"),
     ("a dropped leg stays held", "  move_all(b, reservation_of(leg), leg[LEG.LINES], {})\n  log_leg", "  log_leg"),
