@@ -361,6 +361,18 @@ TABLES = {
         drop r3 attempt 8
         reserve r4 A:3 for c-1
     """,
+    "units of a leg that hang on a delivery count on its day, there and at home": """
+        level A@DC1 2 v1
+        incoming A@DC1 po1 5 d5 v1
+        open r1 A:5/d6 far:1
+        take r1 A:5/d6
+        = A@DC1 2 0 0
+        reserve r2 A:2
+        reserve r3 A:1/d6 -> CONTENDED
+        abort r1
+        = nothing
+        reserve r4 A:5/d6
+    """,
     "a hold of a basket is as long as its channel allows": """
         level A@DC1 9 v1
         channel web {"max_hold_seconds":60}

@@ -49,7 +49,7 @@ def open_basket(batch: Batch, c: OpenBasket) -> Result:
         return refusal
     if known is not None:
         _abort(batch, known)
-    if (leg := state.legs.get(r.id)) is not None:
+    if (leg := state.legs.get(r.id)) is not None and not leg.seq:
         _drop(batch, leg)  # one that came after its attempt's end: a decided basket has no leg at home
     seq, deadline = batch.next_seq(), batch.now + c.ttl_ms
     state.baskets[identity] = Basket(r.id, seq, c.call, r.fingerprint, deadline, c.foreign)
@@ -106,7 +106,7 @@ def decide_basket(batch: Batch, c: Decide) -> Result:
         return Result(Outcome.NOT_ACTIVE, state.seq, detail="attempt")
     leg = state.legs.get(r.id)
     here = [line for line in c.lines if line.sku not in batch.foreign]
-    if leg is not None and leg.attempt != c.attempt:
+    if leg is not None and (leg.attempt != c.attempt or leg.seq):
         leg = None
     if _units(here) != _units(leg.lines if leg else []):
         return Result(Outcome.NOT_ACTIVE, state.seq, detail="leg")
@@ -200,7 +200,7 @@ def _abort(batch: Batch, basket: Basket) -> None:
     _tidy(batch, basket.id)
     batch.entries.append(BasketAborted(batch.next_seq(), batch.now, "", "", basket.id, basket.attempt))
     leg = batch.state.legs.get(basket.id)
-    if leg is not None and leg.attempt == basket.attempt:
+    if leg is not None and leg.attempt == basket.attempt and not leg.seq:
         _drop(batch, leg)
 
 

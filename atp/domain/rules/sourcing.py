@@ -187,7 +187,7 @@ class Sourcing:
             return drawn
         together = self._one_location(lines) or ("" if split else self._best_location(lines))
         for index, line in _open(lines):
-            at = together or self._whole(line)
+            at = together or (self._whole(line) if split else "")
             if at:
                 units = min(line.quantity, self._at_together(line, at))
                 drawn[index] = self.take(line.sku, at, units, line.needed_by)

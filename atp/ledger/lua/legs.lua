@@ -146,7 +146,7 @@ local function abort_basket(b, basket)
   tidy(b, id)
   log(b, pack({ E.BASKETABORTED, next_seq(b), b.now, '', '', id, attempt }))
   local leg = find_leg(b, id)
-  if leg and leg[LEG.ATTEMPT] == attempt then drop(b, id, leg) end
+  if leg and leg[LEG.ATTEMPT] == attempt and leg[LEG.SEQ] == 0 then drop(b, id, leg) end
 end
 
 function legs.open(b, c)
@@ -168,7 +168,7 @@ function legs.open(b, c)
   if outcome then return outcome, b.seq, nil, nil, detail end
   if known then abort_basket(b, known) end
   local late = find_leg(b, r[2])
-  if late then drop(b, r[2], late) end
+  if late and late[LEG.SEQ] == 0 then drop(b, r[2], late) end
   local attempt, deadline = next_seq(b), b.now + c[3]
   local basket = { FORMAT, r[2], attempt, c[2], r[3], deadline, c[4] }
   legs.set_basket(b, identity, legs.mark_foreign(b, basket))
@@ -236,7 +236,7 @@ function legs.decide(b, c)
     return O.NOT_ACTIVE, b.seq, nil, nil, 'attempt'
   end
   local leg = find_leg(b, id)
-  if leg and leg[LEG.ATTEMPT] ~= c[2] then leg = nil end
+  if leg and (leg[LEG.ATTEMPT] ~= c[2] or leg[LEG.SEQ] > 0) then leg = nil end
   if not stands(b, c[3], leg) then return O.NOT_ACTIVE, b.seq, nil, nil, 'leg' end
   local old
   old, outcome, detail = find_replaced(b, r)
