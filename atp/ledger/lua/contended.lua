@@ -28,7 +28,7 @@ function legs.give_back_tentative(b, s, lines)
     end
     for _, seller in ipairs(known and known[S.SELLERS] or {}) do
       local key = position_key(seller[W.NAME], sku)
-      s.returned[key] = (s.returned[key] or 0) + legs.contended_at(b, legs.BY_SELLER .. key)
+      own(s, 'returned')[key] = (s.returned[key] or 0) + legs.contended_at(b, legs.BY_SELLER .. key)
     end
   end
   begin_reading(s)

@@ -3,9 +3,17 @@
 -- back. Lines are {line_id, sku, units, location, group, needed by}; draws are {location, units, day of the supply unless
 -- on hand}.
 
+local NONE = {} -- never written to
+
 local function new_sourcing(b, channel, campaign, uncapped)
   return { b = b, channel = channel, seller = seller_name(channel, campaign), uncapped = uncapped, taken = {},
-    claims = {}, drawn = {}, back = {}, returned = {}, days = {}, pegs_back = {}, split = true }
+    claims = {}, drawn = {}, back = NONE, returned = NONE, days = {}, pegs_back = NONE, split = true }
+end
+
+-- One of the tables that most baskets leave empty, to be written to.
+local function own(s, name)
+  if s[name] == NONE then s[name] = {} end
+  return s[name]
 end
 
 -- Read anew, as if nothing were drawn.
@@ -15,8 +23,9 @@ end
 
 -- Count units on hand at a position as free.
 local function give_back_at(s, sku, location, units)
-  s.back[sku] = s.back[sku] or {}
-  s.back[sku][location] = (s.back[sku][location] or 0) + units
+  local back = own(s, 'back')
+  back[sku] = back[sku] or {}
+  back[sku][location] = (back[sku][location] or 0) + units
 end
 
 -- Count units of an allocation as free that are about to leave it.
@@ -25,8 +34,9 @@ local function give_back(s, line, a, units)
   give_back_at(s, sku, location, a[A_SUPPLY] == '' and units or 0)
   if a[A_SUPPLY] ~= '' then
     local place = position_key(sku, location)
-    s.pegs_back[place] = s.pegs_back[place] or {}
-    table.insert(s.pegs_back[place], { a[A_SUPPLY], line[L_NEEDED], -units })
+    local pegs = own(s, 'pegs_back')
+    pegs[place] = pegs[place] or {}
+    table.insert(pegs[place], { a[A_SUPPLY], line[L_NEEDED], -units })
   end
 end
 
@@ -65,7 +75,7 @@ local function give_back_held(s, r)
       give_back(s, line, a, a[A_HELD])
       if seller and r[R_FIRST] > seller[W.SINCE] then
         local key = position_key(name, sku)
-        s.returned[key] = (s.returned[key] or 0) + a[A_HELD]
+        own(s, 'returned')[key] = (s.returned[key] or 0) + a[A_HELD]
       end
     end
   end
@@ -132,6 +142,7 @@ end
 
 -- Units at a location that no other seller has a claim on for a day, nil where nobody has any.
 local function unclaimed(s, sku, location, day)
+  if not floors_of(s.b, sku) then return nil end
   local claims, left = claims_of(s, sku, day), nil
   if claims then
     local mask = mask_at(s.b, s.b.floors[sku], location)

@@ -13,7 +13,7 @@ MUTANTS = (
     ("a line does not lower the slack for the next", "if overlap(claim[1], mask) then claim[2] = claim[2] - units end", ""),
     ("a cap is not looked at", "if cap then units = math.min(units, cap) end", ""),
     ("lines do not share a cap", "(s.returned[position_key(s.seller, sku)] or 0) - (s.drawn[sku] or 0)", "(s.returned[position_key(s.seller, sku)] or 0)"),
-    ("a replaced hold still counts to the cap", "s.returned[key] = (s.returned[key] or 0) + a[A_HELD]", ""),
+    ("a replaced hold still counts to the cap", "own(s, 'returned')[key] = (s.returned[key] or 0) + a[A_HELD]", ""),
     ("a campaign sells what it did not set aside", "return is_campaign(s.seller) and 0 or nil", "return nil"),
     ("a share counts what was sold before it", "if seller and r[R_FIRST] > seller[W.SINCE] then\n      seller", "if seller then\n      seller"),
     ("sums miss a change", "f.sums[mask] = (f.sums[mask] or 0)\n        + (is_active(b, location) and promisable(b, f, sku, location, place) or 0) - watched[6]", ""),
