@@ -19,6 +19,12 @@ from atp.ledger import keys, library, wire
 from atp.ledger.batcher import load_library
 from atp.ledger.connection import Connection, ServerRefused, connect
 
+
+def records_in(entries: Sequence[AnyEntry]) -> list[Reservation]:
+    """The reservations that entries carry, as the journal would keep them."""
+    return [record for entry in entries if isinstance(record := getattr(entry, "reservation", None), Reservation)]
+
+
 #: When the tests' clock starts; any instant after a real server's would do.
 START_MS = 4_000_000_000_000
 

@@ -36,7 +36,7 @@ def command(table: "Table", word: str, id: str, plain: list[str], named: dict[st
         case "follow":
             return c.FollowHome(id, int(named["seq"]), [_line(i, text) for i, text in enumerate(plain, 1)])
         case "followed":
-            return c.Followed(id, int(named.get("seq", table.law.dump()["following"].get(id, 0))))
+            return c.Followed(id, int(named.get("seq") or table.law.dump()["following"].get(id, 0)))
     ttl = round(float(named.get("ttl", 0)) * 1000)
     wanted = [text.partition("@")[0] for text in plain] if word == "decide" else plain
     lines = [table.reserve_line(i, text) for i, text in enumerate(wanted, 1)]

@@ -43,7 +43,7 @@ from atp.domain.records import Asked, Reservation, split_version
 from atp.domain.results import Result
 from atp.domain.sellers import item_channel
 from tests.scenarios import legs_words
-from tests.scenarios.laws import START_MS, LuaLaw, RulesLaw
+from tests.scenarios.laws import START_MS, LuaLaw, RulesLaw, records_in
 
 _VALUED = (
     "by", "pos", "at", "ttl", "as", "as-client", "key", "body", "order", "of", "measure", "replaces", "for", "shipment",
@@ -140,7 +140,7 @@ class Table:
 
     def apply(self, commands: list[c.Command]) -> tuple[list[Result], list]:
         results, entries = self.law.apply(commands, self.now, self.settle_max, self.sender, relief=self.full)
-        self.journaled |= {e.reservation.id: deepcopy(e.reservation) for e in entries if hasattr(e, "reservation")}
+        self.journaled |= {record.id: deepcopy(record) for record in records_in(entries)}
         return results, entries
 
     def empty(self) -> None:
@@ -230,7 +230,7 @@ class Table:
         ids, state = [_id(name) for name in plain[1:]], self.law.dump()
         seq, _, _, _, _, cursor, _ = state["shortages"].get((sku, location), (0,) * 7)
         known = [r["first_seq"] for id in ids if (r := state["reservations"].get(id[3:]))]
-        after, seq = int(named.get("after", cursor)), int(named.get("of", seq))
+        after, seq = int(named.get("after") or cursor), int(named.get("of") or seq)
         return c.Affect(sku, location, seq, after, known[-1] if known else cursor, ids, "last" in named, "cause")
 
     @staticmethod

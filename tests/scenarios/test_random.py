@@ -25,7 +25,7 @@ from atp.domain.sellers import seller_name
 from tests.scenarios import altered, drawing
 from tests.scenarios.drawing.legs import FOREIGN
 from tests.scenarios.drawing.reserves import DAYS
-from tests.scenarios.laws import START_MS, LuaLaw, RulesLaw
+from tests.scenarios.laws import START_MS, LuaLaw, RulesLaw, records_in
 from tests.scenarios.world import CAMPAIGNS, CHANNELS, LOCATION_BODIES, LOCATIONS
 
 
@@ -68,7 +68,7 @@ class LawsAgree(RuleBasedStateMachine):
         found = self.lua.apply(commands, self.now, settle_max, sender, relief=relief)
         assert found == expected
         # What spans partitions is not brought back from the journal: the ledger does not ask for it.
-        changed = [e.reservation for e in found[1] if hasattr(e, "reservation")]
+        changed = records_in(found[1])
         self.journaled |= {r.id: deepcopy(r) for r in changed if not any(line.sku in FOREIGN for line in r.lines)}
         self.gone |= any(isinstance(e, LegFollowed) and e.leg.id not in self.reference.state.legs for e in found[1])
         assert self.lua.dump() == self.reference.dump()

@@ -2,7 +2,7 @@
 
 from copy import deepcopy
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from atp.domain import commands as c
 from atp.domain.ids import identity_of
@@ -48,7 +48,7 @@ def _near(attempt: int, draw: Random) -> int:
 
 
 def _asked(life: Any, draw: Random, id: str) -> c.Reserve:
-    asked = reserves.command(life, draw)
+    asked = cast(c.Reserve, reserves.command(life, draw))
     asked.id, asked.dry_run = id, False
     asked.fingerprint = 8 if draw.random() < 0.05 else 7
     return asked
