@@ -96,6 +96,18 @@ TABLES = {
         drop r1 -> NOT_FOUND
         = A@DC1 0 2 0
     """,
+    "what a source counts elsewhere is not counted at home": """
+        source wms {"kind":"wms","measure":"available"}
+        location FAR {"kind":"warehouse","sources":[{"source":"wms","role":"authority"}]}
+        level A@DC1 9 v1
+        open r1 A:2 far:1
+        take r1 A:2
+        decide r1 A:2@DC1 far:1@FAR
+        confirm r1
+        acknowledge r1
+        level A@DC1 9 v2
+        = A@DC1 9 0 2
+    """,
     "nothing is decided without the leg at home": """
         level A@DC1 2 v1
         open r1 A:2 far:1

@@ -25,5 +25,4 @@ MUTANTS = (
     ("a transfer keeps the inclusion", "if state == A_COMMITTED then uncount(b, line[L_SKU], a, units) end\n    a[state]", "a[state]"),
     ("units that left stay acknowledged", "a[A_ACKNOWLEDGED] = a[A_ACKNOWLEDGED] - taken\n", "\n"),
     ("an acknowledgement's kind of version is not compared", "if c[9] ~= expected then return O.VERSION_KIND_MISMATCH, r[R_SEQ]", "if false then return O.VERSION_KIND_MISMATCH, r[R_SEQ]"),
-    ("home counts what another partition's source does", "or b.foreign[sku] or measure_of", "or measure_of"),
 )  # fmt: skip
