@@ -9,13 +9,13 @@ from atp.domain.commands import PutPolicy
 from atp.domain.entries import CampaignClosed, CampaignOpened
 from atp.domain.rules import policies
 from atp.domain.rules.batch import Batch
-from atp.domain.sellers import SEPARATOR
+from atp.domain.sellers import seller_name
 from atp.domain.state import Campaign, Seller
 
 
 def put_campaign(batch: Batch, c: PutPolicy, seq: int, version: int) -> None:
     """Set stock aside. A campaign that is running keeps its count when it is put again: its quantity is a total."""
-    body, name = policies.decode(c.body, policies.Campaign), SEPARATOR + c.id
+    body, name = policies.decode(c.body, policies.Campaign), seller_name("", c.id)
     known = batch.state.campaigns.get(c.id)
     if known and known.phase == 2:
         known = None
@@ -45,7 +45,7 @@ def pass_edges(batch: Batch) -> None:
             batch.entries.append(CampaignOpened(seq, batch.now, "", "", id, list(campaign.skus)))
         else:
             for sku in campaign.skus:
-                _take_back(batch, sku, SEPARATOR + id, seq)
+                _take_back(batch, sku, seller_name("", id), seq)
             for buyer in [key for key in batch.state.buyers if key[0] == id]:
                 del batch.state.buyers[buyer]
             batch.entries.append(CampaignClosed(seq, batch.now, "", "", id, list(campaign.skus)))

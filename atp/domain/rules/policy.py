@@ -12,7 +12,7 @@ from atp.domain.results import Result
 from atp.domain.rules import policies
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.campaigns import put_campaign
-from atp.domain.sellers import split_item_channel
+from atp.domain.sellers import seller_name, split_item_channel
 from atp.domain.state import NO_CAP, PROTECTED_MAX, Seller, Sku
 
 
@@ -56,7 +56,7 @@ def _too_many_floors(batch: Batch, c: PutPolicy) -> bool:
         sku, name = split_item_channel(c.id)
         wanted = {sku: name} if policies.decode(c.body, policies.Share).protection else {}
     elif c.kind == "campaign":
-        wanted = dict.fromkeys(c.skus, "\x1f" + c.id)
+        wanted = dict.fromkeys(c.skus, seller_name("", c.id))
     else:
         return False
     for sku, name in wanted.items():
