@@ -1,7 +1,8 @@
 """NATS JetStream → ledger: stock events become commands, in order, each with effect once (DESIGN §6).
 
-``Consumer`` is what a process runs. ``messages`` knows the contract's events, ``pull`` the stream, ``applying`` the
-ledger's failures, ``deadletters`` where messages go that fail by their own content. ``feed`` is for those who send.
+``Consumer`` is what a process runs. ``events`` knows the contract's events, ``messages`` how they are sent, ``pull``
+the stream, ``applying`` the ledger's failures, ``deadletters`` where messages go that fail by their own content.
+``feed`` is for those who send.
 """
 
 from atp.ingest.consumer import Consumer

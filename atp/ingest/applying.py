@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 from msgspec import Struct, field
 
-from atp.domain.commands import Command, Cursor, Delta, Level
+from atp.domain.commands import Command, Cursor
 from atp.domain.results import Result
 from atp.ingest.counters import Counters
 from atp.ingest.messages import Message
@@ -26,7 +26,8 @@ class Item(Struct):
     """A message on its way: what it became, and what became of that."""
 
     message: Message
-    commands: list[Level | Delta] = []
+    type: str = ""  # of the event, as far as it was read
+    commands: Sequence[Command] = ()
     results: list[Result] = field(default_factory=list)
     rejected: Rejected | None = None
 

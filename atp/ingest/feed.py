@@ -12,7 +12,7 @@ from urllib.parse import quote
 from msgspec import Struct, field, json
 from nats.aio.client import Client
 
-from atp.ingest.messages import DELTA, LEVEL
+from atp.ingest.events import DELTA, LEVEL
 from atp.ingest.settings import Settings
 
 #: The server's limit for one atomic batch.

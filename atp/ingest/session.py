@@ -100,7 +100,8 @@ class Session:
 
     def _decode(self, message: Message, now_us: int) -> Item:
         try:
-            return Item(message, self._decoder.decode(message, now_us))
+            decoded = self._decoder.decode(message, now_us)
+            return Item(message, decoded.type, decoded.commands)
         except Rejected as rejected:
             return Item(message, rejected=rejected)
         except Exception as error:  # a gap in the checks above; it must not stop the messages behind it

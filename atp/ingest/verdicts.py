@@ -5,12 +5,13 @@ from collections.abc import Sequence
 
 import structlog
 
-from atp.domain.commands import Delta, Level
+from atp.domain.commands import Command
 from atp.domain.outcomes import Outcome
 from atp.domain.results import Result
 from atp.ingest.applying import Item
 from atp.ingest.counters import Counters
 from atp.ingest.deadletters import DeadLetter
+from atp.ingest.events import HEARTBEAT
 from atp.ingest.reasons import Reason
 
 log = structlog.get_logger("atp.ingest")
@@ -26,21 +27,21 @@ _NAMED = 20  # lines named in the detail
 def judge(items: Sequence[Item], counters: Counters) -> list[DeadLetter]:
     """Count the results of decided items, and return the dead letters to write before the cursor passes them."""
     letters: list[DeadLetter] = []
-    events: Tally[tuple[bool, Outcome]] = Tally()
+    events: Tally[tuple[type[Command], Outcome]] = Tally()
     for item in items:
         for command, result in zip(item.commands, item.results, strict=False):
-            events[type(command) is Level, result.outcome] += 1
+            events[type(command), result.outcome] += 1
             if result.outcome is Outcome.LATE_DELTA:
                 _log_late(command)
         if letter := dead_letter_of(item):
             letters.append(letter)
             counters.count_dead_letter(letter.reason)
             log.warning("dead letter", reason=letter.reason, detail=letter.detail, sequence=item.message.sequence)
-        elif not item.commands:
+        elif item.type == HEARTBEAT:
             counters.heartbeats += 1
     counters.messages += len(items)
-    for (is_level, outcome), lines in events.items():
-        counters.count_events("level" if is_level else "delta", outcome.name.lower(), lines)
+    for (command, outcome), lines in events.items():
+        counters.count_events(command.__name__.lower(), outcome.name.lower(), lines)
     return letters
 
 
@@ -61,11 +62,6 @@ def _line(index: int, result: Result) -> str:
     return f"lines[{index}]: {text.format(result.detail)}"
 
 
-def _log_late(command: Level | Delta) -> None:
-    log.warning(
-        "a delta is older than the memory of deltas and was not applied",
-        sku=command.sku,
-        location=command.location,
-        source=command.source,
-        sequence=command.position,
-    )
+def _log_late(command: Command) -> None:
+    named = {name: getattr(command, name, None) for name in ("sku", "location", "source", "position")}
+    log.warning("a delta is older than the memory of deltas and was not applied", **named)

@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -34,8 +35,8 @@ def structured(content_type="application/cloudevents+json", **attributes):
     return Message("stock.v1.wms-east", {"Content-Type": content_type}, body, 7)
 
 
-def decode(message):
-    return Decoder(Settings()).decode(message, NOW_US)
+def decode(message) -> list[Any]:
+    return list(Decoder(Settings()).decode(message, NOW_US).commands)
 
 
 def rejected(message) -> tuple[Reason, str]:

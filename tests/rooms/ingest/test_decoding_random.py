@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atp.domain.commands import Delta, Level
-from atp.ingest.messages import DELTA, HEARTBEAT, LEVEL, Decoder, Message
+from atp.ingest.events import DELTA, HEARTBEAT, LEVEL
+from atp.ingest.messages import Decoder, Message
 from atp.ingest.reasons import Reason, Rejected
 from atp.ingest.settings import Settings
 
@@ -43,7 +44,7 @@ _subjects = st.sampled_from(["stock.v1.erp", "stock.v1.erp.1"]) | st.text()
 @given(_subjects, _headers | _good | _structured, _payloads)
 def test_any_message_is_decoded_or_refused_with_a_reason(subject, headers, payload):
     try:
-        commands = _DECODER.decode(Message(subject, headers, payload, 1), 1_800_000_000_000_000)
+        commands = _DECODER.decode(Message(subject, headers, payload, 1), 1_800_000_000_000_000).commands
     except Rejected as refusal:
         rejected, commands = refusal, []
     else:

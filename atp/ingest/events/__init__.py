@@ -1,0 +1,39 @@
+"""The contract's types of events (CONTRACT "NATS"): each is a function from what was told to commands, or to Rejected.
+
+One file per subject. A new type is a line in ``TYPES``.
+"""
+
+from collections.abc import Callable, Sequence
+
+from atp.domain.commands import Command
+from atp.ingest.events.levels import deltas, levels
+from atp.ingest.events.notices import heartbeat
+from atp.ingest.events.told import Told
+
+LEVEL = "atp.stock.level.v1"
+DELTA = "atp.stock.delta.v1"
+HEARTBEAT = "atp.source.heartbeat.v1"
+
+#: What decodes an event of a type.
+TYPES: dict[str, Callable[[Told], Sequence[Command]]] = {
+    LEVEL: levels,
+    DELTA: deltas,
+    HEARTBEAT: heartbeat,
+}
+
+#: Types of the contract that this release does not apply yet.
+PLANNED = frozenset(
+    (
+        "atp.stock.snapshot.v1",
+        "atp.stock.touch.v1",
+        "atp.stock.status.v1",
+        "atp.supply.incoming.v1",
+        "atp.supply.received.v1",
+        "atp.order.acknowledged.v1",
+        "atp.order.fulfilled.v1",
+        "atp.order.cancelled.v1",
+        "atp.return.received.v1",
+    )
+)
+
+__all__ = ["DELTA", "HEARTBEAT", "LEVEL", "PLANNED", "TYPES", "Told"]

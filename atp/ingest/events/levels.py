@@ -1,0 +1,85 @@
+"""Levels and deltas: what a source counts, and by how much that changed (CONTRACT "NATS")."""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from atp.domain.commands import Delta, Level
+from atp.domain.identifiers import LocationId, Sku
+from atp.ingest.events.checks import LINES, Quantity, check_distinct, check_keys, check_places
+from atp.ingest.events.told import Told
+from atp.ingest.reasons import Reason, Rejected
+from atp.ingest.strictjson import decoder_of
+
+
+class LevelLine(Struct, forbid_unknown_fields=True, gc=False):
+    """How many units a source counts at one position."""
+
+    sku: Sku
+    location: LocationId
+    quantity: Quantity
+    measure: Literal["on_hand", "sellable", "available"] | UnsetType = UNSET
+    includes: Raw | UnsetType = UNSET
+
+
+class DeltaLine(Struct, forbid_unknown_fields=True, gc=False):
+    """By how many units a position changed."""
+
+    sku: Sku
+    location: LocationId
+    quantity: Quantity
+    reason: Annotated[str, Meta(max_length=256)] | UnsetType = UNSET
+
+
+class _Levels(Struct, forbid_unknown_fields=True):
+    lines: Annotated[list[LevelLine], LINES]
+
+
+class _Deltas(Struct, forbid_unknown_fields=True):
+    lines: Annotated[list[DeltaLine], LINES]
+
+
+_decode_levels = decoder_of(_Levels)
+_decode_deltas = decoder_of(_Deltas)
+
+
+def levels(told: Told) -> list[Level]:
+    """A command a line. Raises Rejected; two lines for one position contradict each other and are refused."""
+    event, root, version = told.event, told.event.root, told.version()
+    lines = _decode_levels(event.data, root, Reason.INVALID_DATA).lines
+    check_places(lines, root)
+    options = 0
+    for index, line in enumerate(lines):
+        if line.includes is not UNSET:
+            # Taken without it, the level would deduct the orders it already includes a second time (R1).
+            raise Rejected(Reason.UNSUPPORTED_FIELD, f"{root}.lines[{index}].includes is not supported yet")
+        options += line.measure is not UNSET
+    check_keys(event.data, 1 + 3 * len(lines) + options)
+    check_distinct(lines, root)
+    return [
+        Level(
+            line.sku, line.location, told.source, line.quantity, version.kind, version.number,
+            told.stream, told.position, version.as_of, "" if line.measure is UNSET else line.measure, event.cause,
+        )
+        for line in lines
+    ]  # fmt: skip
+
+
+def deltas(told: Told) -> list[Delta]:
+    """A command a line; the same position may stand on several. Raises Rejected."""
+    event, root, version = told.event, told.event.root, told.version()
+    lines = _decode_deltas(event.data, root, Reason.INVALID_DATA).lines
+    check_places(lines, root)
+    options = 0
+    for index, line in enumerate(lines):
+        if not line.quantity:
+            raise Rejected(Reason.INVALID_DATA, f"{root}.lines[{index}].quantity: a delta of 0 says nothing")
+        options += line.reason is not UNSET
+    check_keys(event.data, 1 + 3 * len(lines) + options)
+    return [
+        Delta(
+            line.sku, line.location, told.source, line.quantity, version.kind, version.number,
+            told.stream, told.position, version.as_of, told.line(index), event.cause,
+        )
+        for index, line in enumerate(lines)
+    ]  # fmt: skip
