@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, json
@@ -14,6 +15,7 @@ from atp.api.service import Service
 from atp.domain.commands import PutPolicy
 from atp.domain.identifiers import LocationId, SourceId
 from atp.domain.records import Policy
+from atp.domain.times import day_starts
 
 _encode = json.Encoder().encode
 _decode_raw = json.Decoder(dict[str, Raw]).decode
@@ -193,6 +195,10 @@ class Policies[T: Struct]:
 
 def _check_location(body: LocationBody) -> None:
     check_identifier(body.timezone, "/timezone")
+    try:
+        day_starts(date(2000, 1, 1), body.timezone)
+    except ValueError:
+        raise invalid("This is not the IANA name of a time zone.", pointer="/timezone") from None
     for index, group in enumerate(body.groups):
         check_identifier(group, f"/groups/{index}")
     seen: set[str] = set()

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from atp.domain.commands import Command, Cursor
 from atp.domain.results import Result
+from atp.ingest import days
 from atp.ingest.counters import Counters
 from atp.ingest.messages import Message
 from atp.ingest.reasons import Reason, Rejected
@@ -72,6 +73,8 @@ class Applier:
             commands += item.commands
         if not commands:
             return
+        if days.has_days(commands):
+            commands = days.dated(commands, await self._patiently(lambda: days.zones(self._ledger)))
         results = await self._patiently(lambda: self._ledger.apply(commands))
         at = 0
         if cursor:

@@ -15,6 +15,7 @@ class Counters(Struct):
     events: Counter[str] = field(default_factory=Counter)  # outcome in lower case → lines
     dead_letters: Counter[str] = field(default_factory=Counter)  # reason → messages
     heartbeats: int = 0
+    touches: int = 0  # of positions that somebody has to fetch
     restarts: int = 0  # times the pull consumer was made anew
     ledger_retries: int = 0
     missed: int = 0  # messages that left the stream before they were read
@@ -27,6 +28,11 @@ class Counters(Struct):
         """Lines of one kind with one outcome, once per batch."""
         self.events[outcome] += lines
         series(STOCK_EVENTS, kind, outcome).inc(lines)
+
+    def count_touch(self) -> None:
+        """A source says that a position changed, and not how."""
+        self.touches += 1
+        series(STOCK_EVENTS, "touch", "heard").inc()
 
     def count_dead_letter(self, reason: Reason) -> None:
         """A message is set aside."""

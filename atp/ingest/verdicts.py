@@ -11,7 +11,7 @@ from atp.domain.results import Result
 from atp.ingest.applying import Item
 from atp.ingest.counters import Counters
 from atp.ingest.deadletters import DeadLetter
-from atp.ingest.events import HEARTBEAT
+from atp.ingest.events import HEARTBEAT, TOUCH
 from atp.ingest.reasons import Reason
 
 log = structlog.get_logger("atp.ingest")
@@ -39,6 +39,8 @@ def judge(items: Sequence[Item], counters: Counters) -> list[DeadLetter]:
             log.warning("dead letter", reason=letter.reason, detail=letter.detail, sequence=item.message.sequence)
         elif item.type == HEARTBEAT:
             counters.heartbeats += 1
+        elif item.type == TOUCH:
+            counters.count_touch()
     counters.messages += len(items)
     for (command, outcome), lines in events.items():
         counters.count_events(command.__name__.lower(), outcome.name.lower(), lines)

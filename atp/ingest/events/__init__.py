@@ -6,29 +6,34 @@ One file per subject. A new type is a line in ``TYPES``.
 from collections.abc import Callable, Sequence
 
 from atp.domain.commands import Command
-from atp.ingest.events.levels import deltas, levels
-from atp.ingest.events.notices import heartbeat
+from atp.ingest.events.levels import deltas, levels, statuses
+from atp.ingest.events.notices import heartbeat, touch
+from atp.ingest.events.supply import incoming, received
 from atp.ingest.events.told import Told
 
 LEVEL = "atp.stock.level.v1"
 DELTA = "atp.stock.delta.v1"
+STATUS = "atp.stock.status.v1"
+INCOMING = "atp.supply.incoming.v1"
+RECEIVED = "atp.supply.received.v1"
 HEARTBEAT = "atp.source.heartbeat.v1"
+TOUCH = "atp.stock.touch.v1"
 
 #: What decodes an event of a type.
 TYPES: dict[str, Callable[[Told], Sequence[Command]]] = {
     LEVEL: levels,
     DELTA: deltas,
+    STATUS: statuses,
+    INCOMING: incoming,
+    RECEIVED: received,
     HEARTBEAT: heartbeat,
+    TOUCH: touch,
 }
 
 #: Types of the contract that this release does not apply yet.
 PLANNED = frozenset(
     (
         "atp.stock.snapshot.v1",
-        "atp.stock.touch.v1",
-        "atp.stock.status.v1",
-        "atp.supply.incoming.v1",
-        "atp.supply.received.v1",
         "atp.order.acknowledged.v1",
         "atp.order.fulfilled.v1",
         "atp.order.cancelled.v1",
@@ -36,4 +41,4 @@ PLANNED = frozenset(
     )
 )
 
-__all__ = ["DELTA", "HEARTBEAT", "LEVEL", "PLANNED", "TYPES", "Told"]
+__all__ = ["DELTA", "HEARTBEAT", "INCOMING", "LEVEL", "PLANNED", "RECEIVED", "STATUS", "TOUCH", "TYPES", "Told"]

@@ -1,12 +1,12 @@
-"""Levels and deltas: what a source counts, and by how much that changed (CONTRACT "NATS")."""
+"""Levels, deltas and statuses: what a source counts, by how much that changed, what cannot be sold."""
 
 from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from atp.domain.commands import Delta, Level
+from atp.domain.commands import Delta, Level, Status
 from atp.domain.identifiers import LocationId, Sku
-from atp.ingest.events.checks import LINES, Quantity, check_distinct, check_keys, check_places
+from atp.ingest.events.checks import LINES, Count, Quantity, check_distinct, check_keys, check_places
 from atp.ingest.events.told import Told
 from atp.ingest.reasons import Reason, Rejected
 from atp.ingest.strictjson import decoder_of
@@ -31,6 +31,14 @@ class DeltaLine(Struct, forbid_unknown_fields=True, gc=False):
     reason: Annotated[str, Meta(max_length=256)] | UnsetType = UNSET
 
 
+class StatusLine(Struct, forbid_unknown_fields=True, gc=False):
+    """How many units of a position cannot be sold."""
+
+    sku: Sku
+    location: LocationId
+    unsellable: Count
+
+
 class _Levels(Struct, forbid_unknown_fields=True):
     lines: Annotated[list[LevelLine], LINES]
 
@@ -39,8 +47,13 @@ class _Deltas(Struct, forbid_unknown_fields=True):
     lines: Annotated[list[DeltaLine], LINES]
 
 
+class _Statuses(Struct, forbid_unknown_fields=True):
+    lines: Annotated[list[StatusLine], LINES]
+
+
 _decode_levels = decoder_of(_Levels)
 _decode_deltas = decoder_of(_Deltas)
+_decode_statuses = decoder_of(_Statuses)
 
 
 def levels(told: Told) -> list[Level]:
@@ -82,4 +95,20 @@ def deltas(told: Told) -> list[Delta]:
             told.stream, told.position, version.as_of, told.line(index), event.cause,
         )
         for index, line in enumerate(lines)
+    ]  # fmt: skip
+
+
+def statuses(told: Told) -> list[Status]:
+    """A command a line. Raises Rejected; two lines for one position contradict each other and are refused."""
+    event, root, version = told.event, told.event.root, told.version()
+    lines = _decode_statuses(event.data, root, Reason.INVALID_DATA).lines
+    check_places(lines, root)
+    check_keys(event.data, 1 + 3 * len(lines))
+    check_distinct(lines, root)
+    return [
+        Status(
+            line.sku, line.location, told.source, line.unsellable, version.kind, version.number,
+            told.stream, told.position, version.as_of, event.cause,
+        )
+        for line in lines
     ]  # fmt: skip

@@ -1,8 +1,10 @@
-"""Events that bring no number: a source says that it lives."""
+"""Events that bring no number: a source says that it lives, or that something changed of which it does not say what."""
 
 from msgspec import UNSET, Struct, UnsetType
 
 from atp.domain.commands import Command
+from atp.domain.identifiers import LocationId, Sku
+from atp.ingest.events.checks import check_identifier, check_keys
 from atp.ingest.events.told import Told
 from atp.ingest.reasons import Reason
 from atp.ingest.strictjson import decoder_of
@@ -12,11 +14,28 @@ class _Heartbeat(Struct, forbid_unknown_fields=True):
     sequence: str | int | UnsetType = UNSET
 
 
+class _Touch(Struct, forbid_unknown_fields=True):
+    sku: Sku
+    location: LocationId | UnsetType = UNSET
+
+
 _decode_heartbeat = decoder_of(_Heartbeat)
+_decode_touch = decoder_of(_Touch)
 
 
 def heartbeat(told: Told) -> list[Command]:
     """No command. Raises Rejected unless the data is a heartbeat's, or empty."""
     if bytes(told.event.data).strip():
         _decode_heartbeat(told.event.data, told.event.root, Reason.INVALID_DATA)
+    return []
+
+
+def touch(told: Told) -> list[Command]:
+    """No command: whoever reads the source has to fetch it. Raises Rejected."""
+    event, root = told.event, told.event.root
+    data = _decode_touch(event.data, root, Reason.INVALID_DATA)
+    check_identifier(data.sku, f"{root}.sku")
+    if data.location is not UNSET:
+        check_identifier(data.location, f"{root}.location")
+    check_keys(event.data, 1 + (data.location is not UNSET))
     return []

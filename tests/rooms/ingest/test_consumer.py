@@ -94,7 +94,7 @@ def poison(settings: Settings) -> list[tuple[str, Event]]:
         ("invalid-json", event("p2", b"\xff\x00")),
         ("invalid-data", event("p3", b'{"x":' * 50_000)),
         ("too-large", event("p4", b" " * (settings.payload_max_bytes // 2))),
-        ("unsupported-type", structs.replace(event("p5"), type="atp.supply.incoming.v1")),
+        ("unsupported-type", structs.replace(event("p5"), type="com.example.hello")),
         ("version-missing", event("p6", line % b"DC1", None)),
         ("version-in-future", event("p7", line % b"DC1", None, time="2999-01-01T00:00:00Z")),
         ("invalid-subject", event("p8", line % b"DC1", shard="a.b")),
