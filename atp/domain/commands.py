@@ -251,6 +251,33 @@ class PutPolicy(Struct, array_like=True, tag=20):
     skus: list[str] = []
 
 
+class Raise(Struct, array_like=True, tag=26):
+    """Something a person should look at, found outside the law; ``kind`` is one of domain/exceptions.py."""
+
+    kind: str
+    sku: str = ""
+    location: str = ""
+    source: str = ""
+    reservation: str = ""
+    detail: str = ""
+    cause: str = ""
+
+
+class Resolve(Struct, array_like=True, tag=27):
+    """A person ends the exception that the entry ``seq`` raised, with a word on how and a reason."""
+
+    kind: str
+    sku: str
+    location: str
+    source: str
+    reservation: str
+    seq: int
+    resolution: str
+    reason: str = ""
+    client: str = ""
+    cause: str = ""
+
+
 class OpenBasket(Struct, array_like=True, tag=30):
     """At home: begin an attempt at a basket that spans partitions, unless its identity is decided already (R3).
 
@@ -317,11 +344,11 @@ CHANGES = (Confirm, Release, Extend, Fulfil, Acknowledge, Transfer)
 #: positions that exist.
 RELIEVING = (
     Level, Delta, Status, Received, Cursor, Confirm, Release, Extend, Fulfil, Acknowledge, Transfer, Affect,
-    Abort, DropLeg, FollowHome, Followed,
+    Resolve, Abort, DropLeg, FollowHome, Followed,
 )  # fmt: skip
 
 Command = (
     Level | Delta | Cursor | Status | Incoming | Received | Reserve | Confirm | Release | Extend | Fulfil | Acknowledge
-    | Transfer | Affect | PutPolicy
+    | Transfer | Affect | PutPolicy | Raise | Resolve
     | OpenBasket | TakeLeg | Decide | Abort | DropLeg | FollowHome | Followed
 )  # fmt: skip

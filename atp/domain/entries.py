@@ -217,6 +217,26 @@ class CampaignClosed(Entry, array_like=True, tag=27):
     skus: list[str]
 
 
+class ExceptionRaised(Entry, array_like=True, tag=40):
+    """Something a person should look at; told once while it is open."""
+
+    kind: str  # domain/exceptions.py
+    sku: str
+    location: str
+    source: str
+    reservation: str
+    detail: str
+
+
+class ExceptionResolved(Entry, array_like=True, tag=41):
+    """An exception is over: by itself, or by a person's word."""
+
+    kind: str
+    raised: int  # seq of the entry that raised it
+    resolution: str
+    reason: str
+
+
 class StatusSet(Entry, array_like=True, tag=21):
     """A source said how many units of a position cannot be sold."""
 
@@ -309,5 +329,5 @@ AnyEntry = (
     | Held | Committed | Released | Extended | Expired | Fulfilled | Acknowledged | Transferred | PolicyPut
     | ShortageAffected | ShortageClosed | DeadlinesMoved | ClockApart
     | CampaignOpened | CampaignClosed | StatusSet | SupplyExpected | SupplyReceived
-    | BasketOpened | BasketAborted | LegTaken | LegDropped | LegFollowed
+    | ExceptionRaised | ExceptionResolved | BasketOpened | BasketAborted | LegTaken | LegDropped | LegFollowed
 )  # fmt: skip

@@ -205,6 +205,7 @@ class State(Struct):
     undecided: dict[str, int] = field(default_factory=dict)  # id of a basket or leg here → deadline, ms
     contended: dict[tuple[str, str], int] = field(default_factory=dict)  # (sku, location) → units of undecided legs
     following: dict[str, int] = field(default_factory=dict)  # id of a basket → home's seq that not all legs may have
+    exceptions: dict[str, int] = field(default_factory=dict)  # by exceptions.subject → seq of the entry that raised it
 
     def balance(self, sku: str, location: str, authority: str, measure: str) -> Balance:
         """The position as answers and entries show it."""

@@ -210,6 +210,10 @@ async def _save(connection: Connection, partition: int, rows: Rows, timeout: flo
     if rows.begun:
         ids, first_seqs = zip(*rows.begun, strict=True)
         await connection.execute(_SQL["note_late_duplicates"], partition, ids, first_seqs, timeout=timeout)
+    if rows.raised:
+        await connection.execute(_SQL["raise_exceptions"], partition, *rows.raised_columns(), timeout=timeout)
+    if rows.resolved:
+        await connection.execute(_SQL["resolve_exceptions"], partition, *rows.resolved_columns(), timeout=timeout)
     if rows.levels:
         await connection.execute(_SQL["save_levels"], partition, *rows.level_columns(), timeout=timeout)
     if rows.policies:

@@ -64,6 +64,26 @@ from unnest($2::text[], $3::bigint[]) as b (id, first_seq)
 join reservations r on r.id = b.id and r.first_seq < b.first_seq
 group by b.id, b.first_seq
 
+-- name: raise_exceptions
+-- What entries of the batch tell people; an older open one on the same subject is superseded.
+with news as (
+    insert into exceptions (partition, seq, at, kind, sku, location, source, reservation, detail)
+    select $1, b.* from unnest(
+        $2::bigint[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::jsonb[]
+    ) as b (seq, at, kind, sku, location, source, reservation, detail)
+    returning seq, at, kind, sku, location, source, reservation
+)
+update exceptions e set resolved_at = n.at, resolution = 'superseded'
+from news n
+where e.partition = $1 and e.seq < n.seq and e.resolved_at is null
+    and (e.kind, e.sku, e.location, e.source, e.reservation) = (n.kind, n.sku, n.location, n.source, n.reservation)
+
+-- name: resolve_exceptions
+-- Those that entries of the batch end, by the seq that raised them.
+update exceptions e set resolved_at = b.at, resolution = b.resolution, resolved_by = b.client, reason = b.reason
+from unnest($2::bigint[], $3::timestamptz[], $4::text[], $5::text[], $6::text[]) as b (seq, at, resolution, client, reason)
+where e.partition = $1 and e.seq = b.seq
+
 -- name: save_levels
 -- What the sources last said. A delta brings no level of its own and leaves the one that is there.
 insert into levels (

@@ -24,6 +24,8 @@ from atp.domain.entries import (
     CursorMoved,
     DeadlinesMoved,
     DeltaApplied,
+    ExceptionRaised,
+    ExceptionResolved,
     Expired,
     Extended,
     Fulfilled,
@@ -44,6 +46,7 @@ from atp.domain.entries import (
     SupplyReceived,
     Transferred,
 )
+from atp.domain.exceptions import Kind
 from atp.domain.records import Reservation
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -83,6 +86,8 @@ KINDS: dict[type, str] = {
     LegTaken: "leg-taken",
     LegDropped: "leg-dropped",
     LegFollowed: "leg-followed",
+    ExceptionRaised: "exception-raised",
+    ExceptionResolved: "exception-resolved",
 }
 
 ENTRY_COLUMNS = ("partition", "seq", "at", "kind", "subject", "client", "cause", "body")
@@ -110,6 +115,8 @@ class Rows(Struct):
     policies: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     positions: dict[str, int] = field(default_factory=dict)
     touched: dict[tuple[str, str], int] = field(default_factory=dict)  # (sku, location) → last seq with its balance
+    raised: list[tuple[Any, ...]] = []  # exceptions: seq, at, kind, sku, location, source, reservation, detail
+    resolved: list[tuple[Any, ...]] = []  # seq of the raising entry, at, resolution, client, reason
     epoch: int = 0
 
     def reservation_columns(self) -> list[list[Any]]:
@@ -148,6 +155,20 @@ class Rows(Struct):
         records = [(sku, at, partition, seq, after) for (sku, at), seq in self.touched.items()]
         return list(map(_without_nul, records)) if any("\0" in sku + at for sku, at in self.touched) else records
 
+    def raise_exception(self, seq: int, at: int, subject: tuple[str, ...], detail: dict[str, Any]) -> None:
+        """An older one of the batch on the same subject is superseded; those before the batch the database knows."""
+        older = (row[0] for row in self.raised if row[2:7] == subject)
+        self.resolved += [(other, instant(at), "superseded", "", "") for other in older]
+        self.raised.append((seq, instant(at), *subject, _json(detail)))
+
+    def raised_columns(self) -> list[list[Any]]:
+        """Parameters of ``raise_exceptions`` after the partition."""
+        return _columns(map(_without_nul, self.raised), 8)
+
+    def resolved_columns(self) -> list[list[Any]]:
+        """Parameters of ``resolve_exceptions`` after the partition."""
+        return _columns(map(_without_nul, self.resolved), 5)
+
     def position_columns(self) -> list[list[Any]]:
         """Parameters of ``save_stream_positions`` after the partition."""
         return _columns(self.positions.items(), 2)
@@ -182,9 +203,19 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
                 rows.positions[entry.stream] = max(entry.position, rows.positions.get(entry.stream, 0))
             case LedgerOpened():
                 rows.epoch = entry.epoch
+            case ExceptionRaised() as e:
+                subject = (e.kind, e.sku, e.location, e.source, e.reservation)
+                rows.raise_exception(e.seq, e.at, subject, {"detail": e.detail})
+            case ShortageFound() as e:
+                subject = (Kind.SHORTAGE.value, e.sku, e.location, "", "")
+                rows.raise_exception(e.seq, e.at, subject, {"short_by": e.short_by, "policy": e.policy})
+            case ExceptionResolved() as e:
+                rows.resolved.append((e.raised, instant(e.at), e.resolution, e.client, e.reason))
+            case ShortageClosed() as e:
+                rows.resolved.append((e.shortage, instant(e.at), "over", "", ""))
             case (
                 AuthorityTaken() | SourceSeen() | CampaignOpened() | CampaignClosed() | DeadlinesMoved() | ClockApart()
-                | ShortageFound() | ShortageAffected() | ShortageClosed() | StatusSet() | SupplyExpected()
+                | ShortageAffected() | StatusSet() | SupplyExpected()
                 | BasketOpened() | BasketAborted() | LegTaken() | LegDropped() | LegFollowed()
             ):  # fmt: skip
                 pass  # their entry is all there is to keep
@@ -218,6 +249,10 @@ def subject_of(entry: AnyEntry) -> str:
             return f"{entry.kind}:{entry.id}"
         case ClockApart():
             return entry.process
+        case ExceptionRaised():
+            return entry.reservation or entry.sku or entry.location or entry.source
+        case ExceptionResolved():
+            return entry.kind
         case CampaignOpened() | CampaignClosed():
             return entry.campaign
         case LedgerOpened() | DeadlinesMoved():
@@ -238,7 +273,7 @@ def _entry_row(partition: int, entry: AnyEntry) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _json(value: Struct) -> bytes:
+def _json(value: Struct | dict[str, Any]) -> bytes:
     body = json.encode(value)
     return _ESCAPED_NUL.sub(rb"\1\\ufffd", body) if b"\\u0000" in body else body
 

@@ -16,6 +16,8 @@ from atp.domain.entries import (
     CampaignClosed,
     CampaignOpened,
     Committed,
+    ExceptionRaised,
+    ExceptionResolved,
     Expired,
     Extended,
     Fulfilled,
@@ -101,6 +103,30 @@ class ShortageClosedData(Struct, frozen=True):
     position: str
 
 
+class ExceptionRaisedData(Struct, frozen=True):
+    """Something a person should look at."""
+
+    event: Literal["raised"]
+    kind: str
+    sku: str
+    location: str
+    source: str
+    reservation: str
+    detail: str
+    position: str
+
+
+class ExceptionResolvedData(Struct, frozen=True):
+    """An exception is over."""
+
+    event: Literal["resolved"]
+    kind: str
+    exception: str  # position of the event that raised it
+    resolution: str
+    reason: str
+    position: str
+
+
 class AvailabilityData(Struct, frozen=True):
     """The newest availability of a sku; states between two events are left out (R33)."""
 
@@ -159,6 +185,17 @@ class Messages:
                 position, found = f"{self._partition}:{entry.seq}", f"{self._partition}:{entry.shortage}"
                 data = ShortageClosedData("closed", entry.sku, entry.location, found, position)
                 return self._message("shortage", position, entry.at, entry.sku, _encode(data), entry.cause)
+            case ExceptionRaised() as e:
+                position = f"{self._partition}:{e.seq}"
+                data = ExceptionRaisedData(
+                    "raised", e.kind, e.sku, e.location, e.source, e.reservation, e.detail, position
+                )
+                about = e.reservation or e.sku or e.location or e.source or e.kind
+                return self._message("exception", position, e.at, about, _encode(data), e.cause)
+            case ExceptionResolved() as e:
+                position, raised = f"{self._partition}:{e.seq}", f"{self._partition}:{e.raised}"
+                data = ExceptionResolvedData("resolved", e.kind, raised, e.resolution, e.reason, position)
+                return self._message("exception", position, e.at, e.kind, _encode(data), e.cause)
             case _:
                 return None
 

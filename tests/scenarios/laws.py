@@ -134,6 +134,7 @@ class RulesLaw:
             "undecided": dict(s.undecided),
             "contended": dict(s.contended),
             "following": dict(s.following),
+            "exceptions": dict(s.exceptions),
             "policies": dict(s.policies),
             "authorities": dict(s.authorities),
             "sources": {name: (v.version_kind, v.generation, v.lag_ms) for name, v in s.sources.items()},
@@ -221,6 +222,8 @@ class LuaLaw:
         due = dict(self._scores("due"))
         shortages = {tuple(k.decode().split("\0")): tuple(_unpack(v)[1:]) for k, v in self._hash("shortage").items()}
         assert int(meta.get(b"shortages", 0)) == len(shortages)
+        exceptions = {k.decode(): int(v) for k, v in self._hash("exception").items()}
+        assert int(meta.get(b"exceptions", 0)) == len(exceptions)
         moved = [tuple(m) for m in _unpack(meta.get(b"moved", b"\x90"))]
         whole = {name: msgspec.structs.asdict(_reservation(name, v)) for name, v in stored.items() if v[0] == 0xDC}
         return {
@@ -267,6 +270,7 @@ class LuaLaw:
             "undecided": dict(self._scores("undecided")),
             "contended": {tuple(k.decode().split("\0")): int(v) for k, v in self._hash("contended").items()},
             "following": {k.decode(): int(v) for k, v in self._hash("following").items()},
+            "exceptions": exceptions,
             "policies": {tuple(k.decode().split("/", 1)): tuple(_unpack(v)) for k, v in self._hash("policy").items()},
             "authorities": {k.decode(): v.decode() for k, v in self._hash("authority").items()},
             "sources": {k.decode(): tuple(_unpack(v)[1:]) for k, v in self._hash("source").items()},

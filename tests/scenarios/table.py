@@ -15,6 +15,7 @@
     affect A@DC1 r3 r2 [last] [after 0] [of 9]   the next page of its shortage, after another place, of another one
     shortage A@DC1 4 report 2 open               units short when found, policy, units found, open or done; or: none
     journal                                      the journal has everything so far; gone r1: only a tombstone is left
+    raise drift A@DC1      resolve drift A@DC1 [of 9]        an exception; of an older one, by its seq
     open, take, decide, abort, drop, follow, followed                        legs_words.py
     wait 5                                       seconds, while somebody sweeps; outage 60: seconds without anybody
     moved 0/60/90                                outages still remembered; expires r1 88: the last answer's deadline
@@ -37,6 +38,7 @@ from zlib import crc32
 from msgspec import structs
 
 from atp.domain import commands as c
+from atp.domain.exceptions import subject
 from atp.domain.outcomes import Outcome
 from atp.domain.projection import Day, lowest
 from atp.domain.records import Asked, Reservation, split_version
@@ -192,6 +194,8 @@ class Table:
                 return self.stock(word, plain, named)
             case "affect":
                 return self.affect(plain, named)
+            case "raise" | "resolve":
+                return self.exception(word, plain, named)
             case "reserve":
                 lines = [self.reserve_line(i, text) for i, text in enumerate(plain[1:], 1)]
                 ttl, fingerprint = round(float(named.get("ttl", 0)) * 1000), int(named.get("as", 1))
@@ -232,6 +236,13 @@ class Table:
         known = [r["first_seq"] for id in ids if (r := state["reservations"].get(id[3:]))]
         after, seq = int(named.get("after") or cursor), int(named.get("of") or seq)
         return c.Affect(sku, location, seq, after, known[-1] if known else cursor, ids, "last" in named, "cause")
+
+    def exception(self, word: str, plain: list[str], named: dict[str, str]) -> c.Raise | c.Resolve:
+        kind, (sku, location) = plain[0], plain[1].split("@")
+        if word == "raise":
+            return c.Raise(kind, sku, location, "", "", "seen", "cause")
+        open = self.law.dump()["exceptions"].get(subject(kind, sku, location, "", ""), 0)
+        return c.Resolve(kind, sku, location, "", "", int(named.get("of") or open), "accepted", "looked", "tests")
 
     @staticmethod
     def split(rest: list[str]) -> tuple[list[str], dict[str, str]]:

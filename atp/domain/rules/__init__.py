@@ -26,9 +26,11 @@ from atp.domain.commands import (
     Level,
     OpenBasket,
     PutPolicy,
+    Raise,
     Received,
     Release,
     Reserve,
+    Resolve,
     Status,
     TakeLeg,
     Transfer,
@@ -36,7 +38,7 @@ from atp.domain.commands import (
 from atp.domain.entries import AnyEntry
 from atp.domain.outcomes import Outcome
 from atp.domain.results import Result
-from atp.domain.rules import clock, shortage
+from atp.domain.rules import clock, exceptions, shortage
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.campaigns import pass_edges
 from atp.domain.rules.fulfilment import acknowledge, fulfil, transfer
@@ -125,6 +127,10 @@ def decide(batch: Batch, command: Command) -> Result:
             return shortage.affect(batch, command)
         case PutPolicy():
             return put_policy(batch, command)
+        case Raise():
+            return exceptions.raise_told(batch, command)
+        case Resolve():
+            return exceptions.resolve(batch, command)
         case OpenBasket():
             return open_basket(batch, command)
         case TakeLeg():

@@ -18,7 +18,6 @@ from atp.domain.state import (
     RECENT_MAX,
     SHIPPED_BUCKET_MS,
     SHIPPED_COUNTED_MS,
-    Position,
     Source,
     SourceNumber,
 )
@@ -171,7 +170,7 @@ def known_source(batch: Batch, id: str, kind: str, cause: str) -> Source:
 
 def _known(batch: Batch, c: StockEvent) -> SourceNumber:
     """What this source has said of this position so far."""
-    position = batch.sku(c.sku).positions.setdefault(c.location, Position())
+    position = batch.position(c.sku, c.location)
     return position.sources.setdefault(c.source, SourceNumber())
 
 

@@ -13,7 +13,7 @@ from atp.domain.results import Result
 from atp.domain.rules import shortage
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.stock import apply_change, known_source, refuse_stock
-from atp.domain.state import RECEIPTS_MAX, Position, Supply
+from atp.domain.state import RECEIPTS_MAX, Supply
 
 
 def incoming(batch: Batch, c: Incoming) -> Result:
@@ -25,7 +25,7 @@ def incoming(batch: Batch, c: Incoming) -> Result:
     supply = _supply(batch, c)
     if supply.source == c.source and (*version, c.position) <= supply.version:
         return Result(Outcome.STALE, batch.state.seq)
-    position = batch.sku(c.sku).positions.setdefault(c.location, Position())
+    position = batch.position(c.sku, c.location)
     before = shortage.unpromised(batch, c.sku, c.location)
     _expect(position.supply, supply, -1)
     supply.day, supply.starts_at, supply.quantity = c.day, c.starts_at, c.quantity
@@ -53,7 +53,7 @@ def received(batch: Batch, c: Received) -> Result:
     supply = _supply(batch, c)
     if c.event in supply.receipts:
         return Result(Outcome.DUPLICATE, batch.state.seq)
-    position = batch.sku(c.sku).positions.setdefault(c.location, Position())
+    position = batch.position(c.sku, c.location)
     before = shortage.unpromised(batch, c.sku, c.location)
     known = apply_change(batch, c, source, version)
     _expect(position.supply, supply, -1)

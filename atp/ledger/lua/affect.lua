@@ -1,7 +1,5 @@
 -- Affect: one page of a shortage's reservations; domain/rules/shortage.py gives the reasons.
 
-do -- a block, because a chunk has at most 200 locals
-
 local function covered(b, c, open)
   return -shortage.unpromised(b, c[2], c[3]) <= (open[4] == 'revoke_holds' and 0 or open[6])
 end
@@ -67,5 +65,3 @@ function shortage.affect(b, c)
 end
 
 handlers[C.AFFECT] = shortage.affect
-
-end

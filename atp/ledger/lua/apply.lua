@@ -2,7 +2,7 @@
 -- now 0 takes the server's TIME, any other value is the clock of a test or a replay.
 
 local META = { 'law', 'epoch', 'seq', 'last_now', 'policy_version', 'refused_gen', 'refused_since', 'trimmed', 'birth',
-  'network', 'apart', 'apart_at', 'moved', 'shortages', 'baskets' }
+  'network', 'apart', 'apart_at', 'moved', 'shortages', 'exceptions', 'baskets' }
 
 local function read_meta(prefix)
   local values = call('HMGET', prefix .. 'meta', unpack(META))
@@ -28,7 +28,7 @@ handlers[C.DROP], handlers[C.FOLLOWHOME], handlers[C.FOLLOWED] = legs.drop, legs
 local relieving = {
   [C.LEVEL] = 'position', [C.DELTA] = 'position', [C.STATUS] = 'position', [C.RECEIVED] = 'position', [C.CURSOR] = true,
   [C.CONFIRM] = true, [C.RELEASE] = true, [C.EXTEND] = true, [C.FULFIL] = true, [C.ACKNOWLEDGE] = true,
-  [C.TRANSFER] = true, [C.AFFECT] = true,
+  [C.TRANSFER] = true, [C.AFFECT] = true, [C.RESOLVE] = true,
   [C.ABORT] = true, [C.DROP] = true, [C.FOLLOWHOME] = true, [C.FOLLOWED] = true,
 }
 
@@ -72,6 +72,8 @@ local function gather(b, commands, due)
       for _, id in ipairs(c[7]) do want('ids', identity_of(id)) end
     elseif tag == C.POLICY then
       if c[2] == 'item' then want('skus', c[3]) end
+    elseif tag == C.RAISE or tag == C.RESOLVE then
+      -- read in place: they are rare
     elseif tag >= C.OPEN then
       legs.gather(c, want)
     else
@@ -127,57 +129,16 @@ local function gather(b, commands, due)
   end
 end
 
-local scatter
-do -- a block, because a chunk has at most 200 locals
-
--- Write a table of field -> value into one hash with few calls.
-local function write_hash(key, fields, encode)
-  local arguments, n = {}, 0
-  for field, value in pairs(fields) do
-    arguments[n + 1], arguments[n + 2] = field, encode and encode(field, value) or value
-    n = n + 2
-    if n >= CHUNK then
-      call('HSET', key, unpack(arguments, 1, n))
-      n = 0
-    end
-  end
-  if n > 0 then call('HSET', key, unpack(arguments, 1, n)) end
-end
-
--- Write counters into one hash; what counts nothing goes.
-local function write_counts(key, counts)
-  local kept, gone = {}, {}
-  for field, count in pairs(counts) do
-    if count > 0 then kept[field] = count else gone[#gone + 1] = field end
-  end
-  for first = 1, #gone, CHUNK do call('HDEL', key, unpack(gone, first, math.min(first + CHUNK - 1, #gone))) end
-  write_hash(key, kept)
-end
-
 local function pack_value(_, value) return pack(value) end
 
--- Deadlines in bulk: {score, member, …} and {member, …}.
-local function write_due(b)
-  local key, added, removed = b.prefix .. 'due', {}, {}
-  for id, deadline in pairs(b.due) do
-    if deadline then
-      added[#added + 1] = deadline
-      added[#added + 1] = id
-    else
-      removed[#removed + 1] = id
-    end
-  end
-  for first = 1, #added, CHUNK do call('ZADD', key, unpack(added, first, math.min(first + CHUNK - 1, #added))) end
-  for first = 1, #removed, CHUNK do call('ZREM', key, unpack(removed, first, math.min(first + CHUNK - 1, #removed))) end
-end
+-- What counts nothing goes.
+local function count_of(_, count) return count > 0 and count end
 
 local function write_recent(b)
   for key, recent in pairs(b.recent) do
     local removed = {}
     for event in pairs(recent.removed) do removed[#removed + 1] = event end
-    for first = 1, #removed, CHUNK do
-      call('HDEL', key, unpack(removed, first, math.min(first + CHUNK - 1, #removed)))
-    end
+    bulk('HDEL', key, removed)
     write_hash(key, recent.added)
   end
 end
@@ -196,7 +157,7 @@ local function write_refused(b, gen_before)
   end
 end
 
-function scatter(b, header, gen_before, meta)
+local function scatter(b, header, gen_before, meta)
   keep_sums(b)
   if b.entry_count > 0 then
     call('XADD', b.prefix .. 'outbox', string.format('%.0f-0', b.seq), 'f', FORMAT,
@@ -206,6 +167,7 @@ function scatter(b, header, gen_before, meta)
     'refused_gen', b.refused_gen, 'refused_since', b.refused_since, 'network', b.network)
   clock.write(b)
   shortage.write(b)
+  exceptions.write(b)
   call('HSET', b.prefix .. 'sessions', header[2], header[3])
   write_retention(b) -- before the records: an id that is forgotten may be used anew in the same batch
   write_hash(b.prefix .. 'res', b.dirty_reservations, function(identity) return b.raw[identity] end)
@@ -213,20 +175,18 @@ function scatter(b, header, gen_before, meta)
   write_hash(b.prefix .. 'places', b.dirty_places)
   write_hash(b.prefix .. 'supply', b.dirty_supplies, pack_value)
   write_hash(b.prefix .. 'sku', b.dirty_skus, function(sku) return pack(b.skus[sku]) end)
-  write_due(b)
+  write_scores(b.prefix .. 'due', b.due)
   write_recent(b)
   write_hash(b.prefix .. 'source', b.dirty_sources, pack_value)
   write_hash(b.prefix .. 'cursor', b.dirty_cursors)
   write_hash(b.prefix .. 'policy', b.dirty_policies)
   write_hash(b.prefix .. 'authority', b.dirty_authorities)
   write_hash(b.prefix .. 'campaign', b.dirty_campaigns, pack_value)
-  write_counts(b.prefix .. 'holding', b.dirty_holding)
+  write_fields(b.prefix .. 'holding', b.dirty_holding, count_of)
   for campaign in pairs(b.closed) do call('UNLINK', b.prefix .. 'buyers:' .. campaign) end
-  for campaign, buyers in pairs(b.buyers) do write_counts(b.prefix .. 'buyers:' .. campaign, buyers.dirty) end
+  for campaign, buyers in pairs(b.buyers) do write_fields(b.prefix .. 'buyers:' .. campaign, buyers.dirty, count_of) end
   write_refused(b, gen_before)
   legs.write(b, meta)
-end
-
 end
 
 local PLAIN_RESULT = '\192\144\160\194' -- nil, [], "", false

@@ -3,6 +3,7 @@
 local function new_batch(prefix, meta, now)
   return {
     shortages = {}, dirty_shortages = {}, shortage_count = tonumber(meta.shortages or 0),
+    exceptions = {}, dirty_exceptions = {}, exception_count = tonumber(meta.exceptions or 0),
     apart = false, moved = meta.moved and unpack_one(meta.moved) or {}, clock_changed = false,
     prefix = prefix, now = now, seq = tonumber(meta.seq), due_left = false,
     entries = {}, entry_count = 0,

@@ -14,8 +14,6 @@ function clock.read(meta, header)
   return math.max(apart and math.min(time, header[6]) or time, last), time, apart
 end
 
-do -- a block, because a chunk has at most 200 locals
-
 -- A deadline as an argument of ZRANGE and ZCOUNT: after it, or before it.
 local function above(deadline) return string.format('(%.0f', deadline) end
 
@@ -105,8 +103,6 @@ function clock.start(b, meta, header, time)
   tell_apart(b, meta, time, header)
   forget_moved(b)
   move_deadlines(b, tonumber(meta.last_now))
-end
-
 end
 
 function clock.write(b)

@@ -46,10 +46,10 @@ local function supply_at(s, place, copy)
   local days, pegs = p and p[P_SUPPLY], s.pegs_back[place]
   if not days or not days[1] then return nil end
   if not copy and not pegs then return days end
-  local own = {}
-  for i, value in ipairs(days) do own[i] = value end
-  for _, back in ipairs(pegs or {}) do peg(own, back[1], back[2], back[3]) end
-  return own
+  local copy = {}
+  for i, value in ipairs(days) do copy[i] = value end
+  for _, back in ipairs(pegs or {}) do peg(copy, back[1], back[2], back[3]) end
+  return copy
 end
 
 -- Units of a position that may be promised for a day before the basket drew anything, and as it leaves them.

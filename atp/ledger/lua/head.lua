@@ -27,6 +27,7 @@
 --   buried     list    the same of tombstones: res holds [format, fingerprint, bucket, state, seq, changes] for them
 --   due        zset    reservation id -> deadline with grace, ms
 --   policy     hash    kind/id -> [version, JSON body]
+--   exception  hash    kind US sku US location US source US reservation -> seq that raised it, while open; US is 0x1F
 --   shortage   hash    sku NUL location -> [format, seq, short by, policy, victims, found, cursor, done], while open (R28)
 --   campaign   hash    id -> [format, phase, seq since when it counts, [sku, …] of this partition] (R23)
 --   holding    hash    channel NUL customer -> units held now (R32)
@@ -64,6 +65,7 @@ local RECEIPTS_MAX = 64
 local REFUSED_MS = 60000
 local REFUSED_MAX = 100000
 local EMPTY_MIN = 4 -- empty places worth remembering
+local OPEN_MAX = 10000 -- exceptions that a partition remembers as open
 local PLACES_MAX = 128 -- bytes of a location list inside the sku's record
 local CHUNK = 4000 -- arguments of one bulk call: Lua's unpack fails at 8,000
 
@@ -86,13 +88,14 @@ local O = {
 -- Tags of commands and of entries: domain/commands.py, domain/entries.py. Tables, because a chunk has 200 locals.
 local C = {
   LEVEL = 1, DELTA = 2, CURSOR = 3, STATUS = 4, INCOMING = 5, RECEIVED = 6, RESERVE = 10, CONFIRM = 11, RELEASE = 12,
-  EXTEND = 13, FULFIL = 14, ACKNOWLEDGE = 15, TRANSFER = 16, AFFECT = 17, POLICY = 20,
+  EXTEND = 13, FULFIL = 14, ACKNOWLEDGE = 15, TRANSFER = 16, AFFECT = 17, POLICY = 20, RAISE = 26, RESOLVE = 27,
   OPEN = 30, TAKE = 31, DECIDE = 32, ABORT = 33, DROP = 34, FOLLOWHOME = 35, FOLLOWED = 36,
 }
 local E = {
   OPENED = 1, LEVEL = 2, DELTA = 3, AUTHORITY = 4, SOURCE = 5, CURSOR = 6, SHORTAGE = 7, AFFECTED = 8, CLOSED = 9,
   HELD = 10, COMMITTED = 11, RELEASED = 12, EXTENDED = 13, EXPIRED = 14, FULFILLED = 15, ACKNOWLEDGED = 16, TRANSFERRED = 17, POLICY = 20,
   STATUS = 21, EXPECTED = 22, RECEIVED = 23, MOVED = 24, APART = 25, CAMPAIGNOPENED = 26, CAMPAIGNCLOSED = 27,
+  RAISED = 40, RESOLVED = 41,
   BASKETOPENED = 30, BASKETABORTED = 31, LEGTAKEN = 32, LEGDROPPED = 33, LEGFOLLOWED = 34,
 }
 

@@ -312,42 +312,6 @@ function legs.followed(b, c)
   return O.APPLIED, b.seq
 end
 
-local function write_chunks(command, key, arguments)
-  for first = 1, #arguments, CHUNK do
-    call(command, key, unpack(arguments, first, math.min(first + CHUNK - 1, #arguments)))
-  end
-end
-
--- The changed and the gone fields of a hash, with few calls.
-local function write_fields(key, changed, value_of)
-  local kept, gone = {}, {}
-  for field in pairs(changed) do
-    local value = value_of(field)
-    if value then
-      kept[#kept + 1] = field
-      kept[#kept + 1] = value
-    else
-      gone[#gone + 1] = field
-    end
-  end
-  write_chunks('HSET', key, kept)
-  write_chunks('HDEL', key, gone)
-end
-
-local function write_undecided(b)
-  local added, removed = {}, {}
-  for id, deadline in pairs(b.undecided) do
-    if deadline then
-      added[#added + 1] = deadline
-      added[#added + 1] = id
-    else
-      removed[#removed + 1] = id
-    end
-  end
-  write_chunks('ZADD', b.prefix .. 'undecided', added)
-  write_chunks('ZREM', b.prefix .. 'undecided', removed)
-end
-
 function legs.write(b, meta)
   if next(b.following) then
     write_fields(b.prefix .. 'following', b.following, function(id) return b.following[id] end)
@@ -366,7 +330,7 @@ function legs.write(b, meta)
       return b.contended[place] ~= 0 and b.contended[place]
     end)
   end
-  if b.undecided then write_undecided(b) end
+  if b.undecided then write_scores(b.prefix .. 'undecided', b.undecided) end
 end
 
 -- Answers of the read function: who is undecided for too long, and whose legs have not followed.

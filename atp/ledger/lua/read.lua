@@ -1,11 +1,6 @@
 -- read: questions that write nothing, answered as one atomic reading. Queries are {kind, argument}; kinds: 1 one
--- reservation, 2 one sku, 3 all policies of a kind, 4 one policy, 5 a stream's cursor, 6 the head,
--- 7 one sku with what its availability is made of.
--- reservation, 2 one sku, 3 all policies of a kind, 4 one policy, 5 a stream's cursor, 6 the head; of baskets that span
--- partitions 30 the undecided ones past their time, 31 those whose legs have to follow, 32 is one undecided.
-
-local read
-do -- a block, because a chunk has at most 200 locals
+-- reservation, 2 one sku, 3 all policies of a kind, 4 one policy, 5 a stream's cursor, 6 the head, 7 one sku with what
+-- its availability is made of; of baskets that span partitions 30 the undecided ones past their time, 31 those whose legs have to follow, 32 is one undecided.
 
 -- Days with supply that counts at active locations, in their order.
 local function supply_days(b, sku, names)
@@ -120,7 +115,7 @@ local function read_head(b, meta)
     clock.next_due(b) }
 end
 
-function read(keys, args)
+local function read(keys, args)
   bind()
   local prefix = string.sub(keys[1], 1, -5)
   local meta = read_meta(prefix)
@@ -157,8 +152,6 @@ function read(keys, args)
     answers[i] = answer
   end
   return array_header(#answers) .. table.concat(answers)
-end
-
 end
 
 local function create(keys, args)

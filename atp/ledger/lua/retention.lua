@@ -61,16 +61,10 @@ local function retire(b)
   end
 end
 
-local function push(key, items)
-  for first = 1, #items, CHUNK do
-    call('RPUSH', key, unpack(items, first, math.min(first + CHUNK - 1, #items)))
-  end
-end
-
 local function write_retention(b)
   if b.retired > 0 then call('LPOP', b.prefix .. 'ended', b.retired) end
   if b.unburied > 0 then call('LPOP', b.prefix .. 'buried', b.unburied) end
   if #b.removed > 0 then call('HDEL', b.prefix .. 'res', unpack(b.removed)) end
-  push(b.prefix .. 'ended', b.ended)
-  push(b.prefix .. 'buried', b.buried)
+  bulk('RPUSH', b.prefix .. 'ended', b.ended)
+  bulk('RPUSH', b.prefix .. 'buried', b.buried)
 end

@@ -57,16 +57,8 @@ end
 
 function shortage.write(b)
   if not next(b.dirty_shortages) then return end
-  local key, over = b.prefix .. 'shortage', {}
-  for place in pairs(b.dirty_shortages) do
-    if b.shortages[place] then
-      call('HSET', key, place, pack(b.shortages[place]))
-    else
-      over[#over + 1] = place
-    end
-  end
-  for first = 1, #over, CHUNK do
-    call('HDEL', key, unpack(over, first, math.min(first + CHUNK - 1, #over)))
-  end
+  write_fields(b.prefix .. 'shortage', b.dirty_shortages, function(place)
+    return b.shortages[place] and pack(b.shortages[place])
+  end)
   call('HSET', b.prefix .. 'meta', 'shortages', b.shortage_count)
 end

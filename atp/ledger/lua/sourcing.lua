@@ -110,7 +110,8 @@ local function may_draw(s, line, location)
   return false
 end
 
--- What the open lines that may draw at a location need there, by sku, and the earliest day, as lines; nil if `all` must be able to and one is not.
+-- What the open lines that may draw at a location need there: one line per sku, with the earliest day. nil if `all` lines
+-- must be able to and one is not.
 local function needed_at(s, lines, location, all)
   local needed = {}
   for _, line in ipairs(lines) do

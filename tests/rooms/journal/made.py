@@ -6,12 +6,16 @@ from atp.domain.entries import (
     Committed,
     CursorMoved,
     DeltaApplied,
+    ExceptionRaised,
+    ExceptionResolved,
     Fulfilled,
     Held,
     LedgerOpened,
     LevelSet,
     PolicyPut,
     Released,
+    ShortageClosed,
+    ShortageFound,
     Transferred,
 )
 from atp.domain.records import Allocation, Balance, Line, Reservation
@@ -71,3 +75,19 @@ def policy(seq: int, body: str, version: int) -> PolicyPut:
 def run_of(first: int, count: int) -> list[AnyEntry]:
     """``count`` holds from ``first`` on; opens the ledger when it starts at 1."""
     return [opened() if seq == 1 else held(seq) for seq in range(first, first + count)]
+
+
+def raised(seq: int, kind: str, sku: str) -> ExceptionRaised:
+    return ExceptionRaised(seq, AT, "", "", kind, sku, "DC1", "", "", "seen")
+
+
+def resolved(seq: int, kind: str, raised: int) -> ExceptionResolved:
+    return ExceptionResolved(seq, AT, "anna", "", kind, raised, "accepted", "counted again")
+
+
+def short(seq: int, short_by: int) -> ShortageFound:
+    return ShortageFound(seq, AT, "", "", "TSHIRT", "DC1", short_by)
+
+
+def covered(seq: int, found: int) -> ShortageClosed:
+    return ShortageClosed(seq, AT, "", "", "TSHIRT", "DC1", found)

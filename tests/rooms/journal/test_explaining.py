@@ -70,7 +70,8 @@ async def test_every_earlier_position_reads_as_it_was(journal: Journal, seed: in
             for at in [*found.locations, *expected.locations]:
                 at.balance.included = at.promised_later = 0  # only the ledger knows them at any time
             opened = [open_stock(at) for at in expected.locations]
-            assert [term.quantity for term in explain(found, Asked()).terms] == opened
+            terms = explain(found, Asked()).terms
+            assert [term.quantity for term in terms if term.term == "location"] == opened
             for at, known in zip(found.locations, expected.locations, strict=True):
                 assert (at.balance, at.active, at.authority) == (known.balance, known.active, known.authority)
                 assert (at.policy_version, at.policy) == (known.policy_version, known.policy)

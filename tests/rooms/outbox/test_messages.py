@@ -7,6 +7,8 @@ from atp.domain.entries import (
     Acknowledged,
     AuthorityTaken,
     Committed,
+    ExceptionRaised,
+    ExceptionResolved,
     Expired,
     Fulfilled,
     Held,
@@ -74,6 +76,17 @@ def test_a_shortage_is_told_from_its_beginning_to_its_end() -> None:
     assert affected["reservations"] == [{"reservation": "r", "held": 2, "committed": 1, "revoked": 2}]
     assert (affected["shortage"], affected["short_by"], affected["last"]) == (found["position"], 3, True)
     assert (closed["event"], closed["shortage"], closed["position"]) == ("closed", "0:7", "0:9")
+
+
+def test_an_exception_is_told_when_it_is_raised_and_when_it_is_over() -> None:
+    raised = MESSAGES.of_entry(ExceptionRaised(7, AT, "", "", "drift", "TSHIRT", "DC1", "", "", "5 of 6"))
+    resolved = MESSAGES.of_entry(ExceptionResolved(9, AT, "anna", "", "drift", 7, "accepted", "counted"))
+    assert raised is not None
+    assert resolved is not None
+    assert raised.subject == resolved.subject == "atp.v1.exception"
+    told, over = json.decode(raised.data), json.decode(resolved.data)
+    assert (told["event"], told["kind"], told["detail"], told["position"]) == ("raised", "drift", "5 of 6", "0:7")
+    assert (over["event"], over["exception"], over["resolution"]) == ("resolved", "0:7", "accepted")
 
 
 def test_what_only_concerns_ourselves_is_not_told() -> None:

@@ -9,7 +9,7 @@ MUTANTS = (
     ("a shortage never ends", "if b.shortage_count == 0 then return end", "if true then return end"),
     ("a shortage ends too early", "if shortage.unpromised(b, sku, location) >= 0 then", "if shortage.unpromised(b, sku, location) >= -1 then"),
     ("another authority ends no shortage", "if not b.policies.version then\n    local stored = call('HGETALL', b.prefix .. 'shortage')", "if false then\n    local stored = call('HGETALL', b.prefix .. 'shortage')"),
-    ("a shortage that is over is remembered", "over[#over + 1] = place\n    end", "end"),
+    ("a shortage that is over is remembered", "return b.shortages[place] and pack(b.shortages[place])", "return pack(b.shortages[place] or {})"),
     ("safety stock makes a shortage", "or free_of(t)) + t[5]", "or free_of(t))"),
     ("pages count twice", "if open[8] or open[7] ~= c[5] then", "if open[8] then"),
     ("pages go on when all is told", "if open[8] or open[7] ~= c[5] then", "if open[7] ~= c[5] then"),

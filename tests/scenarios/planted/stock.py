@@ -8,7 +8,7 @@ MUTANTS = (
     ("a delta inside the level counts", "if n and n[N_LEVEL] and not version_less(n[N_VERSION], version) then return O.INCLUDED, b.seq end", ""),
     ("a forgotten delta counts again", "if n and not version_less(n[N_FLOOR], version) then return O.LATE_DELTA, b.seq end", ""),
     ("a level forgets the deltas above it", "then number = number + item[2] else forget(recent, event) end", "then else forget(recent, event) end"),
-    ("deltas below a level stay in memory", "call('HDEL', key, unpack(removed, first, math.min(first + CHUNK - 1, #removed)))", ""),
+    ("deltas below a level stay in memory", "bulk('HDEL', key, removed)", ""),
     ("a level below forgotten deltas is believed", "number = math.min(number, n[N_NUMBER])", "number = number + 0"),
     ("a cursor moves back", "if c[3] <= (b.cursors[c[2]] or 0) then return O.SETTLED, b.seq end", ""),
     ("a settled event counts again", "if c[9] > 0 and c[9] <= (b.cursors[c[8]] or 0) then return O.SETTLED end", ""),

@@ -27,7 +27,7 @@ MUTANTS = (
     ("a delivery that slips is no shortage", "shortage.report(b, c[2], c[3], c[14], before)", ""),
     ("a shortage of a later day is not seen", "(dated and lowest(free_of(t), p[P_SUPPLY], '', b.now) or free_of(t))", "free_of(t)"),
     ("a receipt's shortage is not reported", "shortage.report(b, c[2], c[3], c[13], before)", ""),
-    ("what a replaced hold named is not given back", "for _, back in ipairs(pegs or {}) do peg(own, back[1], back[2], back[3]) end", ""),
+    ("what a replaced hold named is not given back", "for _, back in ipairs(pegs or {}) do peg(copy, back[1], back[2], back[3]) end", ""),
     ("a basket names the same supply twice", "peg(s.days[place], supply, line[6], units)", ""),
     ("a basket changes the record before it is decided", "if not copy and not pegs then return days end", "if true then return days end"),
     ("a second look starts from the first", "s.taken, s.claims, s.drawn, s.days = {}, {}, {}, {}", "s.taken, s.claims, s.drawn = {}, {}, {}"),

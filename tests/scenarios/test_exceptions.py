@@ -1,0 +1,41 @@
+"""Exceptions: told once while they are open, ended once."""
+
+import pytest
+
+from atp.domain.entries import ExceptionRaised, ExceptionResolved
+from tests.scenarios.table import Table
+
+TABLES = {
+    "one is told once while it is open, and again when it was over": """
+        raise drift A@DC1 -> APPLIED
+        raise drift A@DC1 -> DUPLICATE
+        raise drift A@DC2 -> APPLIED
+        raise gap A@DC1 -> APPLIED
+        resolve drift A@DC1 -> APPLIED
+        resolve drift A@DC1 -> NOT_FOUND drift
+        raise drift A@DC1 -> APPLIED
+    """,
+    "a person who looks at an older one does not end the newer one": """
+        raise drift A@DC1
+        resolve drift A@DC1 of 9 -> NOT_FOUND drift
+        resolve drift A@DC1 -> APPLIED
+    """,
+}
+
+
+def test_entries_say_what_is_open_and_how_it_ended(table: Table) -> None:
+    table.run("""
+        raise drift A@DC1
+        resolve drift A@DC1
+    """)
+    raised = next(entry for entry in table.entries if isinstance(entry, ExceptionRaised))
+    resolved = next(entry for entry in table.entries if isinstance(entry, ExceptionResolved))
+    assert (raised.kind, raised.sku, raised.location, raised.detail) == ("drift", "A", "DC1", "seen")
+    assert (resolved.kind, resolved.raised, resolved.resolution, resolved.client) == (
+        "drift", raised.seq, "accepted", "tests",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_exceptions(table: Table, name: str) -> None:
+    table.run(TABLES[name])
