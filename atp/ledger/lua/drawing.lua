@@ -6,8 +6,8 @@
 local NONE = {} -- never written to
 
 local function new_sourcing(b, channel, campaign, uncapped)
-  return { b = b, channel = channel, seller = seller_name(channel, campaign), uncapped = uncapped, taken = {},
-    claims = {}, drawn = {}, back = NONE, returned = NONE, days = {}, pegs_back = NONE, split = true }
+  return { b = b, channel = channel, seller = seller_name(channel, campaign), uncapped = uncapped, taken = NONE,
+    claims = NONE, drawn = NONE, back = NONE, returned = NONE, days = NONE, pegs_back = NONE, split = true }
 end
 
 -- One of the tables that most baskets leave empty, to be written to.
@@ -18,7 +18,7 @@ end
 
 -- Read anew, as if nothing were drawn.
 local function begin_reading(s)
-  s.taken, s.claims, s.drawn, s.days = {}, {}, {}, {}
+  s.taken, s.claims, s.drawn, s.days = NONE, NONE, NONE, NONE
 end
 
 -- Count units on hand at a position as free.
@@ -115,7 +115,7 @@ local function claims_of(s, sku, day)
   local known = s.claims[sku]
   if not known then
     known = {}
-    s.claims[sku] = known
+    own(s, 'claims')[sku] = known
   end
   local claims = known[day]
   if claims ~= nil then return claims end
@@ -189,12 +189,12 @@ local function draw_parts(s, line, draws, first, sign)
       if list and dated then before[day] = capacity(s, sku, location, place, day) end
     end
     if supply then
-      s.days[place] = s.days[place] or supply_at(s, place, true)
+      own(s, 'days')[place] = s.days[place] or supply_at(s, place, true)
       peg(s.days[place], supply, line[6], units)
     else
-      s.taken[place] = (s.taken[place] or 0) + units
+      own(s, 'taken')[place] = (s.taken[place] or 0) + units
     end
-    s.drawn[sku] = (s.drawn[sku] or 0) + units
+    own(s, 'drawn')[sku] = (s.drawn[sku] or 0) + units
     for day, list in pairs(claims) do
       if list then
         draw_claims(s, sku, list, location, dated and before[day] - capacity(s, sku, location, place, day) or units)

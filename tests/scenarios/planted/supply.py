@@ -30,7 +30,7 @@ MUTANTS = (
     ("what a replaced hold named is not given back", "for _, back in ipairs(pegs or {}) do peg(copy, back[1], back[2], back[3]) end", ""),
     ("a basket names the same supply twice", "peg(s.days[place], supply, line[6], units)", ""),
     ("a basket changes the record before it is decided", "if not copy and not pegs then return days end", "if true then return days end"),
-    ("a second look starts from the first", "s.taken, s.claims, s.drawn, s.days = {}, {}, {}, {}", "s.taken, s.claims, s.drawn = {}, {}, {}"),
+    ("a second look starts from the first", "s.taken, s.claims, s.drawn, s.days = NONE, NONE, NONE, NONE", "s.taken, s.claims, s.drawn = NONE, NONE, NONE"),
     ("lines draw in their order", "if a ~= c then return bytes_less(a, c) end\n      return x < y", "return x < y"),
     ("a basket fits by its last day", "local day = known and bytes_less(known[6], line[6]) and known[6] or line[6]", "local day = line[6]"),
     ("a promise date is not the first", "table.sort(coming, bytes_less)", "table.sort(coming, function(x, y) return bytes_less(y, x) end)"),
