@@ -7,7 +7,7 @@ MUTANTS = (
     ("one unit too many is sold", " - (s.taken[place] or 0)\n", " - (s.taken[place] or 0) + 1\n"),
     ("held units are subtracted", "p[P_HELD] = p[P_HELD] + held", "p[P_HELD] = p[P_HELD] - held"),
     ("two lines of one sku are not summed", " - (s.taken[place] or 0)\n", "\n"),
-    ("only the last line of a sku is taken", "s.taken[place] = (s.taken[place] or 0) + units", "s.taken[place] = units"),
+    ("only the last line of a sku is taken", "own(s, 'taken')[place] = (s.taken[place] or 0) + units", "own(s, 'taken')[place] = units"),
     ("safety stock is sold", "local promised = safety_stock(b.skus[sku], location) + p[P_HELD]", "local promised = p[P_HELD]"),
     ("an inactive location sells", "if not policy or not policy.active then return 0 end", "if not policy then return 0 end"),
     ("priority is ignored", "local x, y = locations[a].priority, locations[b].priority", "local x, y = 0, 0"),
