@@ -185,6 +185,27 @@ def test_what_is_kept_for_others_and_the_own_ceiling(table: Table) -> None:
     assert shown(dc1.terms) == [("location", 16), ("protection", -5), ("cap", -7)]
 
 
+def test_units_that_promises_for_later_need_are_a_limit(table: Table) -> None:
+    table.run(
+        """
+        level A@DC1 10 v1
+        level A@DC2 4 v1
+        incoming A@DC1 po1 6 d2 v1
+        reserve r1 A:6@DC1/d5
+        """
+    )
+    assert [shown(at.limits) for at in told(table).locations] == [[], []]
+    table.run("incoming A@DC1 po1 2 d2 v2")
+    found = told(table)
+    assert [(at.free, shown(at.limits), at.ats) for at in found.locations] == [
+        (10, [("promised_later", -4)], 6),
+        (4, [], 4),
+    ]
+    assert [(term.location, term.quantity) for term in found.terms] == [("DC1", 6), ("DC2", 4)]
+    table.run('location DC1 {"kind":"warehouse","active":false}')
+    assert [shown(at.limits) for at in told(table).locations if at.location == "DC1"] == [[("not_active", -10)]]
+
+
 def test_a_floor_that_others_stock_can_meet_takes_less(table: Table) -> None:
     table.run(
         """

@@ -385,6 +385,20 @@ TABLES = {
         = nothing
         reserve r4 A:5/d6
     """,
+    "what a customer bought of another partition's skus is counted there alone": """
+        level A@DC1 9 v1
+        campaign bf +0 +600 A:5 {"per_customer":3}
+        open r1 A:1 far:2 for c-1 in bf
+        take r1 A:1 for c-1 in bf
+        decide r1 A:1@DC1 far:2@FAR for c-1 in bf
+        confirm r1
+        open r2 A:3 far:1 for c-1 in bf -> LIMIT_EXCEEDED per_customer
+        open r2 A:2 far:3 for c-1 in bf
+        take r2 A:2 for c-1 in bf
+        decide r2 A:2@DC1 far:3@FAR for c-1 in bf
+        release r2
+        open r3 A:2 far:3 for c-1 in bf
+    """,
     "a hold of a basket is as long as its channel allows": """
         level A@DC1 9 v1
         channel web {"max_hold_seconds":60}

@@ -104,6 +104,19 @@ TABLES = {
         fulfil r1
         = A@DC1 7 0 0
     """,
+    "of a shipment counted in part, only the rest waits for the source": """
+        source wms {"kind":"wms","measure":"available"}
+        level A@DC1 10 v1
+        reserve r1 A:4
+        confirm r1
+        acknowledge r1 1:1 by wms v2
+        level A@DC1 9 v2
+        = A@DC1 6 0 4
+        fulfil r1 1:3
+        = A@DC1 6 0 1
+        level A@DC1 7 v3 at 200
+        = A@DC1 6 0 1
+    """,
     "what is not counted yet may leave before the level": """
         source wms {"kind":"wms","measure":"available"}
         level A@DC1 10 v1
@@ -311,3 +324,22 @@ def test_the_memory_of_versions_is_bounded_and_what_does_not_fit_is_never_sold(t
         = A@DC1 4200 0 2127
         """
     )
+
+
+def test_versions_whose_units_left_take_no_room_in_the_memory(table: Table) -> None:
+    table.run(AVAILABLE)
+    table.run("level A@DC1 2000 v1\nreserve r1 A:1030\nreserve r2 A:2\nconfirm r1\nconfirm r2")
+    for start in (10, 525):  # each takes the units before along to its own version
+        versions = range(start, start + 515)
+        told = [table.command("acknowledge", ["r1", "1:1", "by", "wms", f"v{version}"]) for version in versions]
+        table.law.apply(told, table.now)
+    assert list(table.law.dump()["positions"]["A", "DC1"][3]["wms"][7].values()) == [1_030]
+    table.run(
+        """
+        acknowledge r2 by wms v2000
+        release r2
+        level A@DC1 970 v1039
+        = A@DC1 970 0 1030
+        """
+    )
+    assert table.law.dump()["positions"]["A", "DC1"][3]["wms"][7] == {}

@@ -197,6 +197,17 @@ TABLES = {
         = r1 committed 1:0/5
         atp A 0 d3 1
     """,
+    "an expired line hangs on its delivery again, and stock on hand stays for now": """
+        level A@DC1 5 v1
+        incoming A@DC1 po1 6 d3 v1
+        reserve r1 A:5/d3 ttl 5
+        wait 8
+        atp A 5 d3 11
+        confirm r1 reacquire
+        = A@DC1 5 0 0
+        atp A 5 d3 6
+        reserve r2 A:5
+    """,
     "a replaced hold gives its day back": """
         incoming A@DC1 po1 6 d3 v1
         reserve r1 A:5/d3
@@ -258,6 +269,18 @@ TABLES = {
         reserve r3 A:3/d5 A:10/d6 A:3 via app
         ats A web 4
         ats A web/d6 4
+    """,
+    "stock on hand that others are kept stays when a delivery is named twice": """
+        incoming A@DC1 po1 8 d3 v1
+        reserve r1 A:8/d12 via app
+        level A@DC1 2 v2
+        incoming A@DC1 po2 15 d11 v3
+        share A web {"protection":2}
+        ats A app/d3 8
+        reserve r2 A:5/d3 via app
+        = A@DC1 2 0 0
+        ats A web 2
+        atp A 2 d3 5 d11 12
     """,
     "floors follow the days as they pass": """
         share A web {"protection":6}
