@@ -66,6 +66,111 @@ def test_complaint_05_counters_are_the_sum_of_the_holds(table: Table) -> None:
     assert sum(shipped.values()) == sum(a.fulfilled for a in allocations) == 1
 
 
+def test_complaint_06_a_sale_is_deducted_once_beside_a_source_that_counts_the_shelf(table: Table) -> None:
+    """Elsewhere the hold and the ERP's number both take the sale, so users ask to switch reservations off.
+
+    Here a sale is committed until it is shipped, and a shipment is taken by the platform until the ERP's number is late
+    enough to show it. A number that shows it before the platform is told sells less for that time, never more.
+    """
+    table.run(
+        """
+        source erp {"kind":"erp","measure":"on_hand"}
+        level A@DC1 10 v1 by erp at 0
+        reserve r1 A:4
+        confirm r1
+        acknowledge r1 by erp v2
+        level A@DC1 10 v2 by erp at 1
+        = A@DC1 6 0 4
+        fulfil r1
+        = A@DC1 6 0 0
+        wait 300
+        level A@DC1 6 v3 by erp at 300
+        = A@DC1 6 0 0
+        reserve r2 A:7 -> INSUFFICIENT
+        reserve r3 A:6
+        confirm r3
+        level A@DC1 0 v4 by erp at 300
+        = A@DC1 -6 0 6
+        fulfil r3
+        reserve r4 A:1 -> INSUFFICIENT
+        wait 300
+        level A@DC1 0 v5 by erp at 600
+        = A@DC1 0 0 0
+        """
+    )
+
+
+def test_complaint_06_a_sale_is_deducted_once_beside_a_source_that_counts_orders(table: Table) -> None:
+    """The ERP's number is already less what it has booked. Here an order it has acknowledged is not taken again.
+
+    So the sum is right in every order of order, acknowledgement, number and shipment, and never too high between them.
+    """
+    table.run('source erp {"kind":"erp","measure":"available"}')
+    steps = {
+        "A": ["acknowledge r-A by erp v2", "level A@DC1 6 v2 by erp", "fulfil r-A"],
+        "B": ["level B@DC1 6 v2 by erp", "acknowledge r-B by erp v2", "fulfil r-B"],
+        "C": ["acknowledge r-C by erp v2", "level C@DC1 10 v1 pos 1 by erp", "level C@DC1 6 v3 by erp", "fulfil r-C"],
+    }
+    for sku, told in steps.items():
+        table.run(f"level {sku}@DC1 10 v1 by erp\nreserve r-{sku} {sku}:4\nconfirm r-{sku}")
+        for line in told:
+            table.run(f"{line}\nreserve more-{sku} {sku}:7 dry -> INSUFFICIENT")
+        table.run(f"= {sku}@DC1 6 0 0\nreserve rest-{sku} {sku}:6")
+
+
+def test_complaint_07_an_echo_of_the_sale_as_stock_0_stops_no_shipment(table: Table) -> None:
+    """Elsewhere the ERP sets stock to 0 after the last sale and shipping fails. Here promises outlive any number.
+
+    A source that counts the shelf cannot mean a booked sale, so its 0 is reported as a shortage; but what was promised
+    stays promised, can be confirmed and shipped, and nobody else is sold a unit.
+    """
+    table.run(
+        """
+        source erp {"kind":"erp","measure":"on_hand"}
+        level A@DC1 3 v1 by erp at 0
+        reserve paid A:2
+        confirm paid
+        reserve paying A:1
+        level A@DC1 0 v2 by erp at 1
+        = A@DC1 -3 1 2
+        shortage A@DC1 3 report 0 open
+        reserve other A:1 -> INSUFFICIENT
+        fulfil paid
+        confirm paying
+        fulfil paying
+        = paid fulfilled 1:0/0
+        = paying fulfilled 1:0/0
+        reserve other A:1 -> INSUFFICIENT replayed
+        wait 300
+        level A@DC1 5 v3 by erp at 300
+        = A@DC1 5 0 0
+        shortage A@DC1 none
+        """
+    )
+
+
+def test_complaint_07_an_echo_of_an_acknowledged_sale_is_no_shortage(table: Table) -> None:
+    """Of a source that counts orders, 0 after the last sale is the truth: nothing is short, and shipping goes on."""
+    table.run(
+        """
+        source erp {"kind":"erp","measure":"available"}
+        level A@DC1 2 v1 by erp
+        reserve r1 A:2
+        confirm r1
+        acknowledge r1 by erp v2
+        level A@DC1 0 v2 by erp
+        = A@DC1 0 0 2
+        shortage A@DC1 none
+        reserve other A:1 -> INSUFFICIENT
+        fulfil r1
+        = r1 fulfilled 1:0/0
+        = A@DC1 0 0 0
+        level A@DC1 5 v3 by erp
+        = A@DC1 5 0 0
+        """
+    )
+
+
 def test_complaint_08_a_retried_shipment_release_or_cancellation_counts_once(table: Table) -> None:
     """Elsewhere the retry credits stock twice. Here a change is applied once per key, a shipment once per id (R4)."""
     table.run(
