@@ -94,6 +94,7 @@ BODIES: dict[str, Any] = {
         "starts_at": "2026-11-27T08:00:00Z", "ends_at": "2026-11-27T20:00:00Z", "channels": ["web"],
         "skus": {"TSHIRT-M": {"quantity": 500}}, "ttl_seconds": 300, "per_customer": 2,
     },
+    "resolve_exception": {"reason": "Counted again: the ERP is right.", "resolution": "accepted"},
     "put_source": {"kind": "wms", "measure": "on_hand", "version": "sequence", "stale_after_seconds": 900},
 }  # fmt: skip
 

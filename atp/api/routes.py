@@ -5,7 +5,18 @@ from collections.abc import Awaitable, Callable
 from litestar.enums import HttpMethod
 from msgspec import Struct
 
-from atp.api import availability, batches, change_bodies, changes, operations, policies, requests, reservations, selling
+from atp.api import (
+    availability,
+    batches,
+    change_bodies,
+    changes,
+    exceptions,
+    operations,
+    policies,
+    requests,
+    reservations,
+    selling,
+)
 from atp.api.call import Answer, Call
 from atp.api.identity import PUBLIC
 from atp.api.service import Service
@@ -112,6 +123,13 @@ ROUTES = (
           selling.CampaignView, problems=(404,)),
     Route(PUT, "/v1/campaigns/{id:str}", ADMIN, selling.CAMPAIGNS.put, "put_campaign", "Put a campaign",
           selling.CampaignView, selling.CampaignBody, headers=_IF, problems=(409, 412)),
+
+    Route(GET, "/v1/exceptions", ADMIN, exceptions.list_exceptions, "list_exceptions", "What to look at",
+          exceptions.ExceptionList, query=("kind", "state", "page_token")),
+    Route(GET, "/v1/exceptions/{id:str}", ADMIN, exceptions.get_exception, "get_exception", "One exception",
+          exceptions.ExceptionView, problems=(404,)),
+    Route(POST, "/v1/exceptions/{id:str}/resolve", ADMIN, exceptions.resolve, "resolve_exception",
+          "Resolve an exception", exceptions.ExceptionView, exceptions.ResolveBody, problems=(404,)),
 
     Route(GET, "/health/live", PUBLIC, operations.live, "health_live", "Is the process alive"),
     Route(GET, "/health/ready", PUBLIC, operations.ready, "health_ready", "May requests be sent here"),

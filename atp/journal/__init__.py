@@ -11,11 +11,13 @@ from atp.journal.errors import (
     MigrationFailed,
     NotJournaled,
 )
+from atp.journal.exceptions import ExceptionRow
 from atp.journal.journal import Claim, Journal
 from atp.journal.migrate import migrate, pending
 
 __all__ = [
     "Claim",
+    "ExceptionRow",
     "Fenced",
     "Journal",
     "JournalError",

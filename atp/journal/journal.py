@@ -12,8 +12,10 @@ from msgspec import Struct, json
 from atp.domain.entries import AnyEntry, LedgerOpened
 from atp.domain.explain import SkuReading
 from atp.domain.records import Reservation
+from atp.journal import exceptions
 from atp.journal.connections import Connection, Connections, JournalSettings
 from atp.journal.errors import Fenced, JournalForeign, JournalGap, JournalUnavailable, NotJournaled
+from atp.journal.exceptions import ExceptionRow
 from atp.journal.explaining import Past
 from atp.journal.queries import load_queries
 from atp.journal.rows import ENTRY_COLUMNS, TOUCHED_COLUMNS, Rows, fold
@@ -168,6 +170,23 @@ class Journal:
             if first is None or seq < first:
                 raise NotJournaled(f"the journal of partition {partition} begins at {first or last}")
             return await Past(connection, _SQL, partition, seq).reading(sku)
+
+    async def exceptions(
+        self, kind: str = "", *, open: bool | None = None, before: int = 0, limit: int = 100
+    ) -> list[ExceptionRow]:
+        """What a person should look at, newest first; see ``exceptions.find``."""
+        async with self._connections.take() as connection:
+            return await exceptions.find(connection, _SQL, kind, open=open, before=before, limit=limit)
+
+    async def exception(self, id: int) -> ExceptionRow | None:
+        """One exception, or None."""
+        async with self._connections.take() as connection:
+            return await exceptions.get(connection, _SQL, id)
+
+    async def close_exception(self, id: int, resolution: str, client: str, reason: str) -> None:
+        """End an exception that the journal found by itself; others end by an entry of the ledger."""
+        async with self._connections.take() as connection:
+            await connection.execute(_SQL["close_exception"], id, resolution, client, reason)
 
     async def stream_positions(self) -> dict[tuple[str, int], int]:
         """(stream, partition) to the position up to which the journal knows it settled (R15)."""

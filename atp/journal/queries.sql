@@ -84,6 +84,29 @@ update exceptions e set resolved_at = b.at, resolution = b.resolution, resolved_
 from unnest($2::bigint[], $3::timestamptz[], $4::text[], $5::text[], $6::text[]) as b (seq, at, resolution, client, reason)
 where e.partition = $1 and e.seq = b.seq
 
+-- name: exceptions
+-- Of the kind $1 ('' for all), open ones or not ($2, null for both), with an id below $3 (0 for any), newest first.
+select id, kind, partition, seq, (extract(epoch from at) * 1000)::bigint as at, sku, location, source, reservation,
+    detail::text as detail, (extract(epoch from resolved_at) * 1000)::bigint as resolved_at, resolution, resolved_by,
+    reason
+from exceptions
+where ($1 = '' or kind = $1) and ($2::boolean is null or (resolved_at is null) = $2) and ($3 = 0 or id < $3)
+order by id desc
+limit $4
+
+-- name: exception
+-- One exception by its id $1.
+select id, kind, partition, seq, (extract(epoch from at) * 1000)::bigint as at, sku, location, source, reservation,
+    detail::text as detail, (extract(epoch from resolved_at) * 1000)::bigint as resolved_at, resolution, resolved_by,
+    reason
+from exceptions
+where id = $1
+
+-- name: close_exception
+-- End what no entry of the ledger raised.
+update exceptions set resolved_at = now(), resolution = $2, resolved_by = $3, reason = $4
+where id = $1 and seq is null and resolved_at is null
+
 -- name: save_levels
 -- What the sources last said. A delta brings no level of its own and leaves the one that is there.
 insert into levels (

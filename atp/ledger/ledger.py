@@ -26,9 +26,11 @@ from atp.domain.commands import (
     Level,
     OpenBasket,
     PutPolicy,
+    Raise,
     Received,
     Release,
     Reserve,
+    Resolve,
     Status,
     TakeLeg,
     Transfer,
@@ -134,6 +136,10 @@ class Ledger:
         if self.partitions == 1:
             return self._batchers[partition].submit(command)
         return self.spanning.submit(partition, command)
+
+    def submit_to(self, partition: int, command: Raise | Resolve) -> asyncio.Future[Result]:
+        """Queue what belongs to a partition and to no sku of it; raises as ``submit``."""
+        return self._batchers[partition].submit(command)
 
     async def apply(self, commands: Sequence[Command]) -> list[Result]:
         """Apply a batch the caller holds, in order, and return a result per command.
@@ -347,6 +353,8 @@ class Ledger:
                 return self._home_of(command.kind, command.id)
             case Cursor():
                 return 0
+            case Raise() | Resolve():
+                return partition_of(command.sku, self.partitions) if command.sku else 0
             case OpenBasket() | TakeLeg() | Decide() | Abort() | DropLeg() | FollowHome() | Followed():
                 raise TypeError(f"{type(command).__name__} is sent by the ledger itself")
 

@@ -241,7 +241,10 @@ class Table:
         kind, (sku, location) = plain[0], plain[1].split("@")
         if word == "raise":
             return c.Raise(kind, sku, location, "", "", "seen", "cause")
-        open = self.law.dump()["exceptions"].get(subject(kind, sku, location, "", ""), 0)
+        state = self.law.dump()
+        open = state["exceptions"].get(subject(kind, sku, location, "", ""), 0)
+        if kind == "shortage":
+            open = state["shortages"].get((sku, location), (0,))[0]
         return c.Resolve(kind, sku, location, "", "", int(named.get("of") or open), "accepted", "looked", "tests")
 
     @staticmethod

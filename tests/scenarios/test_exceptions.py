@@ -15,6 +15,18 @@ TABLES = {
         resolve drift A@DC1 -> NOT_FOUND drift
         raise drift A@DC1 -> APPLIED
     """,
+    "a shortage that a person accepted ends by itself all the same": """
+        level A@DC1 5 v1
+        reserve r1 A:5
+        level A@DC1 4 v2
+        resolve shortage A@DC1 of 9 -> NOT_FOUND shortage
+        resolve shortage A@DC1 -> APPLIED
+        shortage A@DC1 1 report 0 open
+        level A@DC1 5 v3
+        shortage A@DC1 none
+        resolve shortage A@DC1 -> NOT_FOUND shortage
+        resolve shortage A@DC2 of 9 -> NOT_FOUND shortage
+    """,
     "a person who looks at an older one does not end the newer one": """
         raise drift A@DC1
         resolve drift A@DC1 of 9 -> NOT_FOUND drift

@@ -2,7 +2,7 @@
 
 from atp.domain.commands import Raise, Resolve
 from atp.domain.entries import ExceptionRaised, ExceptionResolved
-from atp.domain.exceptions import OPEN_MAX, subject
+from atp.domain.exceptions import OPEN_MAX, Kind, subject
 from atp.domain.outcomes import Outcome
 from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
@@ -55,7 +55,19 @@ def raise_told(batch: Batch, c: Raise) -> Result:
 
 
 def resolve(batch: Batch, c: Resolve) -> Result:
-    """A person ends an exception; NOT_FOUND if it is not open, or if another one of its subject is by now."""
+    """A person ends an exception; NOT_FOUND if it is not open, or if another one of its subject is by now.
+
+    A shortage stays open for the law, which ends it when units cover promises again; people are done with it.
+    """
+    if c.kind == Kind.SHORTAGE:
+        short = batch.state.shortages.get((c.sku, c.location))
+        if short is None or short.seq != c.seq:
+            return Result(Outcome.NOT_FOUND, batch.state.seq, detail=c.kind)
+        seq = batch.next_seq()
+        batch.entries.append(
+            ExceptionResolved(seq, batch.now, c.client, c.cause, c.kind, c.seq, c.resolution, c.reason)
+        )
+        return Result(Outcome.APPLIED, seq)
     key = subject(c.kind, c.sku, c.location, c.source, c.reservation)
     if batch.state.exceptions.get(key) != c.seq:
         return Result(Outcome.NOT_FOUND, batch.state.seq, detail=c.kind)

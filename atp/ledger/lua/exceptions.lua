@@ -46,7 +46,17 @@ local function raise_told(b, c)
   return news and O.APPLIED or O.DUPLICATE, b.seq
 end
 
+-- A shortage stays open for the law; people are done with it.
+local function resolve_shortage(b, c)
+  local short = lookup(b, b.shortages, 'shortage', position_key(c[3], c[4]))
+  if not short or short[2] ~= c[7] then return O.NOT_FOUND, b.seq, nil, nil, c[2] end
+  local seq = next_seq(b)
+  log(b, pack({ E.RESOLVED, seq, b.now, c[10], c[11], c[2], c[7], c[8], c[9] }))
+  return O.APPLIED, seq
+end
+
 local function resolve(b, c)
+  if c[2] == 'shortage' then return resolve_shortage(b, c) end
   if raised_at(b, subject(c[2], c[3], c[4], c[5], c[6])) ~= c[7] then return O.NOT_FOUND, b.seq, nil, nil, c[2] end
   exceptions.over(b, c[2], c[11], c[3], c[4], c[5], c[6], c[8], c[9], c[10])
   return O.APPLIED, b.seq

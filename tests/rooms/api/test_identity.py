@@ -49,6 +49,9 @@ NEEDED = {
     "GET /v1/campaigns": "admin",
     "GET /v1/campaigns/{id:str}": "admin",
     "PUT /v1/campaigns/{id:str}": "admin",
+    "GET /v1/exceptions": "admin",
+    "GET /v1/exceptions/{id:str}": "admin",
+    "POST /v1/exceptions/{id:str}/resolve": "admin",
 }
 OPEN = {
     "GET /health/live",

@@ -18,12 +18,17 @@ MUTANTS = (
     ),
     (
         "an exception is resolved that is another one by now",
-        "~= c[7] then return O.NOT_FOUND",
-        "== nil then return O.NOT_FOUND",
+        "c[5], c[6])) ~= c[7] then return O.NOT_FOUND",
+        "c[5], c[6])) == nil then return O.NOT_FOUND",
     ),
     (
         "open exceptions are not counted",
         "b.exceptions[key], b.dirty_exceptions[key], b.exception_count = seq, true, b.exception_count + 1",
         "b.exceptions[key], b.dirty_exceptions[key] = seq, true",
+    ),
+    (
+        "an older shortage can be accepted",
+        "if not short or short[2] ~= c[7] then return O.NOT_FOUND",
+        "if not short then return O.NOT_FOUND",
     ),
 )
