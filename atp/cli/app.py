@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 from atp import __version__
-from atp.cli import config, keys
+from atp.cli import config, keys, mapping
 from atp.cli.demo import demo
 from atp.cli.dev import dev
 from atp.cli.drain import drain
@@ -38,6 +38,11 @@ def build() -> App:
     settings = App(name="config", help="The settings of this environment.")
     settings.command(config.show, name="show")
     app.command(settings)
+    mappings = App(name="mapping", help="How vendors' messages are read.")
+    mappings.command(mapping.list_mappings, name="list")
+    mappings.command(mapping.show, name="show")
+    mappings.command(mapping.try_mapping, name="test")
+    app.command(mappings)
     clients = App(name="keys", help="API clients and their keys.")
     clients.command(keys.create, name="create")
     clients.command(keys.revoke, name="revoke")

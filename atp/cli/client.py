@@ -1,4 +1,4 @@
-"""Commands that are clients of the API: where it is, and one question."""
+"""Commands that are clients of a running service: where it is, and one question."""
 
 import http.client
 import urllib.error
@@ -50,6 +50,16 @@ def find_api(config: Config) -> Api:
         return Api(found["api"], found["api_key"])
     except (OSError, KeyError, msgspec.DecodeError):
         raise Refused(f"set ATP_API_URL and ATP_API_KEY, or run this where `atp dev` runs ({_STATE})") from None
+
+
+def find_nats(config: Config) -> str:
+    """ATP_NATS_URL, else the server of the `atp dev` that runs in this folder. Raises Refused."""
+    if config.nats_url:
+        return config.nats_url
+    try:
+        return msgspec.json.decode(_STATE.read_bytes(), type=dict[str, str])["nats"]
+    except (OSError, KeyError, msgspec.DecodeError):
+        raise Refused(f"set ATP_NATS_URL, or run this where `atp dev` runs ({_STATE})") from None
 
 
 def _told(error: urllib.error.HTTPError) -> str:

@@ -25,6 +25,9 @@ def _code(error: BaseException) -> int | None:
         ("atp.journal.errors", "JournalError", FAILED),
         ("atp.ingest", "StreamUnfit", FAILED),
         ("atp.outbox", "StreamUnfit", FAILED),
+        ("atp.ingest.backfill", "Unusable", FAILED),
+        ("atp.ingest.backfill", "CannotResume", FAILED),
+        ("atp.mapping", "MappingError", USAGE),
     ):
         kind = getattr(sys.modules.get(module), name, None)
         if kind is not None and isinstance(error, kind):

@@ -11,6 +11,9 @@ from atp.mapping.scopes import MISSING, Scope
 from atp.mapping.spec import Measures, Quantity, Table
 from atp.mapping.templates import Words
 
+#: Digits of a number that needs no second look.
+_SHORT = 9
+
 
 class Amount:
     """A quantity rule, ready to read rows."""
@@ -51,6 +54,10 @@ class Amount:
         value: object = MISSING
         for path in self._paths:
             value = paths.find(path, scope)
+            if type(value) is int:
+                return value
+            if type(value) is str and len(value) <= _SHORT and value.isascii() and value.isdigit():
+                return int(value)  # the common case again
             if value is not MISSING and value is not None and value != "":
                 return quantities.number(value, f"{self._key}: {paths.where(path, scope)}",
                                          decimal_comma=self._decimal_comma)  # fmt: skip

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from atp.mapping.quantities import UNITS_MAX
 from atp.mapping.reasons import Refusal, Refused, shown
+from atp.mapping.scopes import Scope
 from atp.mapping.versions import Stamp
 
 #: Types of the contract by the kind a mapping names.
@@ -74,7 +75,7 @@ class Found(Struct):
     measure: str
     reason: str
     add: bool  # to another line of the same position
-    where: str
+    row: Scope  # where it stood
 
     def line(self) -> dict[str, Any]:
         """As it stands in the event."""
@@ -91,6 +92,13 @@ def gather(source: str, found: list[Found]) -> list[Event]:
 
     Events that would share an id are numbered, so that none passes for the repeat of another. Raises Refused.
     """
+    if len(found) == 1 and found[0].kind != "touch":  # a webhook, or a line of a file
+        one = found[0]
+        return [
+            Event(
+                source, one.id, TYPES[one.kind], {"lines": [one.line()]}, one.stamp.sequence, one.stamp.time, one.weak
+            )
+        ]
     groups: dict[tuple[str, str, Stamp, int], list[Found]] = {}
     for number, line in enumerate(found):
         alone = number if line.kind == "touch" else -1
@@ -122,12 +130,12 @@ def _distinct(lines: list[Found]) -> list[Found]:
         if not line.add:
             raise Refused(
                 Refusal.DUPLICATE_LINE,
-                f"{before.where} and {line.where} are both for {shown(line.sku)} at {shown(line.location)}; "
+                f"{before.row.where} and {line.row.where} are both for {shown(line.sku)} at {shown(line.location)}; "
                 f'if they add up, say combine = "sum"',
             )
         before.quantity += line.quantity
         if abs(before.quantity) > UNITS_MAX:
-            raise Refused(Refusal.INVALID_QUANTITY, f"{line.where}: the sum so far is beyond {UNITS_MAX} units")
+            raise Refused(Refusal.INVALID_QUANTITY, f"{line.row.where}: the sum so far is beyond {UNITS_MAX} units")
     return list(kept.values())
 
 

@@ -86,7 +86,7 @@ class Rule:
             )
         reason = self._reason.read(row) or "" if self._reason else ""
         return Found(self.kind, id, weak, stamp, sku, location, quantity, measure, reason[:_REASON_MAX], self._add,
-                     row.where)  # fmt: skip
+                     row)  # fmt: skip
 
     def _identity(self, words: Words, row: Scope) -> str:
         text = words.need(row)

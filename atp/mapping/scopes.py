@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any, Final
 
+import msgspec
+
 from atp.mapping.reasons import Refusal, Refused
 
 
@@ -76,15 +78,22 @@ class Scope:
         scope: Scope | None = self
         value = self.value
         while scope is not None:
-            try:
-                hasher.update(json.dumps(value, sort_keys=True, default=str).encode())
-            except RecursionError:
-                raise Refused(Refusal.INVALID_JSON, f"{self.where}: nested too deeply") from None
+            hasher.update(_written(value, self))
             scope = scope.parent
             around = scope.value if scope else None
             value = {k: v for k, v in around.items() if not isinstance(v, (dict, list))} if isinstance(around, dict) \
                 else None  # fmt: skip
         return hasher.hexdigest()
+
+
+def _written(value: object, row: Scope) -> bytes:
+    """A value as text that is the same for the same value."""
+    try:
+        return msgspec.json.encode(value, order="sorted")
+    except RecursionError:
+        raise Refused(Refusal.INVALID_JSON, f"{row.where}: nested too deeply") from None
+    except UnicodeEncodeError:  # half a character, which only the standard library writes
+        return json.dumps(value, sort_keys=True, default=str).encode()
 
 
 def joined(place: str, steps: Iterable[object]) -> str:

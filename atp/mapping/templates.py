@@ -34,9 +34,14 @@ class Template(Struct, frozen=True):
 
     text: str
     parts: tuple[Part, ...]
+    name: str = ""  # of the row's own key, when it is nothing but that; most are, and files have many rows
 
     def fill(self, scope: Scope) -> str | None:
         """The text, or None when a value it needs is missing or null. Raises Refused for what is no text."""
+        if self.name and type(row := scope.value) is dict and not scope.message.ignore_case:
+            value = row.get(self.name)
+            if type(value) is str and len(value) <= _TEXT_MAX:
+                return value
         if len(self.parts) == 1 and isinstance(part := self.parts[0], Path):
             return _value(part, scope)
         return _filled(self.parts, scope, needed=False)
@@ -102,7 +107,9 @@ def parse(text: str, key: str) -> Template:
     parts, end = _parse(text, 0, key, inside=False)
     if end != len(text):
         wrong(key, f"{text!r}: the ] at column {end + 1} closes nothing; write ]] for the character")
-    return Template(text, parts)
+    only = parts[0] if len(parts) == 1 else None
+    plain = isinstance(only, Path) and not only.root and len(only.steps) == 1 and isinstance(only.steps[0], str)
+    return Template(text, parts, str(only.steps[0]) if isinstance(only, Path) and plain else "")
 
 
 def _parse(text: str, at: int, key: str, *, inside: bool) -> tuple[tuple[Part, ...], int]:

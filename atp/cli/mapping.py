@@ -1,0 +1,124 @@
+"""``atp mapping``: which vendors' formats are known, what a mapping says, and what it makes of a message."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+
+from atp.cli.errors import FAILED, Refused
+from atp.cli.output import note
+
+Name = Annotated[str, Parameter(help="A shipped mapping's name, or the path of a TOML file.")]
+
+_HEADER = "Name: value"
+
+
+def list_mappings(*, json_: bool = False) -> int:
+    """List the mappings that come with atp.
+
+    Example: atp mapping list
+
+    Parameters
+    ----------
+    json_
+        Print as JSON.
+    """
+    from atp.mapping import load, shipped
+
+    found = {name: load(name).spec.about for name in shipped()}
+    if json_:
+        print(msgspec.json.encode([{"mapping": name, "about": about} for name, about in found.items()]).decode())
+        return 0
+    for name, about in found.items():
+        print(f"{name:<24} {about}")
+    return 0
+
+
+def show(mapping: Name, *, json_: bool = False) -> int:
+    """Show a mapping: its text with the reasons in it, or with --json all of it with what it extends.
+
+    Example: atp mapping show shopify
+
+    Parameters
+    ----------
+    json_
+        Print the whole of it as JSON.
+    """
+    from atp.mapping import load
+    from atp.mapping.loading import find
+
+    loaded = load(mapping)
+    print(msgspec.json.encode(loaded.spec).decode() if json_ else find(mapping).read_text(encoding="utf-8"), end="")
+    if json_:
+        print()
+    return 0
+
+
+def try_mapping(
+    mapping: Name,
+    file: Annotated[Path, Parameter(help="A message as the vendor sends it: the raw body.")],
+    *,
+    source: str = "",
+    header: list[str] | None = None,
+    received: str = "",
+    json_: bool = False,
+) -> int:
+    """Show the canonical events that a mapping makes of one message, or why it makes none. Publishes nothing.
+
+    Example: atp mapping test my-wms.toml message.json --header 'X-Event-Id: 17'
+
+    Parameters
+    ----------
+    source
+        The source they would be from; by default the mapping's name.
+    header
+        A header of the message, "Name: value" (repeatable).
+    received
+        When it arrived, RFC 3339; by default now.
+    json_
+        Print as JSON.
+    """
+    from atp.mapping import Message, Stamp, load
+    from atp.mapping import Refused as MessageRefused
+    from atp.mapping.clocks import moment, rfc3339
+
+    loaded = load(mapping)
+    headers = dict(_header(text) for text in header or [])
+    try:
+        body = file.read_bytes()
+    except OSError as error:
+        raise Refused(f"{file}: {error.strerror}") from None
+    try:
+        if received:
+            at = rfc3339(moment(received, ["rfc3339"], None, "--received"))
+            message = Message(body, headers, Stamp(time=at), at)
+        else:
+            message = Message.at(body, headers, time.time_ns() // 1000)
+        mapped = loaded.apply(message, source or loaded.name)
+    except MessageRefused as refused:
+        if json_:
+            print(msgspec.json.encode({"reason": refused.reason, "detail": refused.detail}).decode())
+        else:
+            note(f"atp: {file}: {refused}")
+        return FAILED
+    if json_:
+        print(msgspec.json.encode(mapped).decode())
+        return 0
+    for event in mapped.events:
+        version = event.time or f"sequence {event.sequence}"
+        print(f"{event.type}  {version}  id {event.id}{' (weak)' if event.weak else ''}")
+        print(f"  {event.encoded().decode()}")
+    for reason, rows in mapped.skipped.items():
+        print(f"skipped {rows}: {reason}")
+    if not mapped.events:
+        print("no events")
+    return 0
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise Refused(f"--header {text!r} is not of the form {_HEADER!r}")
+    return name.strip(), value.strip()
