@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = [
     ["dev"], ["serve"], ["ingest"], ["drain"], ["migrate"], ["explain"], ["config", "show"],
     ["keys", "create"], ["keys", "revoke"], ["keys", "list"], ["version"],
+    ["mapping", "list"], ["mapping", "show"], ["mapping", "test"],
 ]  # fmt: skip
 
 
