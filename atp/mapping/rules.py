@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from atp.domain.identifiers import fault
 from atp.mapping import paths
 from atp.mapping.amounts import Amount
-from atp.mapping.canonical import ID_MAX, Found
+from atp.mapping.canonical import ID_MAX, Found, digest_of
 from atp.mapping.conditions import Check
 from atp.mapping.lookups import LookupTable, Skipped
 from atp.mapping.reasons import Refusal, Refused, shown, wrong
@@ -16,7 +16,8 @@ from atp.mapping.versions import Clock, Stamp
 
 MEASURES = frozenset(("on_hand", "sellable", "available"))
 
-_REASON_MAX = 256
+#: Characters of a reason; a thousand of the longest lines still fit into one message.
+_REASON_MAX = 64
 
 
 class Rule:
@@ -84,8 +85,13 @@ class Rule:
                 Refusal.INVALID_DATA,
                 f"{self.key}.measure: {row.where}: {shown(measure)} is none of {', '.join(sorted(MEASURES))}",
             )
-        reason = self._reason.read(row) or "" if self._reason else ""
-        return Found(self.kind, id, weak, stamp, sku, location, quantity, measure, reason[:_REASON_MAX], self._add,
+        if weak and self.kind == "level":
+            # A number that came back is no repeat of what it was before; of a delta only its content tells a repeat.
+            id = digest_of(id, str(stamp.sequence), stamp.time)
+        reason = (self._reason.read(row) or "")[:_REASON_MAX] if self._reason else ""
+        if problem := _surrogate(reason):
+            raise Refused(Refusal.INVALID_DATA, f"{self.key}.reason: {row.where}: {shown(reason)} {problem}")
+        return Found(self.kind, id, weak, stamp, sku, location, quantity, measure, reason, self._add,
                      row)  # fmt: skip
 
     def _identity(self, words: Words, row: Scope) -> str:

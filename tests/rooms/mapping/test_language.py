@@ -222,6 +222,21 @@ def test_deltas_without_an_id_are_known_by_their_content(make: Make) -> None:
     assert [len(event.data["lines"]) for event in both] == [2]  # two sales of one second, not one
 
 
+def test_a_number_that_came_back_is_no_repeat(make: Make) -> None:
+    mapping = make(LEVEL.replace('sequence = "$.v"', "given = true"))
+    body = rows({"sku": "A", "at": "X", "n": 1})
+    ids = [mapping.apply(Message(body, given=Stamp(n)), "s").events[0].id for n in (1, 1, 2)]
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_reasons_are_cut_and_must_be_text(make: Make) -> None:
+    mapping = make(DELTA.replace('"{at}"', '"{at}"\nreason = "{why}"'))
+    row = {"sku": "A", "at": "X", "n": 1}
+    (event,) = mapping.apply(Message(rows(row | {"why": "x" * 300})), "s").events
+    assert event.data["lines"][0]["reason"] == "x" * 64
+    assert "half a character" in refused(mapping, rows(row | {"why": "\ud800"}))
+
+
 def test_a_touch_names_what_changed(make: Make) -> None:
     mapping = make(
         """
