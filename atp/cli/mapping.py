@@ -14,6 +14,9 @@ Name = Annotated[str, Parameter(help="A shipped mapping's name, or the path of a
 
 _HEADER = "Name: value"
 
+#: What a file's name says, for mappings that read anything.
+_TYPES = {".csv": "text/csv", ".ndjson": "application/x-ndjson", ".jsonl": "application/x-ndjson"}
+
 
 def list_mappings(*, json_: bool = False) -> int:
     """List the mappings that come with atp.
@@ -85,7 +88,7 @@ def try_mapping(
     from atp.mapping.clocks import moment, rfc3339
 
     loaded = load(mapping)
-    headers = dict(_header(text) for text in header or [])
+    headers = {"content-type": _TYPES.get(file.suffix.lower(), "")} | dict(_header(text) for text in header or [])
     try:
         body = file.read_bytes()
     except OSError as error:
@@ -121,4 +124,4 @@ def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
         raise Refused(f"--header {text!r} is not of the form {_HEADER!r}")
-    return name.strip(), value.strip()
+    return name.strip().lower(), value.strip()

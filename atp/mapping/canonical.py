@@ -88,7 +88,7 @@ class Found(Struct):
 
 
 def gather(source: str, found: list[Found]) -> list[Event]:
-    """Events of all lines: those with one kind, id and version travel together, in the order in which they came.
+    """Events of all lines: those with one kind, id, version and measure travel together, in the order they came.
 
     Events that would share an id are numbered, so that none passes for the repeat of another. Raises Refused.
     """
@@ -99,12 +99,12 @@ def gather(source: str, found: list[Found]) -> list[Event]:
                 source, one.id, TYPES[one.kind], {"lines": [one.line()]}, one.stamp.sequence, one.stamp.time, one.weak
             )
         ]
-    groups: dict[tuple[str, str, Stamp, int], list[Found]] = {}
+    groups: dict[tuple[str, str, Stamp, str, int], list[Found]] = {}
     for number, line in enumerate(found):
         alone = number if line.kind == "touch" else -1
-        groups.setdefault((line.kind, line.id, line.stamp, alone), []).append(line)
+        groups.setdefault((line.kind, line.id, line.stamp, line.measure, alone), []).append(line)
     events: list[Event] = []
-    for (kind, _, stamp, _), lines in groups.items():
+    for (kind, _, stamp, _, _), lines in groups.items():
         if kind == "touch":
             one = lines[0]
             data = {"sku": one.sku} | ({"location": one.location} if one.location else {})
@@ -140,11 +140,18 @@ def _distinct(lines: list[Found]) -> list[Found]:
 
 
 def _number(events: list[Event]) -> None:
+    taken = {event.id for event in events}
+    if len(taken) == len(events):
+        return
     seen: dict[str, int] = {}
     for event in events:
-        count = seen[event.id] = seen.get(event.id, 0) + 1
-        if count > 1:
-            event.id += f"~{count}"
+        id, number = event.id, seen.get(event.id, 0) + 1
+        while number > 1 and f"{id}~{number}" in taken:  # by a vendor that numbers the same way
+            number += 1
+        seen[id] = number
+        if number > 1:
+            event.id = f"{id}~{number}"
+            taken.add(event.id)
 
 
 def digest_of(*parts: str) -> str:

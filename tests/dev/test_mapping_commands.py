@@ -46,6 +46,13 @@ def test_a_message_is_tried(body: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert [event["source"] for event in json.loads(capsys.readouterr().out)["events"]] == ["pos", "pos"]
 
 
+def test_a_plain_file_is_read_as_its_name_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "stock.csv"
+    file.write_text("sku,location,quantity\nA,DC1,5\n")
+    assert run(["mapping", "test", "canonical", str(file)]) == 0
+    assert '{"lines":[{"sku":"A","location":"DC1","quantity":5}]}' in capsys.readouterr().out
+
+
 def test_a_refusal_is_told(body: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["mapping", "test", "square", str(body)]) == 1
     assert "not-accepted: accept[0]" in capsys.readouterr().err

@@ -196,6 +196,13 @@ def test_lines_travel_in_events_of_a_thousand(make: Make) -> None:
     assert [event.id for event in events] == ["7", "7~2", "7~3"]
 
 
+def test_numbered_ids_are_nobodys_elses(make: Make) -> None:
+    mapping = make('id = "{id}"' + LEVEL.replace('"$.v"', '"v"'))
+    named = [("e", 1), ("e", 2), ("e~2", 1), ("e", 3)]
+    events = mapping.apply(Message(rows(*({"sku": "A", "at": "X", "n": 1, "id": id, "v": v} for id, v in named))), "s")
+    assert [event.id for event in events.events] == ["e", "e~3", "e~2", "e~4"]
+
+
 def test_two_lines_for_one_position(make: Make) -> None:
     twice = rows({"sku": "A", "at": "X", "n": 1}, {"sku": "A", "at": "X", "n": 2})
     assert refused(make('id = "{$.v}"' + LEVEL), twice).startswith("duplicate-line: $.rows[0] and $.rows[1]")
