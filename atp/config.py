@@ -14,6 +14,7 @@ from msgspec import Struct
 
 PREFIX = "ATP_"
 _FILE = "_FILE"
+_WEBHOOK_SECRET = "ATP_WEBHOOK_SECRET_"  # noqa: S105 - the beginning of their names
 _MASK = "***"
 
 
@@ -36,6 +37,7 @@ class Config(Struct, frozen=True, kw_only=True):
     http_host: str = "127.0.0.1"
     http_port: int = 8000
     docs: Literal["on", "off"] = "on"
+    mappings_dir: str = ""
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
     log_level: str = "info"
@@ -132,6 +134,7 @@ _SETTINGS = (
     _Setting("HTTP_HOST", "address of the API", _host),
     _Setting("HTTP_PORT", "port of the API", _whole(1, 65535)),
     _Setting("DOCS", "whether /docs and /schema are served; off where the API is public", _one_of("on", "off")),
+    _Setting("MAPPINGS_DIR", "folder with mappings of your own, found by name before those that come with atp", str),
     _Setting("METRICS_HOST", "address of the metrics of ingest and drain", _host),
     _Setting("METRICS_PORT", "its port, 0 for none; the API has /metrics on its own port", _whole(0, 65535)),
     _Setting("LOG_LEVEL", "least severe line that is written", _one_of(*_LEVELS)),
@@ -177,7 +180,25 @@ def _shown(setting: _Setting, value: str) -> str:
 def unknown(environ: Mapping[str, str] = os.environ) -> list[str]:
     """Variables that look like settings and are none: likely misspelt."""
     names = {PREFIX + setting.name for setting in _SETTINGS}
-    return sorted(name for name in environ if name.startswith(PREFIX) and name.removesuffix(_FILE) not in names)
+    return sorted(
+        name
+        for name in environ
+        if name.startswith(PREFIX) and name.removesuffix(_FILE) not in names and not name.startswith(_WEBHOOK_SECRET)
+    )
+
+
+def webhook_secrets(name: str, environ: Mapping[str, str] = os.environ) -> list[bytes]:
+    """The secrets of one vendor's webhooks, by the name that a mapping gives; none when it is not set.
+
+    There are two, a line each, while the vendor changes from the old one to the new one. Raises ConfigError.
+    """
+    if not name.startswith(_WEBHOOK_SECRET):
+        raise ConfigError(f"{name}: no secret of webhooks; their names begin with {_WEBHOOK_SECRET}")
+    try:
+        text, _ = _read(_Setting(name.removeprefix(PREFIX), "", str, secret=True), environ)
+    except ValueError as error:
+        raise ConfigError(f"{name}: {error}") from None
+    return [line.strip().encode() for line in text.splitlines() if line.strip()]
 
 
 def as_environment(config: Config) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import msgspec
 from atp import config as settings
 from atp.cli.client import find_nats
 from atp.cli.errors import FAILED, USAGE, Refused
+from atp.cli.mapping import own_folder
 from atp.cli.output import note, run_once
 
 if TYPE_CHECKING:
@@ -53,7 +55,8 @@ def ingest_file(
         return usage("--as MAPPING is missing; there are those of: atp mapping list")
     if not file.is_file():
         return usage(f"{file} is no file")
-    mapping = load(mapping_name)
+    config = settings.load()
+    mapping = load(mapping_name, own_folder(config))
     source = source or mapping.name
     if not _TOKEN.fullmatch(source):
         return usage(f"--source {source!r} cannot be part of a NATS subject: no spaces, dots, * or >")
@@ -65,11 +68,15 @@ def ingest_file(
         return usage(f"{file.name}: say how it is written with --format json, ndjson or csv")
     rejects = rejects or file.with_name(f"{file.name}.rejects.ndjson")
     job = Job(file, mapping, source, kind, given, rejects, resume)
-    return run_once(_run(job, settings.load(), dry_run, as_json))
+    try:
+        return run_once(_run(job, config, dry_run, as_json))
+    except OSError as error:
+        raise Refused(f"{error.filename or file}: {error.strerror or error}") from None
 
 
 def given_version(mapping: "Mapping", sequence: int | None, version_time: str) -> "tuple[Stamp | None, str]":
     """The version that comes from outside, or what is wrong with it."""
+    from atp.ingest.settings import Settings
     from atp.mapping import Refused as MessageRefused
     from atp.mapping import Stamp
     from atp.mapping.clocks import moment, rfc3339
@@ -81,14 +88,15 @@ def given_version(mapping: "Mapping", sequence: int | None, version_time: str) -
         needed = "say as of when the file is true: --version-time 2026-11-20T06:00:00Z, or --sequence N"
         return None, needed if mapping.needs_version else ""
     if not mapping.needs_version:
-        return (
-            None,
-            f"the mapping {mapping.name} finds versions in the file itself: leave out --sequence and --version-time",
-        )
+        found = f"the mapping {mapping.name} finds versions in the file itself"
+        return None, f"{found}: leave out --sequence and --version-time"
     try:
         if sequence is not None:
             return Stamp(sequence_of(sequence, "--sequence")), ""
-        return Stamp(time=rfc3339(moment(version_time, ["rfc3339"], None, "--version-time"))), ""
+        at = moment(version_time, ["rfc3339"], None, "--version-time")
+        if at.timestamp() > time.time() + Settings().future_max_s:
+            return None, f"--version-time {version_time} is in the future: nothing newer would count until then"
+        return Stamp(time=rfc3339(at)), ""
     except MessageRefused as refused:
         return None, refused.detail.removesuffix("; say where its clock is: version.zone = …")
 

@@ -7,10 +7,11 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
+from atp import config as settings
 from atp.cli.errors import FAILED, Refused
 from atp.cli.output import note
 
-Name = Annotated[str, Parameter(help="A shipped mapping's name, or the path of a TOML file.")]
+Name = Annotated[str, Parameter(help="A mapping's name, or the path of a TOML file.")]
 
 _HEADER = "Name: value"
 
@@ -18,8 +19,18 @@ _HEADER = "Name: value"
 _TYPES = {".csv": "text/csv", ".ndjson": "application/x-ndjson", ".jsonl": "application/x-ndjson"}
 
 
+def own_folder(config: settings.Config) -> Path | None:
+    """Where mappings of one's own are. Raises Refused for a folder that is none."""
+    if not config.mappings_dir:
+        return None
+    folder = Path(config.mappings_dir)
+    if not folder.is_dir():
+        raise Refused(f"ATP_MAPPINGS_DIR: {folder} is no folder")
+    return folder
+
+
 def list_mappings(*, json_: bool = False) -> int:
-    """List the mappings that come with atp.
+    """List the mappings: those that come with atp, and your own in ATP_MAPPINGS_DIR.
 
     Example: atp mapping list
 
@@ -28,9 +39,10 @@ def list_mappings(*, json_: bool = False) -> int:
     json_
         Print as JSON.
     """
-    from atp.mapping import load, shipped
+    from atp.mapping import listed, load
 
-    found = {name: load(name).spec.about for name in shipped()}
+    folder = own_folder(settings.load())
+    found = {name: load(name, folder).spec.about for name in listed(folder)}
     if json_:
         print(msgspec.json.encode([{"mapping": name, "about": about} for name, about in found.items()]).decode())
         return 0
@@ -52,10 +64,12 @@ def show(mapping: Name, *, json_: bool = False) -> int:
     from atp.mapping import load
     from atp.mapping.loading import find
 
-    loaded = load(mapping)
-    print(msgspec.json.encode(loaded.spec).decode() if json_ else find(mapping).read_text(encoding="utf-8"), end="")
+    folder = own_folder(settings.load())
+    loaded = load(mapping, folder)
     if json_:
-        print()
+        print(msgspec.json.encode(loaded.spec).decode())
+    else:
+        print(find(mapping, folder).read_text(encoding="utf-8"), end="")
     return 0
 
 
@@ -87,7 +101,7 @@ def try_mapping(
     from atp.mapping import Refused as MessageRefused
     from atp.mapping.clocks import moment, rfc3339
 
-    loaded = load(mapping)
+    loaded = load(mapping, own_folder(settings.load()))
     headers = {"content-type": _TYPES.get(file.suffix.lower(), "")} | dict(_header(text) for text in header or [])
     try:
         body = file.read_bytes()

@@ -9,7 +9,7 @@ The language: ``docs/reference/mapping.md``.
 """
 
 from atp.mapping.canonical import Event, Mapped
-from atp.mapping.loading import load, shipped
+from atp.mapping.loading import listed, load, shipped
 from atp.mapping.mapping import Mapping, Message
 from atp.mapping.reasons import MappingError, Refusal, Refused
 from atp.mapping.signatures import SignatureInvalid, verify
@@ -25,6 +25,7 @@ __all__ = [
     "Refused",
     "SignatureInvalid",
     "Stamp",
+    "listed",
     "load",
     "shipped",
     "verify",

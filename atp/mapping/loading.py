@@ -28,32 +28,40 @@ def shipped() -> list[str]:
     return sorted(path.stem for path in _SHIPPED.glob("*.toml"))
 
 
-def load(name: str) -> Mapping:
-    """The mapping of this name, or of the file at this path (which ends in .toml). Raises MappingError."""
-    path = find(name)
+def listed(folder: Path | None) -> list[str]:
+    """Names of the mappings in a folder and of the shipped ones."""
+    own = {path.stem for path in folder.glob("*.toml") if _NAME.fullmatch(path.stem)} if folder else set()
+    return sorted(own | set(shipped()))
+
+
+def load(name: str, folder: Path | None = None) -> Mapping:
+    """The mapping at this path (which ends in .toml), or of this name in ``folder`` or among the shipped ones.
+
+    Raises MappingError.
+    """
+    path = find(name, folder)
     tables, owners = _together(path, [])
     spec = _spec(path, tables, owners)
-    owner = path
     try:
-        lookups = {}
-        for table, lookup in spec.lookup.items():
-            owner = owners.get(f"lookup.{table}", path)
-            lookups[table] = open_table(table, lookup, owners.get(f"lookup.{table}.file", owner).parent)
+        lookups = {
+            table: open_table(table, lookup, owners.get(f"lookup.{table}.file", path).parent)
+            for table, lookup in spec.lookup.items()
+        }
         return Mapping(path.stem, spec, lookups)
     except Wrong as wrong:
         raise MappingError(str(_owner(wrong.key, owners, path)), wrong.key, wrong.reason) from None
 
 
-def find(name: str) -> Path:
+def find(name: str, folder: Path | None = None) -> Path:
     """Where a mapping is kept. Raises MappingError."""
     if name.endswith(".toml"):
         return Path(name)
-    path = _SHIPPED / f"{name}.toml"
-    if not _NAME.fullmatch(name) or not path.is_file():
-        raise MappingError(
-            name, "", f"no such mapping; give a path that ends in .toml, or one of {', '.join(shipped())}"
-        )
-    return path
+    if _NAME.fullmatch(name):
+        for place in (folder, _SHIPPED):
+            if place and (path := place / f"{name}.toml").is_file():
+                return path
+    known = ", ".join(listed(folder))
+    raise MappingError(name, "", f"no such mapping; give a path that ends in .toml, or one of {known}")
 
 
 def _read(path: Path) -> dict[str, Any]:

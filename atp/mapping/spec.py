@@ -108,7 +108,7 @@ class Signature(Struct, forbid_unknown_fields=True):
     """How a webhook is signed. ``secret`` names a setting; the secret itself never stands in a mapping."""
 
     header: str
-    secret: Annotated[str, Meta(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
+    secret: Annotated[str, Meta(pattern=r"^ATP_WEBHOOK_SECRET_[A-Z0-9_]{1,40}$")]
     algorithm: Literal["sha256", "sha512", "sha1"] = "sha256"
     encoding: Literal["base64", "hex"] = "base64"
     signed: str = "{body}"

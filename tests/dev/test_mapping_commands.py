@@ -36,6 +36,24 @@ def test_the_mappings_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -
     assert "nothing: no such mapping" in capsys.readouterr().err
 
 
+def test_mappings_of_ones_own_come_first(
+    tmp_path: Path, body: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "mine"
+    own.mkdir()
+    (own / "d365-onhand.toml").write_text('extends = "d365-onhand"\n[lookup.location.ids]\n"1-11" = "SHOP"\n')
+    (own / "lagerix.toml").write_text('extends = "canonical"\nabout = "ours"\n')
+    monkeypatch.setenv("ATP_MAPPINGS_DIR", str(own))
+    assert run(["mapping", "list"]) == 0
+    assert "lagerix                  ours" in capsys.readouterr().out
+    assert run(["mapping", "test", "d365-onhand", str(body)]) == 0
+    assert '"location":"SHOP"' in capsys.readouterr().out
+    assert run(["mapping", "show", "lagerix"]) == 0
+    monkeypatch.setenv("ATP_MAPPINGS_DIR", str(tmp_path / "none"))
+    assert run(["mapping", "list"]) == 1
+    assert "ATP_MAPPINGS_DIR" in capsys.readouterr().err
+
+
 def test_a_message_is_tried(body: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["mapping", "test", "d365-onhand", str(body), "--received", "2026-11-20T09:14:03Z"]
     assert run(asked) == 0
@@ -84,6 +102,7 @@ def stock(tmp_path: Path) -> Path:
         (["--as", "canonical", "--sequence", "1", "--version-time", "2026-11-20T09:00:00Z"], "not both"),
         (["--as", "canonical", "--sequence", "-1"], "is no sequence"),
         (["--as", "canonical", "--version-time", "2026-11-20T09:00:00"], "has no offset"),
+        (["--as", "canonical", "--version-time", "2099-11-20T09:00:00Z"], "is in the future"),
         (["--as", "shopify", "--sequence", "1"], "finds versions in the file"),
         (["--as", "nothing"], "no such mapping"),
         (["--as", "canonical", "--sequence", "1", "--source", "a.b"], "cannot be part of a NATS subject"),

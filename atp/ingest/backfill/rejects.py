@@ -18,8 +18,9 @@ class Rejects:
     def __init__(self, path: Path | None, keep_bytes: int) -> None:
         self._path = path
         self._file: BinaryIO | None = None
-        self._keep = keep_bytes  # written before the point at which an earlier run is taken up
-        if path and keep_bytes and path.exists():
+        #: Bytes written before the point at which an earlier run is taken up.
+        self._keep = keep_bytes if path and path.is_file() else 0
+        if self._keep:
             self._open()
         elif path:
             path.unlink(missing_ok=True)

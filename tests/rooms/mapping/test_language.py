@@ -342,7 +342,7 @@ WRONG = [
     (LEVEL + '[lookup.sku]\nfile = "none.csv"', "lookup.sku.file: "),
     (LEVEL + '[lookup.sku.ids]\n"1" = ""', "lookup.sku.ids: the name for '1' is empty"),
     (LEVEL + '[signature]\nheader = "X"\nsecret = "s3cr3t"', "signature.secret: "),
-    (LEVEL + '[signature]\nheader = "X"\nsecret = "S"\nsigned = "{url}"', "signature.signed: must hold {body}"),
+    (LEVEL + '[signature]\nheader = "X"\nsecret = "ATP_WEBHOOK_SECRET_X"\nsigned = "{url}"', "signature.signed: must hold {body}"),
     ('extends = "nothing"', "nothing: no such mapping"),
     ('extends = "./mine.toml"', "extends: ./mine.toml leads in a circle"),
     ("events = []", "events: Expected `array` of length >= 1"),

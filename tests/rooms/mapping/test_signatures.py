@@ -3,15 +3,28 @@
 import base64
 import hashlib
 import hmac
+from pathlib import Path
 
 import pytest
 
+from atp.config import ConfigError, unknown, webhook_secrets
 from atp.mapping import SignatureInvalid, load, verify
 from atp.mapping.spec import Signature
 
 BODY = b'{"available": 37}'
 URL = "https://shop.example/v1/stock/raw/square/square-ams"
 NOW = 1_795_166_043.0
+
+
+def test_secrets_come_from_the_environment_or_a_file(tmp_path: Path) -> None:
+    name = rule_of("shopify").secret
+    assert webhook_secrets(name, {}) == []
+    assert webhook_secrets(name, {name: "k"}) == [b"k"]
+    (tmp_path / "secret").write_text("new\nold\n")
+    assert webhook_secrets(name, {f"{name}_FILE": str(tmp_path / "secret")}) == [b"new", b"old"]
+    assert unknown({name: "k", f"{name}_FILE": "x"}) == []
+    with pytest.raises(ConfigError, match="their names begin with"):
+        webhook_secrets("ATP_API_KEY", {"ATP_API_KEY": "k"})
 
 
 def mac(secret: bytes, signed: bytes, algorithm: str = "sha256") -> bytes:
