@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,9 @@ import pytest
 
 from atp.cli.app import run
 from atp.ingest import Settings, ensure_streams
+from tests.support import wait_until
 
+ROOT = Path(__file__).parents[2]
 PAYLOADS = Path(__file__).parents[1] / "rooms/mapping/payloads"
 SHOPS = Path(__file__).parents[1] / "rooms/mapping/shops"
 
@@ -147,6 +151,19 @@ def stream(nats: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     asyncio.run(change(make=False))
 
 
+async def stored(url: str) -> list[tuple[str, str, list[dict]]]:
+    """Subject, version and lines of every message of the stock stream."""
+    nc = await nats_client.connect(url)
+    js = nc.jetstream()
+    last = (await js.stream_info("STOCK")).state.last_seq
+    messages = [await js.get_msg("STOCK", seq) for seq in range(1, last + 1)]
+    await nc.close()
+    return [
+        (one.subject or "", (one.headers or {})["ce-sequence"], json.loads(one.data or b"")["lines"])
+        for one in messages
+    ]
+
+
 def test_a_file_is_published(stream: str, stock: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["ingest", str(stock), "--as", "canonical", "--source", "wms", "--sequence", "9", "--json"]
     for _ in range(2):
@@ -156,17 +173,7 @@ def test_a_file_is_published(stream: str, stock: Path, capsys: pytest.CaptureFix
     rejects = stock.with_name("stock.csv.rejects.ndjson")
     assert [json.loads(line)["line"] for line in rejects.read_text().splitlines()] == [3]
 
-    async def found() -> list[tuple[str, str, object]]:
-        nc = await nats_client.connect(stream)
-        js = nc.jetstream()
-        last = (await js.stream_info("STOCK")).state.last_seq
-        messages = [await js.get_msg("STOCK", seq) for seq in range(1, last + 1)]
-        await nc.close()
-        return [
-            (m.subject or "", (m.headers or {})["ce-sequence"], json.loads(m.data or b"")["lines"]) for m in messages
-        ]
-
-    assert asyncio.run(found()) == [
+    assert asyncio.run(stored(stream)) == [
         ("stock.v1.wms", "9", [{"sku": "A", "location": "DC1", "quantity": 5, "measure": "on_hand"}]),
         ("stock.v1.wms", "9", [{"sku": "C", "location": "DC2", "quantity": 7}]),
     ]
@@ -174,6 +181,33 @@ def test_a_file_is_published(stream: str, stock: Path, capsys: pytest.CaptureFix
     assert run(asked[:-1]) == 0
     assert "3 records: published 3 lines in 2 events of wms" in capsys.readouterr().out
     assert not rejects.exists()
+
+
+def test_a_killed_run_goes_on_where_it_was(stream: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "big.csv"
+    rows = [f"S{n},DC{n % 3},{n}\n" for n in range(90_000)]
+    rows[7] = rows[80_000] = "broken\n"
+    file.write_text("sku,location,quantity\n" + "".join(rows))
+    asked = ["ingest", str(file), "--as", "canonical", "--source", "wms", "--sequence", "9"]
+    running = subprocess.Popen([sys.executable, "-m", "atp", *asked], cwd=ROOT, stderr=subprocess.DEVNULL)
+    progress = tmp_path / "big.csv.atp-progress"
+    try:
+        wait_until(lambda: progress.exists() or running.poll() is not None, 60, "a first step")
+    finally:
+        running.kill()
+        running.wait()
+    assert progress.exists()
+    assert run([*asked, "--resume", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["resumed_at"] >= 20_000
+    assert (told["records"], told["lines"], told["rejected"]) == (90_000, 89_998, 2)
+    rejects = (tmp_path / "big.csv.rejects.ndjson").read_text().splitlines()
+    assert [json.loads(line)["line"] for line in rejects] == [9, 80_002]
+    assert not progress.exists()
+    found = [line for _, _, lines in asyncio.run(stored(stream)) for line in lines]
+    assert [(line["sku"], line["quantity"]) for line in found] == [
+        (f"S{n}", n) for n in range(90_000) if n not in (7, 80_000)
+    ]
 
 
 def test_without_a_stream_there_is_nowhere_to_send_it(

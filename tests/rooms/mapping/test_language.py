@@ -319,6 +319,8 @@ absent = "passes"
     assert "not-accepted: events[0].when[0]: $.rows[0]" in refused(mapping, rows({"state": "DEAD"}))
 
 
+SIGNED = '[signature]\nheader = "X"\nsecret = "ATP_WEBHOOK_SECRET_X"\n'
+
 WRONG = [
     ("[[events]", "not TOML"),
     ("about = 1", "about: Expected `str`, got `int`"),
@@ -342,7 +344,8 @@ WRONG = [
     (LEVEL + '[lookup.sku]\nfile = "none.csv"', "lookup.sku.file: "),
     (LEVEL + '[lookup.sku.ids]\n"1" = ""', "lookup.sku.ids: the name for '1' is empty"),
     (LEVEL + '[signature]\nheader = "X"\nsecret = "s3cr3t"', "signature.secret: "),
-    (LEVEL + '[signature]\nheader = "X"\nsecret = "ATP_WEBHOOK_SECRET_X"\nsigned = "{url}"', "signature.signed: must hold {body}"),
+    (LEVEL + SIGNED + 'signed = "{url}"', "signature.signed: must hold {body}"),
+    (LEVEL + SIGNED + 'signed = "{timestamp}{body}"', "signature.signed: {timestamp} and where it is sent"),
     ('extends = "nothing"', "nothing: no such mapping"),
     ('extends = "./mine.toml"', "extends: ./mine.toml leads in a circle"),
     ("events = []", "events: Expected `array` of length >= 1"),
