@@ -7,6 +7,7 @@ are checked where the command is made (``api``, ``ingest``); the law relies on t
 from msgspec import Struct
 
 from atp.domain.records import Line, Reservation, Shortfall
+from atp.domain.snapshots import SnapshotDecide, SnapshotPart, Zero
 
 
 class Level(Struct, array_like=True, tag=1):
@@ -341,14 +342,14 @@ class Followed(Struct, array_like=True, tag=36):
 CHANGES = (Confirm, Release, Extend, Fulfil, Acknowledge, Transfer)
 
 #: What a ledger whose memory is full still takes: it ends or moves what is there (R26). Levels and deltas only of
-#: positions that exist.
+#: positions that exist, and parts of snapshots whose lines were taken.
 RELIEVING = (
     Level, Delta, Status, Received, Cursor, Confirm, Release, Extend, Fulfil, Acknowledge, Transfer, Affect,
-    Resolve, Abort, DropLeg, FollowHome, Followed,
+    SnapshotPart, Zero, SnapshotDecide, Resolve, Abort, DropLeg, FollowHome, Followed,
 )  # fmt: skip
 
 Command = (
     Level | Delta | Cursor | Status | Incoming | Received | Reserve | Confirm | Release | Extend | Fulfil | Acknowledge
-    | Transfer | Affect | PutPolicy | Raise | Resolve
+    | Transfer | Affect | PutPolicy | Raise | Resolve | SnapshotPart | Zero | SnapshotDecide
     | OpenBasket | TakeLeg | Decide | Abort | DropLeg | FollowHome | Followed
 )  # fmt: skip

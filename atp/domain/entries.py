@@ -324,10 +324,46 @@ class LegFollowed(Entry, array_like=True, tag=34):
     balances: list[Balance]
 
 
+class SnapshotBegun(Entry, array_like=True, tag=60):
+    """The first part of a snapshot arrived; its seq is the snapshot's name from here on (R13)."""
+
+    source: str
+    snapshot: str  # the source's id of it
+    version_kind: str
+    version: Version
+    parts: int
+    full: bool
+    locations: list[str]
+    as_of: int
+
+
+class SnapshotPartSeen(Entry, array_like=True, tag=61):
+    """A part of a snapshot was begun, or, when ``taken``, all its lines are in their numbers."""
+
+    source: str
+    snapshot: int  # seq of its SnapshotBegun
+    part: int
+    digest: int
+    taken: bool
+
+
+class SnapshotMoved(Entry, array_like=True, tag=62):
+    """A snapshot came further: complete, overdue, sweeping, parked, swept, or ended (by a newer one or a person).
+
+    ``counts`` are the locations of which it would zero too much: (location, non-zero positions, those to be zeroed).
+    """
+
+    source: str
+    snapshot: int
+    state: str
+    counts: list[tuple[str, int, int]]
+
+
 AnyEntry = (
     LedgerOpened | LevelSet | DeltaApplied | AuthorityTaken | SourceSeen | CursorMoved | ShortageFound
     | Held | Committed | Released | Extended | Expired | Fulfilled | Acknowledged | Transferred | PolicyPut
     | ShortageAffected | ShortageClosed | DeadlinesMoved | ClockApart
     | CampaignOpened | CampaignClosed | StatusSet | SupplyExpected | SupplyReceived
     | ExceptionRaised | ExceptionResolved | BasketOpened | BasketAborted | LegTaken | LegDropped | LegFollowed
+    | SnapshotBegun | SnapshotPartSeen | SnapshotMoved
 )  # fmt: skip

@@ -22,6 +22,7 @@ class Outcome(IntEnum):
     INCLUDED = 12  # a delta at or below the level's version: the level already shows it
     DUPLICATE = 13  # a delta whose id was applied before
     LATE_DELTA = 14  # a delta older than the memory of recent ones: cannot be told from a repeat, not applied
+    SNAPSHOT_OVER = 18  # a part of a snapshot that is over: its lines are levels like others, and it zeroes nothing
 
     # Not decided: the batcher sends the command again, callers never see it (R21, R3).
     AGAIN = 20
@@ -38,6 +39,7 @@ class Outcome(IntEnum):
     MEASURE_MISMATCH = 34  # a stock event measures something other than its source does
     VERSION_KIND_MISMATCH = 35  # a source that orders by sequence sent a time, or the other way round
     VERSION_MISMATCH = 36  # If-Match names another version
+    CONTRADICTED = 39  # a part of a snapshot differs from what was said of it before
     EXPIRED = 40
     NOT_ACTIVE = 41
     UNKNOWN_CAMPAIGN = 50

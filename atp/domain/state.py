@@ -170,6 +170,48 @@ class Shortage(Struct):
     done: bool = False
 
 
+#: A snapshot that is not complete by then is told of (R13).
+INCOMPLETE_MS = 1_800_000
+
+#: Earlier snapshots of the same version that are remembered, so that their late parts do not end the later one.
+OVER_MAX = 8
+
+#: Locations whose figures an exception names; the entry has all of them.
+FIGURES_MAX = 10
+
+
+class Snapshot(Struct):
+    """The last snapshot that a source began, kept until the next, so that repeats of its parts have no effect (R13)."""
+
+    id: str
+    seq: int  # of its SnapshotBegun
+    version_kind: str
+    version: Version
+    parts: int
+    full: bool
+    locations: list[str]
+    as_of: int
+    since: int
+    state: str = "open"  # then "complete", or "ended" by a newer one
+    overdue: bool = False  # that it is incomplete was told
+    arrived: int = 0
+    over: list[str] = field(default_factory=list)  # ids of earlier ones of the same version
+    digests: dict[int, int] = field(default_factory=dict)  # part → digest of its lines, negative until they are taken
+
+
+class Sweep(Struct):
+    """What is left to do for a complete full snapshot."""
+
+    source: str
+    snapshot: str  # the source's id
+    version_kind: str
+    version: Version
+    locations: list[str]
+    as_of: int
+    state: str = "counting"  # then "sweeping", or "parked" until a person decides
+    counts: list[tuple[str, int, int]] = field(default_factory=list)  # why it is parked
+
+
 class State(Struct):
     """One partition of the ledger."""
 
@@ -193,6 +235,8 @@ class State(Struct):
     policies: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)  # (kind, id) → version, body
     shortages: dict[tuple[str, str], Shortage] = field(default_factory=dict)  # by sku and location
     cursors: dict[str, int] = field(default_factory=dict)
+    snapshots: dict[str, Snapshot] = field(default_factory=dict)  # by source; in the first partition
+    sweeps: dict[int, Sweep] = field(default_factory=dict)  # by seq of SnapshotBegun; in the first partition
     campaigns: dict[str, Campaign] = field(default_factory=dict)
     holding: dict[tuple[str, str], int] = field(default_factory=dict)  # (channel, customer) → units held now
     buyers: dict[tuple[str, str, str], int] = field(default_factory=dict)  # (campaign, sku, customer) → units

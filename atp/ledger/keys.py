@@ -1,7 +1,7 @@
 """Every key the ledger owns: pattern, type, meaning, and when it goes away.
 
 All keys of a partition carry its hash tag, so that one call can reach them on a cluster. Text from outside appears
-in fields and values; only ``recent`` has it in the key, after the tag, where braces no longer matter.
+in fields and values; only ``recent``, ``buyers`` and ``parts`` have it in the key, after the tag, where braces no longer matter.
 """
 
 from typing import NamedTuple
@@ -38,6 +38,9 @@ TABLE = (
     Key("buyers:*", "hash", "sku NUL customer → units held and bought in one campaign", "when the campaign closes"),
     Key("authority", "hash", "location → first source that sent a level", "never"),
     Key("source", "hash", "source → how it orders events, its lag", "never"),
+    Key("snapshot", "hash", "source → its last snapshot", "with its next one"),
+    Key("parts:*", "hash", "part of a source's last snapshot → digest of its lines", "with its next one"),
+    Key("sweep", "hash", "seq of a complete full snapshot → what is left to do for it", "when its zeros are told"),
     Key("cursor", "hash", "stream → position below which all is settled", "never"),
     Key("refused:*", "hash", "remembered refusals, two generations", "after one to two minutes"),
     Key("baskets", "hash", "identity → basket over several partitions whose home this is", "with its record"),

@@ -31,9 +31,12 @@ from atp.domain.commands import (
     Release,
     Reserve,
     Resolve,
+    SnapshotDecide,
+    SnapshotPart,
     Status,
     TakeLeg,
     Transfer,
+    Zero,
 )
 from atp.domain.entries import AnyEntry
 from atp.domain.explain import SkuReading
@@ -48,6 +51,7 @@ from atp.ledger.batcher import Batcher, Limits, load_library
 from atp.ledger.connection import connect
 from atp.ledger.errors import BasketInProgress, LedgerError, LedgerRecovering, LedgerUnfit
 from atp.ledger.reader import Reader
+from atp.ledger.snapshots import Snapshots
 from atp.ledger.spanning import Spanning
 from atp.ledger.wire import Head
 from atp.telemetry import QUEUE_FILL
@@ -91,6 +95,7 @@ class Ledger:
         ]
         self._readers = [Reader(settings.url, settings.namespace, p) for p in range(settings.partitions)]
         self.spanning = Spanning(self._batchers, self._readers)
+        self.snapshots = Snapshots(self._batchers, self._readers)
 
     async def open(self, witness: dict[int, int] | None = None) -> None:
         """Check the server, load the library, find every partition's head, create an empty ledger.
@@ -347,11 +352,11 @@ class Ledger:
                 return partition_of(min(line.sku for line in command.lines), self.partitions)
             case Confirm() | Release() | Extend() | Fulfil() | Acknowledge() | Transfer():
                 return reservation_partition(command.id, self.partitions)
-            case Level() | Delta() | Status() | Incoming() | Received() | Affect():
+            case Level() | Delta() | Status() | Incoming() | Received() | Affect() | Zero():
                 return partition_of(command.sku, self.partitions)
             case PutPolicy():
                 return self._home_of(command.kind, command.id)
-            case Cursor():
+            case Cursor() | SnapshotPart() | SnapshotDecide():
                 return 0
             case Raise() | Resolve():
                 return partition_of(command.sku, self.partitions) if command.sku else 0

@@ -11,7 +11,7 @@ from msgspec import Struct
 from atp.domain.commands import Command
 from atp.domain.entries import AnyEntry
 from atp.domain.explain import SkuReading
-from atp.domain.records import Asked, Policy, Reservation, SkuStock
+from atp.domain.records import Asked, Policy, Reservation, SkuStock, Version
 from atp.domain.results import Result
 from atp.domain.state import Shortage
 
@@ -54,6 +54,47 @@ class Head(Struct, array_like=True):
     partitions: int
     policy_version: int
     next_due: int  # ms of the nearest deadline with grace, 0 if there is none
+
+
+class StoredSnapshot(Struct, array_like=True):
+    """The last snapshot of a source as it is stored; ``Snapshot`` says what the slots mean."""
+
+    format: int
+    id: str
+    seq: int
+    version_kind: str
+    version: Version
+    parts: int
+    full: bool
+    locations: list[str]
+    as_of: int
+    since: int
+    state: str
+    overdue: bool
+    arrived: int
+    over: list[str]
+
+
+class StoredSweep(Struct, array_like=True):
+    """A sweep as it is stored; ``Sweep`` says what the slots mean."""
+
+    format: int
+    source: str
+    snapshot: str
+    version_kind: str
+    version: Version
+    locations: list[str]
+    as_of: int
+    state: str
+    counts: list[tuple[str, int, int]]
+
+
+class Unnamed(Struct, array_like=True):
+    """A page of the positions of some locations that a source has a number of."""
+
+    cursor: str  # of the next page, "0" after the last
+    counts: list[tuple[str, int]]  # location, positions that are not zero
+    unnamed: list[tuple[str, str, bool]]  # sku, location, whether it is not zero: below the version asked about
 
 
 class WireCorrupt(Exception):
@@ -129,6 +170,19 @@ def ask_explanation(sku: str, asked: Asked) -> tuple:
     return (7, sku, asked)
 
 
+# Questions about snapshots (R13).
+def ask_unnamed(cursor: str, limit: int, source: str, locations: Sequence[str], version: Version) -> tuple:
+    return (20, cursor, limit, source, locations, version)
+
+
+def ask_sweeps() -> tuple:
+    return (21,)
+
+
+def ask_snapshot(source: str) -> tuple:
+    return (22, source)
+
+
 # Questions about baskets that span partitions (R3).
 def ask_undecided(limit: int) -> tuple:
     return (30, limit)
@@ -155,6 +209,9 @@ _decoders = {
     5: msgspec.msgpack.Decoder(int),
     6: msgspec.msgpack.Decoder(Head),
     7: msgspec.msgpack.Decoder(SkuReading),
+    20: msgspec.msgpack.Decoder(Unnamed),
+    21: msgspec.msgpack.Decoder(tuple[list[tuple[int, StoredSweep]], int]),  # by seq; when to tell of an incomplete one
+    22: msgspec.msgpack.Decoder(StoredSnapshot | None),
     30: msgspec.msgpack.Decoder(list[tuple[str, int, int]]),  # id, attempt of a leg or 0, of a basket or 0
     31: msgspec.msgpack.Decoder(list[tuple[str, int]]),  # id, home's seq
     32: msgspec.msgpack.Decoder(bool),

@@ -33,6 +33,10 @@ START_MS = 4_000_000_000_000
 Grants = tuple[int, dict[str, int], list[tuple[str, int]]]
 
 
+#: Non-zero positions by location, and (sku, location, whether it is not zero).
+Unnamed = tuple[dict[str, int], list[tuple[str, str, bool]]]
+
+
 class RulesLaw:
     """The reference."""
 
@@ -88,6 +92,19 @@ class RulesLaw:
         active = [batch.sku(sku).positions[at] for at in batch.by_rank(places)]
         return sorted({day for p in active for day, on in p.supply.items() if on.quantity and on.starts_at > batch.now})
 
+    def unnamed(self, seq: int, now: int) -> Unnamed:
+        """What the sweep of a snapshot finds: per location how many are not zero, and positions it does not name."""
+        sweep, counts, found = self.state.sweeps[seq], {}, []
+        for sku, item in self.state.skus.items():
+            for at, position in item.positions.items():
+                known = position.sources.get(sweep.source)
+                if known is None or at not in sweep.locations:
+                    continue
+                counts[at] = counts.get(at, 0) + bool(known.number)
+                if not known.has_level or known.version < sweep.version:
+                    found.append((sku, at, bool(known.number)))
+        return {at: n for at, n in counts.items() if n}, sorted(found)
+
     def dump(self) -> dict[str, Any]:
         """The whole state in plain values, to be compared with the other law's."""
         s = self.state
@@ -139,6 +156,16 @@ class RulesLaw:
             "authorities": dict(s.authorities),
             "sources": {name: (v.version_kind, v.generation, v.lag_ms) for name, v in s.sources.items()},
             "cursors": dict(s.cursors),
+            "snapshots": {
+                source: (n.id, n.seq, n.version_kind, tuple(n.version), n.parts, n.full, n.locations, n.as_of, n.since,
+                         n.state, n.overdue, n.arrived, n.over, n.digests)
+                for source, n in s.snapshots.items()
+            },
+            "sweeps": {
+                seq: (w.source, w.snapshot, w.version_kind, tuple(w.version), w.locations, w.as_of, w.state,
+                      [tuple(count) for count in w.counts])
+                for seq, w in s.sweeps.items()
+            },
             "campaigns": {name: (v.phase, v.since, list(v.skus)) for name, v in s.campaigns.items()},
             "holding": dict(s.holding),
             "buyers": dict(s.buyers),
@@ -275,6 +302,15 @@ class LuaLaw:
             "authorities": {k.decode(): v.decode() for k, v in self._hash("authority").items()},
             "sources": {k.decode(): tuple(_unpack(v)[1:]) for k, v in self._hash("source").items()},
             "cursors": {k.decode(): int(v) for k, v in self._hash("cursor").items()},
+            "snapshots": {
+                k.decode(): (*r[1:4], tuple(r[4]), *r[5:],
+                             {int(part): int(digest) for part, digest in self._hash("parts:" + k.decode()).items()})
+                for k, v in self._hash("snapshot").items() if (r := _unpack(v))
+            },
+            "sweeps": {
+                int(k): (*r[1:4], tuple(r[4]), *r[5:8], [tuple(count) for count in r[8]])
+                for k, v in self._hash("sweep").items() if (r := _unpack(v))
+            },
             "campaigns": {k.decode(): tuple(_unpack(v)[1:]) for k, v in self._hash("campaign").items()},
             "holding": {tuple(k.decode().split("\0")): int(v) for k, v in self._hash("holding").items()},
             "buyers": {
@@ -287,6 +323,19 @@ class LuaLaw:
                 for k, v in refused.items() if (r := _unpack(v))
             },
         }  # fmt: skip
+
+    def unnamed(self, seq: int, now: int) -> Unnamed:
+        """The same, page by page."""
+        ((sweeps, _),) = self.ask(now, wire.ask_sweeps())
+        sweep, counts, found, cursor = dict(sweeps)[seq], {}, [], "0"
+        while True:
+            page = self.ask(now, wire.ask_unnamed(cursor, 2, sweep.source, sweep.locations, sweep.version))[0]
+            for at, n in page.counts:
+                counts[at] = counts.get(at, 0) + n
+            found += page.unnamed
+            cursor = page.cursor
+            if cursor == "0":
+                return counts, sorted(found)
 
     def ask(self, now: int, *queries: tuple) -> list:
         """One answer per query of the library's read function."""

@@ -17,6 +17,7 @@
     journal                                      the journal has everything so far; gone r1: only a tombstone is left
     raise drift A@DC1      resolve drift A@DC1 [of 9]        an exception; of an older one, by its seq
     open, take, decide, abort, drop, follow, followed                        legs_words.py
+    part, begin, taken, zero, sweep, …           snapshot_words.py
     wait 5                                       seconds, while somebody sweeps; outage 60: seconds without anybody
     moved 0/60/90                                outages still remembered; expires r1 88: the last answer's deadline
     pass 5                                       seconds up to the next command; settle 1: due holds settled by a batch
@@ -44,12 +45,13 @@ from atp.domain.projection import Day, lowest
 from atp.domain.records import Asked, Reservation, split_version
 from atp.domain.results import Result
 from atp.domain.sellers import item_channel
-from tests.scenarios import legs_words
+from tests.scenarios import legs_words, snapshot_words
 from tests.scenarios.laws import START_MS, LuaLaw, RulesLaw, records_in
 
 _VALUED = (
     "by", "pos", "at", "ttl", "as", "as-client", "key", "body", "order", "of", "measure", "replaces", "for", "shipment",
     "after", "via", "in", "attempt", "call", "seq",
+    "full", "gen",
 )  # fmt: skip
 _FLAGS = ("time", "partial", "whole", "dry", "reacquire", "last", "journaled", "stale", "short")
 
@@ -137,6 +139,8 @@ class Table:
             assert found == [tuple(round(float(x) * 1000) for x in m.split("/")) for m in rest], f"found {found}"
         elif word == "settle":
             self.settle_max = int(rest[0])
+        elif word in snapshot_words.WORDS:
+            snapshot_words.line(self, word, rest, expected.split())
         else:
             self.do(self.command(word, rest), expected.split())
 
@@ -180,6 +184,8 @@ class Table:
             rest = [_id(rest[0]), *rest[1:]]
         if word in legs_words.WORDS:
             return legs_words.command(self, word, _id(rest[0]), *self.split(rest[1:]))
+        if word in snapshot_words.SINGLE:
+            return snapshot_words.command(self, word, rest)
         if word == "share":
             return c.PutPolicy("item-channel", item_channel(rest[0], rest[1]), " ".join(rest[2:]) or "{}")
         if word == "campaign":

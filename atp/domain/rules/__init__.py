@@ -2,7 +2,7 @@
 
 ``apply`` is read by people and is the oracle of the tests; the Lua library is what runs. Both pass the same scenario
 tables and the same random workload, batch by batch (DESIGN §3). The order within a batch is part of the law: time
-first, then due holds, then what ended long ago, then the commands one after the other (R21).
+first, then due holds, then what ended long ago, then overdue snapshots, then the commands one after the other (R21).
 """
 
 from collections.abc import Sequence
@@ -31,9 +31,12 @@ from atp.domain.commands import (
     Release,
     Reserve,
     Resolve,
+    SnapshotDecide,
+    SnapshotPart,
     Status,
     TakeLeg,
     Transfer,
+    Zero,
 )
 from atp.domain.entries import AnyEntry
 from atp.domain.outcomes import Outcome
@@ -47,6 +50,7 @@ from atp.domain.rules.lifecycle import confirm, extend, release, settle
 from atp.domain.rules.policy import put_policy
 from atp.domain.rules.reserve import reserve
 from atp.domain.rules.retention import retire
+from atp.domain.rules.snapshots import decide_snapshot, take_part, tell_overdue, zero
 from atp.domain.rules.stock import delta, level, move_cursor, status
 from atp.domain.rules.supply import incoming, received
 from atp.domain.state import State
@@ -76,6 +80,7 @@ def apply(
     settle(batch, settle_max)
     pass_edges(batch)
     retire(batch)
+    tell_overdue(batch)
     results: list[Result] = []
     for command in commands:
         if relief and not _has_room(batch, command):
@@ -88,9 +93,11 @@ def apply(
 
 def _has_room(batch: Batch, command: Command) -> bool:
     """Whether a command fits into a full memory."""
-    if isinstance(command, Level | Delta | Status | Received):
+    if isinstance(command, Level | Delta | Status | Received | Zero):
         item = batch.state.skus.get(command.sku)
         return item is not None and command.location in item.positions
+    if isinstance(command, SnapshotPart):
+        return command.taken
     return isinstance(command, RELIEVING)
 
 
@@ -125,6 +132,12 @@ def decide(batch: Batch, command: Command) -> Result:
             return move_cursor(batch, command)
         case Affect():
             return shortage.affect(batch, command)
+        case SnapshotPart():
+            return take_part(batch, command)
+        case Zero():
+            return zero(batch, command)
+        case SnapshotDecide():
+            return decide_snapshot(batch, command)
         case PutPolicy():
             return put_policy(batch, command)
         case Raise():

@@ -26,6 +26,7 @@ class Source(Struct):
 
     measure: str = "on_hand"
     version: str = ""  # "" is whatever the source's first event used
+    full_guard_percent: int = 20  # of a location's non-zero positions: a full snapshot that zeroes more waits (R13)
 
 
 class Channel(Struct):

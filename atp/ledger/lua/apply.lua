@@ -2,7 +2,8 @@
 -- now 0 takes the server's TIME, any other value is the clock of a test or a replay.
 
 local META = { 'law', 'epoch', 'seq', 'last_now', 'policy_version', 'refused_gen', 'refused_since', 'trimmed', 'birth',
-  'network', 'apart', 'apart_at', 'moved', 'shortages', 'exceptions', 'baskets' }
+  'network', 'apart', 'apart_at', 'moved', 'shortages', 'exceptions', 'baskets',
+  'overdue_at' }
 
 local function read_meta(prefix)
   local values = call('HMGET', prefix .. 'meta', unpack(META))
@@ -28,12 +29,14 @@ handlers[C.DROP], handlers[C.FOLLOWHOME], handlers[C.FOLLOWED] = legs.drop, legs
 local relieving = {
   [C.LEVEL] = 'position', [C.DELTA] = 'position', [C.STATUS] = 'position', [C.RECEIVED] = 'position', [C.CURSOR] = true,
   [C.CONFIRM] = true, [C.RELEASE] = true, [C.EXTEND] = true, [C.FULFIL] = true, [C.ACKNOWLEDGE] = true,
-  [C.TRANSFER] = true, [C.AFFECT] = true, [C.RESOLVE] = true,
+  [C.TRANSFER] = true, [C.AFFECT] = true, [C.RESOLVE] = true, [C.ZERO] = 'position', [C.PART] = 'taken',
+  [C.SNAPSHOTDECIDE] = true,
   [C.ABORT] = true, [C.DROP] = true, [C.FOLLOWHOME] = true, [C.FOLLOWED] = true,
 }
 
 local function has_room(b, c)
   if relieving[c[1]] == 'position' then return find_position(b, c[2], c[3]) end
+  if relieving[c[1]] == 'taken' then return c[15] end
   return relieving[c[1]]
 end
 
@@ -57,6 +60,13 @@ local function gather(b, commands, due)
       want('streams', c[8])
     elseif tag == C.CURSOR then
       want('streams', c[2])
+    elseif tag == C.PART then
+      want('sources', c[2])
+      want('streams', c[6])
+    elseif tag == C.ZERO then
+      want('skus', c[2])
+      want('positions', position_key(c[2], c[3]))
+      want('sources', c[4])
     elseif tag == C.RESERVE then
       want('ids', identity_of(c[2]))
       want('refused', identity_of(c[2]))
@@ -72,7 +82,7 @@ local function gather(b, commands, due)
       for _, id in ipairs(c[7]) do want('ids', identity_of(id)) end
     elseif tag == C.POLICY then
       if c[2] == 'item' then want('skus', c[3]) end
-    elseif tag == C.RAISE or tag == C.RESOLVE then
+    elseif tag == C.RAISE or tag == C.RESOLVE or tag == C.SNAPSHOTDECIDE then
       -- read in place: they are rare
     elseif tag >= C.OPEN then
       legs.gather(c, want)
@@ -168,6 +178,7 @@ local function scatter(b, header, gen_before, meta)
   clock.write(b)
   shortage.write(b)
   exceptions.write(b)
+  snapshots.write(b)
   call('HSET', b.prefix .. 'sessions', header[2], header[3])
   write_retention(b) -- before the records: an id that is forgotten may be used anew in the same batch
   write_hash(b.prefix .. 'res', b.dirty_reservations, function(identity) return b.raw[identity] end)
@@ -222,6 +233,7 @@ local function apply(keys, args, relief)
   pass_edges(b)
   if b.watching then settle_sums(b) end
   retire(b)
+  snapshots.tell_overdue(b)
   local results = {}
   for i, c in ipairs(commands) do
     if relief and not has_room(b, c) then

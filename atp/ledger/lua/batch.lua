@@ -4,6 +4,8 @@ local function new_batch(prefix, meta, now)
   return {
     shortages = {}, dirty_shortages = {}, shortage_count = tonumber(meta.shortages or 0),
     exceptions = {}, dirty_exceptions = {}, exception_count = tonumber(meta.exceptions or 0),
+    snapshots = {}, dirty_snapshots = {}, parts = {}, sweeps = {}, dirty_sweeps = {},
+    overdue_at = tonumber(meta.overdue_at or 0), overdue_changed = false,
     apart = false, moved = meta.moved and unpack_one(meta.moved) or {}, clock_changed = false,
     prefix = prefix, now = now, seq = tonumber(meta.seq), due_left = false,
     entries = {}, entry_count = 0,

@@ -13,6 +13,7 @@
 -- Keys    all start with the partition's tag {ns:p}: and no key holds text from outside after the tag except `recent`
 --   meta       hash    law, partition, partitions, epoch, seq, last_now, policy_version, refused_gen, refused_since, trimmed,
 --                      apart, apart_at, moved [[after, through, until], …] (R22), shortages (open ones),
+--                      overdue_at (ms, when an incomplete snapshot is to be told of, or 0),
 --                      baskets (how many there are)
 --   sessions   hash    process -> session: an older session's batch is refused whole (R5)
 --   sku        hash    sku -> [format, seq, policy version, policy, safety stock, [location, n, …], location NUL …,
@@ -34,6 +35,9 @@
 --   buyers:id  hash    sku NUL customer -> units held and bought in the campaign (R23)
 --   authority  hash    location -> source, where none is listed (R24)
 --   source     hash    source -> [format, version kind, generation, lag ms]
+--   snapshot   hash    source -> its last snapshot: [format, id, seq, …], slots Q; in the first partition (R13)
+--   parts:source hash  part of the source's last snapshot -> digest of its lines, negative until they are taken
+--   sweep      hash    seq of a complete full snapshot -> what is left to do for it, slots V
 --   cursor     hash    stream -> position below which all is settled (R15)
 --   refused:g  hash    identity -> [fingerprint, outcome, shortfalls, detail], two generations (R18)
 --   baskets    hash    identity -> [format, id, attempt, call, fingerprint, deadline or 0 once decided, [foreign sku, …]]
@@ -67,6 +71,10 @@ local REFUSED_MAX = 100000
 local EMPTY_MIN = 4 -- empty places worth remembering
 local OPEN_MAX = 10000 -- exceptions that a partition remembers as open
 local PLACES_MAX = 128 -- bytes of a location list inside the sku's record
+local INCOMPLETE_MS = 1800000
+local OVER_MAX = 8
+local FIGURES_MAX = 10
+local GUARD_PERCENT = 20
 local CHUNK = 4000 -- arguments of one bulk call: Lua's unpack fails at 8,000
 
 local CLOCK = { APART_MS = 60000, TOLD_MS = 60000, OUTAGE_MS = 5000, REOPEN_MS = 30000 } -- domain/rules/clock.py
@@ -77,10 +85,10 @@ local SHIPPED_COUNTED_MS = 60000
 -- domain/outcomes.py
 local O = {
   APPLIED = 1, REPLAYED = 2, QUOTED = 3,
-  SETTLED = 10, STALE = 11, INCLUDED = 12, DUPLICATE = 13, LATE_DELTA = 14,
+  SETTLED = 10, STALE = 11, INCLUDED = 12, DUPLICATE = 13, LATE_DELTA = 14, SNAPSHOT_OVER = 18,
   AGAIN = 20, CONTENDED = 21, NO_ROOM = 22,
   KEY_REUSED = 30, NOT_FOUND = 31, UNKNOWN_LOCATION = 32, UNKNOWN_LINE = 33, MEASURE_MISMATCH = 34,
-  VERSION_KIND_MISMATCH = 35, VERSION_MISMATCH = 36, EXPIRED = 40, NOT_ACTIVE = 41,
+  VERSION_KIND_MISMATCH = 35, VERSION_MISMATCH = 36, CONTRADICTED = 39, EXPIRED = 40, NOT_ACTIVE = 41,
   UNKNOWN_CAMPAIGN = 50, CUSTOMER_REQUIRED = 51, CHANNEL_NOT_ALLOWED = 52, CAMPAIGN_CLOSED = 53, LIMIT_EXCEEDED = 60,
   INSUFFICIENT = 70,
 }
@@ -89,6 +97,7 @@ local O = {
 local C = {
   LEVEL = 1, DELTA = 2, CURSOR = 3, STATUS = 4, INCOMING = 5, RECEIVED = 6, RESERVE = 10, CONFIRM = 11, RELEASE = 12,
   EXTEND = 13, FULFIL = 14, ACKNOWLEDGE = 15, TRANSFER = 16, AFFECT = 17, POLICY = 20, RAISE = 26, RESOLVE = 27,
+  PART = 23, ZERO = 24, SNAPSHOTDECIDE = 25,
   OPEN = 30, TAKE = 31, DECIDE = 32, ABORT = 33, DROP = 34, FOLLOWHOME = 35, FOLLOWED = 36,
 }
 local E = {
@@ -97,6 +106,7 @@ local E = {
   STATUS = 21, EXPECTED = 22, RECEIVED = 23, MOVED = 24, APART = 25, CAMPAIGNOPENED = 26, CAMPAIGNCLOSED = 27,
   RAISED = 40, RESOLVED = 41,
   BASKETOPENED = 30, BASKETABORTED = 31, LEGTAKEN = 32, LEGDROPPED = 33, LEGFOLLOWED = 34,
+  BEGUN = 60, PARTSEEN = 61, SNAPSHOTMOVED = 62,
 }
 
 -- Slots of a position, of a source's number inside it, of a sku, a reservation, a line and an allocation.
@@ -106,6 +116,9 @@ local N_INCLUDED, N_PENDING = 8, 9 -- acknowledged units the level counts; {gene
 local N_UNSELLABLE, N_STATUS = 10, 11 -- units; {generation, high, low, tie} of the last status, or {}
 local S = { SEQ = 2, VERSION = 3, POLICY = 4, SAFETY = 5, SAFETY_AT = 6, LOCATIONS = 7, SELLERS = 8, SUMS = 9, EMPTY = 10 }
 local W = { NAME = 1, PROTECTION = 2, CAP = 3, USED = 4, SINCE = 5, VERSION = 6 } -- of a seller
+local Q = { ID = 2, SEQ = 3, KIND = 4, VERSION = 5, PARTS = 6, FULL = 7, LOCATIONS = 8, AS_OF = 9, SINCE = 10, STATE = 11, OVERDUE = 12,
+  ARRIVED = 13, OVER = 14 } -- of a snapshot
+local V = { SOURCE = 2, ID = 3, KIND = 4, VERSION = 5, LOCATIONS = 6, AS_OF = 7, STATE = 8, COUNTS = 9 } -- of a sweep
 local R_EXPIRES, R_SEQ, R_FIRST, R_FINGERPRINT, R_CLIENT, R_CHANNEL, R_CUSTOMER, R_ORDER, R_CAMPAIGN = 3, 4, 5, 6, 7, 8, 9, 10, 11
 local R_LINES, R_CHANGES, R_SINCE, R_BUCKET = 13, 14, 15, 16
 local T = { FINGERPRINT = 2, BUCKET = 3, STATE = 4, SEQ = 5, CHANGES = 6 } -- of a tombstone

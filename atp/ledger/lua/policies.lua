@@ -40,7 +40,8 @@ end
 
 function read_body.source(body)
   local policy = cjson.decode(body)
-  return { measure = policy.measure or 'on_hand', version = policy.version or '' }
+  return { measure = policy.measure or 'on_hand', version = policy.version or '',
+    guard = policy.full_guard_percent or GUARD_PERCENT }
 end
 
 local OPEN_CHANNEL = { priority = 0, locations = {}, groups = {}, everywhere = true, max_hold_ms = 14400000 }

@@ -1,6 +1,8 @@
 -- read: questions that write nothing, answered as one atomic reading. Queries are {kind, argument}; kinds: 1 one
 -- reservation, 2 one sku, 3 all policies of a kind, 4 one policy, 5 a stream's cursor, 6 the head, 7 one sku with what
--- its availability is made of; of baskets that span partitions 30 the undecided ones past their time, 31 those whose legs have to follow, 32 is one undecided.
+-- its availability is made of; of snapshots 20 a page of positions that one may not name, 21 what is left to do for
+-- complete ones, 22 the last one of a source; of baskets that span partitions 30 the undecided ones past their time, 31
+-- those whose legs have to follow, 32 is one undecided.
 
 -- Days with supply that counts at active locations, in their order.
 local function supply_days(b, sku, names)
@@ -140,6 +142,13 @@ local function read(keys, args)
       answer = pack(tonumber(call('HGET', prefix .. 'cursor', query[2]) or 0))
     elseif kind == 7 then
       answer = pack(explain_sku(b, query[3], read_sku(b, query[2], query[3])))
+    elseif kind == 20 then
+      answer = pack(snapshots.scan(b, unpack(query, 2)))
+    elseif kind == 21 then
+      answer = pack(snapshots.read_sweeps(b))
+    elseif kind == 22 then
+      local found = snapshots.find(b, query[2])
+      answer = found and pack(found) or '\192'
     elseif kind == 30 then
       answer = pack(legs.read_undecided(b, query[2]))
     elseif kind == 31 then
