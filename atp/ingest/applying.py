@@ -9,7 +9,8 @@ from msgspec import Struct, field
 
 from atp.domain.commands import Command, Cursor
 from atp.domain.results import Result
-from atp.ingest import days
+from atp.domain.snapshots import SnapshotPart
+from atp.ingest import days, parts
 from atp.ingest.counters import Counters
 from atp.ingest.messages import Message
 from atp.ingest.reasons import Reason, Rejected
@@ -31,6 +32,8 @@ class Item(Struct):
     commands: Sequence[Command] = ()
     results: list[Result] = field(default_factory=list)
     rejected: Rejected | None = None
+    part: SnapshotPart | None = None  # of a snapshot, whose lines are the commands
+    opened: Result | None = None  # the ledger's word on the part
 
 
 class LedgerMoved(Exception):
@@ -50,6 +53,7 @@ class Applier:
         self._counters = counters
         self._stop = stop
         self.confirmed = 0  # the cursor that the ledger is known to have
+        self._taken: list[SnapshotPart] = []  # whose lines the ledger has, and which it does not know yet
 
     async def apply(self, cursor: Cursor | None, items: Sequence[Item]) -> None:
         """Move the cursor and decide the items' commands; ``results`` or ``rejected`` is then set on each.
@@ -68,21 +72,44 @@ class Applier:
             await self._halves(items)
 
     async def _together(self, cursor: Cursor | None, items: Sequence[Item]) -> None:
-        commands: list[Command] = [cursor] if cursor else []
-        for item in items:
-            commands += item.commands
-        if not commands:
-            return
-        if days.has_days(commands):
-            commands = days.dated(commands, await self._patiently(lambda: days.zones(self._ledger)))
-        results = await self._patiently(lambda: self._ledger.apply(commands))
-        at = 0
+        for run in parts.runs(items):
+            await self._run(cursor, run)
+            cursor = None
+
+    async def _run(self, cursor: Cursor | None, items: Sequence[Item]) -> None:
+        """What was settled before; then, after a word on each part of a snapshot, the items' own commands."""
+        commands: list[Command] = [*self._taken]
         if cursor:
-            self.confirmed = max(self.confirmed, cursor.position)
-            at = 1
-        for item in items:
+            commands.append(cursor)
+        opening = [item for item in items if item.part]
+        if opening:
+            opened = await self._decide([*commands, *(item.part for item in opening if item.part)], cursor)
+            for item, result in zip(opening, opened[len(commands) :], strict=True):
+                item.opened = result
+            commands, cursor = [], None
+        settled = len(commands)
+        deciding = [item for item in items if item.opened is None or parts.wants_lines(item.opened)]
+        for item in deciding:
+            commands += item.commands
+        results, at = await self._decide(commands, cursor), settled
+        for item in deciding:
             item.results = results[at : at + len(item.commands)]
             at += len(item.commands)
+            if item.part and item.opened and (done := parts.taken(item.part, item.opened, item.results)):
+                self._taken.append(done)
+
+    async def _decide(self, commands: list[Command], cursor: Cursor | None) -> list[Result]:
+        """One call; what it says of settled messages is known to the ledger afterwards."""
+        if not commands:
+            return []
+        if days.has_days(commands):
+            commands = days.dated(commands, await self._patiently(lambda: days.zones(self._ledger)))
+        told = len(self._taken)
+        results = await self._patiently(lambda: self._ledger.apply(commands))
+        del self._taken[:told]
+        if cursor:
+            self.confirmed = max(self.confirmed, cursor.position)
+        return results
 
     async def _halves(self, items: Sequence[Item]) -> None:
         """Halve a failing batch until a message stands alone. What is applied twice has its effect once."""

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     UNKNOWN_LOCATION = "unknown-location"
     MEASURE_MISMATCH = "measure-mismatch"
     VERSION_KIND_MISMATCH = "version-kind-mismatch"
+    SNAPSHOT_CONTRADICTED = "snapshot-contradicted"
     UNPROCESSABLE = "unprocessable"
 
 

@@ -11,6 +11,7 @@ import time
 import structlog
 
 from atp.domain.commands import Cursor
+from atp.domain.snapshots import SnapshotPart
 from atp.ingest.applying import Applier, Item
 from atp.ingest.counters import Counters
 from atp.ingest.deadletters import DeadLetters
@@ -101,6 +102,8 @@ class Session:
     def _decode(self, message: Message, now_us: int) -> Item:
         try:
             decoded = self._decoder.decode(message, now_us)
+            if isinstance(part := next(iter(decoded.commands), None), SnapshotPart):
+                return Item(message, decoded.type, decoded.commands[1:], part=part)
             return Item(message, decoded.type, decoded.commands)
         except Rejected as rejected:
             return Item(message, rejected=rejected)

@@ -8,6 +8,7 @@ import structlog
 from atp.domain.commands import Command
 from atp.domain.outcomes import Outcome
 from atp.domain.results import Result
+from atp.domain.snapshots import SnapshotPart
 from atp.ingest.applying import Item
 from atp.ingest.counters import Counters
 from atp.ingest.deadletters import DeadLetter
@@ -20,6 +21,7 @@ _REASONS = {
     Outcome.UNKNOWN_LOCATION: (Reason.UNKNOWN_LOCATION, "location {!r} is not known"),
     Outcome.MEASURE_MISMATCH: (Reason.MEASURE_MISMATCH, "the source measures {}"),
     Outcome.VERSION_KIND_MISMATCH: (Reason.VERSION_KIND_MISMATCH, "the source orders its events by {}"),
+    Outcome.CONTRADICTED: (Reason.SNAPSHOT_CONTRADICTED, "other {} than before"),
 }
 _NAMED = 20  # lines named in the detail
 
@@ -29,6 +31,8 @@ def judge(items: Sequence[Item], counters: Counters) -> list[DeadLetter]:
     letters: list[DeadLetter] = []
     events: Tally[tuple[type[Command], Outcome]] = Tally()
     for item in items:
+        if item.part and item.opened:
+            events[SnapshotPart, item.opened.outcome] += 1
         for command, result in zip(item.commands, item.results, strict=False):
             events[type(command), result.outcome] += 1
             if result.outcome is Outcome.LATE_DELTA:
@@ -51,6 +55,10 @@ def dead_letter_of(item: Item) -> DeadLetter | None:
     """The dead letter for a message that was rejected, or of which the ledger refused at least one line."""
     if item.rejected:
         return DeadLetter(item.message, item.rejected.reason, item.rejected.detail)
+    if item.part and item.opened and item.opened.outcome > Outcome.AGAIN:
+        reason, text = _REASONS[item.opened.outcome]
+        what = f"part {item.part.part} of snapshot {item.part.snapshot!r}"
+        return DeadLetter(item.message, reason, f"{what}: {text.format(item.opened.detail)}; nothing of it was applied")
     refused = [(index, result) for index, result in enumerate(item.results) if result.outcome > Outcome.AGAIN]
     if not refused:
         return None

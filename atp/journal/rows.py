@@ -41,6 +41,9 @@ from atp.domain.entries import (
     ShortageClosed,
     ShortageFound,
     SourceSeen,
+    SnapshotBegun,
+    SnapshotMoved,
+    SnapshotPartSeen,
     StatusSet,
     SupplyExpected,
     SupplyReceived,
@@ -81,6 +84,9 @@ KINDS: dict[type, str] = {
     StatusSet: "status-set",
     SupplyExpected: "supply-expected",
     SupplyReceived: "supply-received",
+    SnapshotBegun: "snapshot-begun",
+    SnapshotPartSeen: "snapshot-part-seen",
+    SnapshotMoved: "snapshot-moved",
     BasketOpened: "basket-opened",
     BasketAborted: "basket-aborted",
     LegTaken: "leg-taken",
@@ -217,6 +223,7 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
                 AuthorityTaken() | SourceSeen() | CampaignOpened() | CampaignClosed() | DeadlinesMoved() | ClockApart()
                 | ShortageAffected() | StatusSet() | SupplyExpected()
                 | BasketOpened() | BasketAborted() | LegTaken() | LegDropped() | LegFollowed()
+                | SnapshotBegun() | SnapshotPartSeen() | SnapshotMoved()
             ):  # fmt: skip
                 pass  # their entry is all there is to keep
     return rows
@@ -241,7 +248,7 @@ def subject_of(entry: AnyEntry) -> str:
             return entry.sku
         case AuthorityTaken():
             return entry.location
-        case SourceSeen():
+        case SourceSeen() | SnapshotBegun() | SnapshotPartSeen() | SnapshotMoved():
             return entry.source
         case CursorMoved():
             return entry.stream

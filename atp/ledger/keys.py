@@ -1,7 +1,8 @@
 """Every key the ledger owns: pattern, type, meaning, and when it goes away.
 
 All keys of a partition carry its hash tag, so that one call can reach them on a cluster. Text from outside appears
-in fields and values; only ``recent``, ``buyers`` and ``parts`` have it in the key, after the tag, where braces no longer matter.
+in fields and values; only ``recent``, ``buyers`` and ``parts`` have it in the key, after the tag, where braces no
+longer matter.
 """
 
 from typing import NamedTuple

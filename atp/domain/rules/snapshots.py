@@ -85,9 +85,7 @@ def decide_snapshot(batch: Batch, c: SnapshotDecide) -> Result:
     if sweep.state == "parked":
         raise_exception(batch, Kind.SNAPSHOT_GUARD, c.cause, source=sweep.source, detail=_figures(sweep))
     elif c.step in ("accept", "discard"):
-        end_exception(
-            batch, Kind.SNAPSHOT_GUARD, c.cause, source=sweep.source, resolution=c.step, client=c.client
-        )
+        end_exception(batch, Kind.SNAPSHOT_GUARD, c.cause, source=sweep.source, resolution=c.step, client=c.client)
     return Result(Outcome.APPLIED, seq, detail=sweep.state)
 
 

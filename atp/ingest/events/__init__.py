@@ -8,12 +8,14 @@ from collections.abc import Callable, Sequence
 from atp.domain.commands import Command
 from atp.ingest.events.levels import deltas, levels, statuses
 from atp.ingest.events.notices import heartbeat, touch
+from atp.ingest.events.snapshots import snapshot
 from atp.ingest.events.supply import incoming, received
 from atp.ingest.events.told import Told
 
 LEVEL = "atp.stock.level.v1"
 DELTA = "atp.stock.delta.v1"
 STATUS = "atp.stock.status.v1"
+SNAPSHOT = "atp.stock.snapshot.v1"
 INCOMING = "atp.supply.incoming.v1"
 RECEIVED = "atp.supply.received.v1"
 HEARTBEAT = "atp.source.heartbeat.v1"
@@ -24,6 +26,7 @@ TYPES: dict[str, Callable[[Told], Sequence[Command]]] = {
     LEVEL: levels,
     DELTA: deltas,
     STATUS: statuses,
+    SNAPSHOT: snapshot,
     INCOMING: incoming,
     RECEIVED: received,
     HEARTBEAT: heartbeat,
@@ -33,7 +36,6 @@ TYPES: dict[str, Callable[[Told], Sequence[Command]]] = {
 #: Types of the contract that this release does not apply yet.
 PLANNED = frozenset(
     (
-        "atp.stock.snapshot.v1",
         "atp.order.acknowledged.v1",
         "atp.order.fulfilled.v1",
         "atp.order.cancelled.v1",
@@ -41,4 +43,16 @@ PLANNED = frozenset(
     )
 )
 
-__all__ = ["DELTA", "HEARTBEAT", "INCOMING", "LEVEL", "PLANNED", "RECEIVED", "STATUS", "TOUCH", "TYPES", "Told"]
+__all__ = [
+    "DELTA",
+    "HEARTBEAT",
+    "INCOMING",
+    "LEVEL",
+    "PLANNED",
+    "RECEIVED",
+    "SNAPSHOT",
+    "STATUS",
+    "TOUCH",
+    "TYPES",
+    "Told",
+]

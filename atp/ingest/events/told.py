@@ -35,18 +35,21 @@ class Told(Struct):
     future_us: int  # a time further ahead of now would block its position
 
     def version(self) -> Version:
-        """By sequence, else by time. Raises Rejected."""
-        event = self.event
-        at = _micros(event.time) if event.time else 0
+        """The event's own. Raises Rejected."""
+        return self.version_of(self.event.sequence, self.event.time)
+
+    def version_of(self, sequence: str, time: str) -> Version:
+        """By sequence, else by time; "" for what is not given. Raises Rejected."""
+        at = _micros(time) if time else 0
         # A clock that runs ahead must not make the source look fresh for as long as it does.
         as_of = min(at, self.now_us) // 1000
-        if event.sequence:
-            return Version("sequence", split_version(_sequence(event.sequence)), as_of)
-        if not event.time:
+        if sequence:
+            return Version("sequence", split_version(_sequence(sequence)), as_of)
+        if not time:
             raise Rejected(Reason.VERSION_MISSING, "neither a sequence nor a time says which event is the newer one")
         if at > self.now_us + self.future_us:
             ahead = (at - self.now_us) // 1_000_000
-            raise Rejected(Reason.VERSION_IN_FUTURE, f"time {event.time[:40]} is {ahead} s ahead of the clock")
+            raise Rejected(Reason.VERSION_IN_FUTURE, f"time {time[:40]} is {ahead} s ahead of the clock")
         return Version("time", split_version(at), as_of)
 
     def line(self, index: int) -> int:

@@ -72,7 +72,7 @@ local function refuse(b, c)
   if c[7] > 0 and c[7] <= (b.cursors[c[6]] or 0) then return O.SETTLED end
   local measured = measure_of(b, c[2])
   if c[14] ~= '' and c[14] ~= measured then return O.MEASURE_MISMATCH, measured end
-  local expected = stock.expected_kind(b, c[2], c[4])
+  local expected = expected_kind(b, c[2], c[4])
   if c[4] ~= expected then return O.VERSION_KIND_MISMATCH, expected end
 end
 

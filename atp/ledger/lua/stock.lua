@@ -2,7 +2,7 @@
 
 local stock = {} -- what the other events of a source need
 -- How a source orders its events: by its policy, else as it always did, else as it does now.
-function stock.expected_kind(b, id, kind)
+local function expected_kind(b, id, kind)
   local policy = b.policies.sources[id]
   if policy and policy.version ~= '' then return policy.version end
   local source = lookup(b, b.sources, 'source', id)
@@ -14,7 +14,7 @@ function stock.refuse(b, c, measure)
   if not b.policies.locations[c[3]] then return O.UNKNOWN_LOCATION, c[3] end
   local measured = measure_of(b, c[4])
   if measure ~= '' and measure ~= measured then return O.MEASURE_MISMATCH, measured end
-  local expected = stock.expected_kind(b, c[4], c[6])
+  local expected = expected_kind(b, c[4], c[6])
   if c[6] ~= expected then return O.VERSION_KIND_MISMATCH, expected end
 end
 
