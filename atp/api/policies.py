@@ -72,6 +72,10 @@ class SourceBody(Struct, forbid_unknown_fields=True):
         Literal["sequence", "time"] | UnsetType,
         Meta(description="How it orders its events; by default as its first event does."),
     ] = UNSET  # not None: the law reads this text, and takes an absent field as its default
+    full_guard_percent: Annotated[
+        int,
+        Meta(ge=0, le=100, description="A full snapshot that zeroes more of a location's non-zero positions waits."),
+    ] = 20
     stale_after_seconds: Annotated[int, Meta(ge=1, le=31_536_000)] = 900
 
 

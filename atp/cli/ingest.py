@@ -71,7 +71,7 @@ def ingest(
 
 
 async def _ingest(config: settings.Config, stop: asyncio.Event) -> None:
-    from atp.ingest import Consumer, Settings
+    from atp.ingest import Consumer, Settings, Sweeper
     from atp.wiring import open_journal, open_ledger, open_nats
 
     async with (
@@ -79,4 +79,5 @@ async def _ingest(config: settings.Config, stop: asyncio.Event) -> None:
         open_ledger(config, journal) as ledger,
         open_nats(config, "ingest", stop) as nats,
     ):
-        await together(stop, Consumer(nats, ledger, Settings()).run(stop))
+        settings = Settings()
+        await together(stop, Consumer(nats, ledger, settings).run(stop), Sweeper(ledger, settings).run(stop))

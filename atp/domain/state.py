@@ -192,7 +192,7 @@ class Snapshot(Struct):
     locations: list[str]
     as_of: int
     since: int
-    state: str = "open"  # then "complete", or "ended" by a newer one
+    state: str = "open"  # then "complete"
     overdue: bool = False  # that it is incomplete was told
     arrived: int = 0
     over: list[str] = field(default_factory=list)  # ids of earlier ones of the same version

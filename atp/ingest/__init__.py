@@ -2,7 +2,7 @@
 
 ``Consumer`` is what a process runs. ``events`` knows the contract's events, ``messages`` how they are sent, ``pull``
 the stream, ``applying`` the ledger's failures, ``deadletters`` where messages go that fail by their own content.
-``feed`` is for those who send.
+``feed`` is for those who send. ``Sweeper`` runs beside consumers and empties what full snapshots do not name.
 """
 
 from atp.ingest.consumer import Consumer
@@ -11,6 +11,7 @@ from atp.ingest.feed import Event, Feed, FeedRefused
 from atp.ingest.reasons import Reason
 from atp.ingest.settings import Settings
 from atp.ingest.streams import StreamUnfit, ensure_streams
+from atp.ingest.sweeping import Sweeper
 
 __all__ = [
     "Consumer",
@@ -21,5 +22,6 @@ __all__ = [
     "Reason",
     "Settings",
     "StreamUnfit",
+    "Sweeper",
     "ensure_streams",
 ]

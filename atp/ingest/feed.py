@@ -12,7 +12,7 @@ from urllib.parse import quote
 from msgspec import Struct, field, json
 from nats.aio.client import Client
 
-from atp.ingest.events import DELTA, LEVEL
+from atp.ingest.events import DELTA, LEVEL, SNAPSHOT
 from atp.ingest.settings import Settings
 
 #: The server's limit for one atomic batch.
@@ -51,6 +51,17 @@ def level(source: str, id: str, lines: Lines, sequence: int | None = None, time:
 def delta(source: str, id: str, lines: Lines, sequence: int | None = None, time: str = "", shard: str = "") -> Event:
     """By how much positions changed: lines are (sku, location, ±quantity)."""
     return Event(source, id, DELTA, _data(lines), sequence, time, shard=shard)
+
+
+def snapshot(
+    source: str, id: str, lines: Lines, *, part: int, parts: int, locations: Sequence[str], as_of: int
+) -> Event:
+    """A part of a full snapshot ``id`` as of a sequence: lines are (sku, location, quantity)."""
+    data = {
+        "snapshot_id": id, "as_of": {"sequence": str(as_of)}, "part": part, "parts": parts, "full": True,
+        "locations": locations, "lines": _lines(lines),
+    }  # fmt: skip
+    return Event(source, f"{id}/{part}", SNAPSHOT, json.encode(data))
 
 
 def subject_of(event: Event, settings: Settings) -> str:
@@ -153,4 +164,8 @@ class _Answer(Struct):
 
 
 def _data(lines: Lines) -> bytes:
-    return json.encode({"lines": [{"sku": s, "location": at, "quantity": q} for s, at, q in lines]})
+    return json.encode({"lines": _lines(lines)})
+
+
+def _lines(lines: Lines) -> list[dict[str, str | int]]:
+    return [{"sku": s, "location": at, "quantity": q} for s, at, q in lines]

@@ -30,6 +30,9 @@ class Settings(Struct, frozen=True):
     load_high: float = 0.5  # fill of the ledger's queue above which shoppers come first
     load_pause_s: float = 0.25  # longest pause before a batch, at a full queue
 
+    sweep_every_s: float = 0.5  # how soon a complete snapshot is noticed
+    sweep_page: int = 500  # positions looked at in one call: a few milliseconds of the ledger's one thread
+
     future_max_s: int = 300  # a version further ahead of the clock would block its position (R14)
 
     retention_min_s: float = 7 * DAY_S  # a rebuilt ledger reads again what its journal had not seen (R15)

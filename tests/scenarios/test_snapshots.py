@@ -200,6 +200,18 @@ TABLES = {
         count -> APPLIED ended
         sweeps
     """,
+    "a newer one leaves what another source parked": """
+        level A@DC1 9 v50
+        level A@DC1 9 v50 by erp
+        part S 1/1 v99 full DC1
+        sweep
+        part S 1/1 v99 full DC1 by erp
+        sweep by erp
+        sweeps parked parked
+        begin T 1/2 v100
+        sweeps parked
+        accept by erp -> APPLIED sweeping
+    """,
     "every source has its own": OPEN_GUARD
     + """
         level A@DC1 9 v50
@@ -335,6 +347,25 @@ def test_what_a_newer_snapshot_ends_is_over_for_people_too(table: Table) -> None
     table.run("wait 1800\nbegin U 1/2 v101 full DC1")
     over = [e.kind for e in table.entries if isinstance(e, ExceptionResolved)]
     assert over == ["snapshot-guard", "snapshot-incomplete"]
+
+
+def test_each_is_told_of_at_its_own_time_and_only_while_it_is_open(table: Table) -> None:
+    def told() -> list[tuple[str, str]]:
+        return [(e.source, e.state) for e in table.entries if isinstance(e, SnapshotMoved) and e.state == "overdue"]
+
+    table.run(
+        "begin S 1/2 v99\npass 1000\nbegin T 1/2 v99 by erp\npart U 1/1 v99 by pos\npass 500\nbegin V 1/2 v9 by b"
+    )
+    table.run("wait 299.999")
+    assert told() == []
+    table.run("wait 0.001")
+    assert told() == [("wms", "overdue")]
+    table.run("wait 999.999")
+    assert told() == [("wms", "overdue")]
+    table.run("wait 0.001\nwait 499.999")
+    assert told() == [("wms", "overdue"), ("erp", "overdue")]
+    table.run("wait 0.001\nwait 3000\npart W 1/1 v99 by pos\nwait 3000")
+    assert told() == [("wms", "overdue"), ("erp", "overdue"), ("b", "overdue")]
 
 
 def test_nothing_is_overdue_while_the_clocks_are_apart(table: Table) -> None:

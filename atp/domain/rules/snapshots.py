@@ -42,8 +42,6 @@ def take_part(batch: Batch, c: SnapshotPart) -> Result:
     known = found.digests.get(c.part, 0)
     if known > 0:
         return Result(Outcome.DUPLICATE, state.seq)
-    if found.state == "ended":
-        return Result(Outcome.SNAPSHOT_OVER, state.seq, detail=found.id)
     if known and not c.taken:
         return Result(Outcome.REPLAYED, state.seq, replayed=True)
     found.digests[c.part] = c.digest if c.taken else -c.digest
@@ -137,7 +135,6 @@ def _begin(batch: Batch, c: SnapshotPart, version: Version, before: Snapshot | N
     """A newer snapshot ends the one that is not complete, and those that wait for a person."""
     state = batch.state
     if before and before.state == "open":
-        before.state = "ended"
         batch.entries.append(SnapshotMoved(batch.next_seq(), batch.now, "", c.cause, c.source, before.seq, "ended", []))
         end_exception(batch, Kind.SNAPSHOT_INCOMPLETE, c.cause, source=c.source)
     for snapshot, sweep in sorted(state.sweeps.items()):

@@ -102,7 +102,6 @@ end
 -- A newer snapshot ends the one that is not complete, and those that wait for a person.
 local function begin(b, c, version, before)
   if before and before[Q.STATE] == 'open' then
-    before[Q.STATE] = 'ended'
     move(b, before[Q.SEQ], c[2], 'ended', {}, '', c[16])
     over(b, 'snapshot-incomplete', c[16], c[2])
   end
@@ -158,7 +157,6 @@ function snapshots.take_part(b, c)
   if contradicted then return O.CONTRADICTED, b.seq, nil, nil, contradicted end
   local known = digest_of(b, c[2], c[9])
   if known > 0 then return O.DUPLICATE, b.seq end
-  if found[Q.STATE] == 'ended' then return O.SNAPSHOT_OVER, b.seq, nil, nil, found[Q.ID] end
   if known ~= 0 and not c[15] then return O.REPLAYED, b.seq, nil, nil, nil, true end
   local memory, seq = parts_of(b, c[2]), next_seq(b)
   memory.items[c[9]] = c[15] and c[10] or -c[10]

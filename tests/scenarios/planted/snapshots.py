@@ -16,7 +16,6 @@ MUTANTS = (
     ("a part that was only begun counts", "if c[15] then found[Q.ARRIVED] = found[Q.ARRIVED] + 1 end", "found[Q.ARRIVED] = found[Q.ARRIVED] + 1"),
     ("a part counts twice", "if known > 0 then return O.DUPLICATE, b.seq end", ""),
     ("parts of the snapshot before are remembered", "if memory.cleared then call('UNLINK', memory.key) end", ""),
-    ("one that is over is completed", "  if found[Q.STATE] == 'ended' then return O.SNAPSHOT_OVER, b.seq, nil, nil, found[Q.ID] end\n", ""),
     ("a newer snapshot leaves a parked one", "if sweep[V.SOURCE] == c[2] and sweep[V.STATE] == 'parked' then", "if false then"),
     ("a newer snapshot ends what another source parked", "if sweep[V.SOURCE] == c[2] and sweep[V.STATE] == 'parked' then", "if sweep[V.STATE] == 'parked' then"),
     ("a newer snapshot ends one that is counted", "if sweep[V.SOURCE] == c[2] and sweep[V.STATE] == 'parked' then", "if sweep[V.SOURCE] == c[2] then"),
