@@ -116,7 +116,7 @@ POISON = {
     "avro data": (binary(ce_datacontenttype="application/avro"), "unsupported-content-type", "avro"),
     "avro event": (structured("application/cloudevents+avro"), "unsupported-content-type", "avro"),
     "batched events": (structured("application/cloudevents-batch+json"), "unsupported-content-type", "batch"),
-    "planned type": (binary("atp.stock.snapshot.v1"), "unsupported-type", "not supported by this release yet"),
+    "planned type": (binary("atp.return.received.v1"), "unsupported-type", "not supported by this release yet"),
     "strange type": (binary("com.example.hello"), "unsupported-type", "not a type of the contract"),
     "includes": (binary(data={"lines": [LINE | {"includes": {}}]}), "unsupported-field", "$.lines[0].includes"),
     "no version": (binary(ce_sequence=None), "version-missing", "neither"),
