@@ -12,6 +12,8 @@ from atp.api.service import Service
 from atp.domain.commands import Resolve
 from atp.domain.exceptions import Kind
 from atp.domain.outcomes import Outcome
+from atp.domain.results import Result
+from atp.domain.snapshots import SnapshotDecide
 from atp.domain.times import rfc3339
 from atp.journal import ExceptionRow, Journal, JournalError
 
@@ -93,17 +95,34 @@ async def resolve(service: Service, call: Call) -> Answer:
             except JournalError:
                 raise _away() from None
             return Answer(200, _encode(_view(await _found(service, call))))
+        if row.kind == Kind.SNAPSHOT_GUARD:
+            return await _decide_snapshot(service, call, row, body)
         command = Resolve(
             row.kind, row.sku, row.location, row.source, row.reservation, row.seq, body.resolution, body.reason,
             client, call.cause,
         )  # fmt: skip
         result = await service.ledger.submit_to(row.partition, command)
-        if result.outcome is not Outcome.APPLIED:
-            raise Problem(NOT_FOUND, "It ended meanwhile; ask again in a moment.")
-        view = _view(row)
-        view.resolution, view.resolved_by, view.reason = body.resolution, client, body.reason
-        return Answer(200, _encode(view))
+        return _resolved(row, body, client, result)
     return Answer(200, _encode(_view(row)))
+
+
+async def _decide_snapshot(service: Service, call: Call, row: ExceptionRow, body: ResolveBody) -> Answer:
+    """A full snapshot that would empty too much waits for one of two words (R13)."""
+    if body.resolution not in ("accept", "discard"):
+        raise invalid("resolution must be accept or discard: the snapshot waits for that word.", pointer="/resolution")
+    parked = await service.ledger.snapshots.parked(row.source)
+    if row.seq is None or parked > row.seq:
+        parked = 0  # another one, begun after this was told
+    command = SnapshotDecide(parked, body.resolution, [], call.principal.client, call.cause, body.reason)
+    return _resolved(row, body, call.principal.client, await service.ledger.submit(command))
+
+
+def _resolved(row: ExceptionRow, body: ResolveBody, client: str, result: Result) -> Answer:
+    if result.outcome is not Outcome.APPLIED:
+        raise Problem(NOT_FOUND, "It ended meanwhile; ask again in a moment.")
+    view = _view(row)
+    view.resolution, view.resolved_by, view.reason = body.resolution, client, body.reason
+    return Answer(200, _encode(view))
 
 
 async def _found(service: Service, call: Call) -> ExceptionRow:

@@ -51,3 +51,4 @@ class SnapshotDecide(Struct, array_like=True, tag=25):
     counts: list[tuple[str, int, int]] = []  # location, non-zero positions, those that would be zeroed
     client: str = ""
     cause: str = ""
+    reason: str = ""  # in a person's words

@@ -38,6 +38,11 @@ class Snapshots:
         }
         return sweeps, overdue_at
 
+    async def parked(self, source: str) -> int:
+        """The seq of the source's snapshot that waits for a person, or 0; there is one at most."""
+        sweeps, _ = await self.sweeps()
+        return next((seq for seq, s in sweeps.items() if s.source == source and s.state == "parked"), 0)
+
     async def unnamed(self, partition: int, sweep: Sweep, cursor: str, limit: int = PAGE_MAX) -> Unnamed:
         """A page of one partition's positions that the snapshot may not name; ``cursor`` is "0" for the first.
 

@@ -43,7 +43,9 @@ def command(table: "Table", word: str, rest: list[str]) -> c.Command:
     if word in _STEPS:
         seq = first_sweep(table, named.get("by", "wms"))
         counts = counted(table, seq) if word == "count" and seq else []
-        return SnapshotDecide(seq, _STEPS[word], counts, "person" if word in ("accept", "discard") else "", "cause")
+        return SnapshotDecide(
+            seq, _STEPS[word], counts, "person" if word in ("accept", "discard") else "", "cause", "why"
+        )
     return part(plain, named, taken=word == "taken")
 
 

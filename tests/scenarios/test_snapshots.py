@@ -336,9 +336,9 @@ def test_people_are_told_once_and_told_when_it_is_over(table: Table) -> None:
     ]
     table.run("accept")
     over = [e for e in table.entries if isinstance(e, ExceptionResolved)]
-    assert [(e.kind, e.raised, e.resolution, e.client) for e in over] == [
-        ("snapshot-incomplete", raised[0].seq, "over", ""),
-        ("snapshot-guard", raised[1].seq, "accept", "person"),
+    assert [(e.kind, e.raised, e.resolution, e.reason, e.client) for e in over] == [
+        ("snapshot-incomplete", raised[0].seq, "over", "", ""),
+        ("snapshot-guard", raised[1].seq, "accept", "why", "person"),
     ]
 
 

@@ -83,7 +83,8 @@ def decide_snapshot(batch: Batch, c: SnapshotDecide) -> Result:
     if sweep.state == "parked":
         raise_exception(batch, Kind.SNAPSHOT_GUARD, c.cause, source=sweep.source, detail=_figures(sweep))
     elif c.step in ("accept", "discard"):
-        end_exception(batch, Kind.SNAPSHOT_GUARD, c.cause, source=sweep.source, resolution=c.step, client=c.client)
+        by = {"resolution": c.step, "reason": c.reason, "client": c.client}
+        end_exception(batch, Kind.SNAPSHOT_GUARD, c.cause, source=sweep.source, **by)
     return Result(Outcome.APPLIED, seq, detail=sweep.state)
 
 

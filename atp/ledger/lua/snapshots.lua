@@ -11,8 +11,8 @@ local function move(b, snapshot, source, state, counts, client, cause)
   return seq
 end
 
-local function over(b, kind, cause, source, resolution, client)
-  exceptions.over(b, kind, cause, '', '', source, '', resolution or 'over', '', client or '')
+local function over(b, kind, cause, source, resolution, reason, client)
+  exceptions.over(b, kind, cause, '', '', source, '', resolution or 'over', reason or '', client or '')
 end
 
 local function figures(sweep)
@@ -179,7 +179,7 @@ end
 local BEFORE = { counted = 'counting', accept = 'parked', discard = 'parked', swept = 'sweeping' }
 local AFTER = { accept = 'sweeping', discard = 'ended', swept = 'swept' }
 
--- {SNAPSHOTDECIDE, seq of its BEGUN, step, {{location, non-zero positions, to be zeroed}, …}, client, cause}
+-- {SNAPSHOTDECIDE, seq of its BEGUN, step, {{location, non-zero positions, to be zeroed}, …}, client, cause, reason}
 local function decide(b, c)
   local sweep = lookup(b, b.sweeps, 'sweep', sweep_name(c[2]))
   if not sweep then return O.NOT_FOUND, b.seq end
@@ -198,7 +198,7 @@ local function decide(b, c)
   if state == 'parked' then
     exceptions.raise(b, 'snapshot-guard', c[6], '', '', sweep[V.SOURCE], '', figures(sweep))
   elseif c[3] == 'accept' or c[3] == 'discard' then
-    over(b, 'snapshot-guard', c[6], sweep[V.SOURCE], c[3], c[5])
+    over(b, 'snapshot-guard', c[6], sweep[V.SOURCE], c[3], c[7], c[5])
   end
   return O.APPLIED, seq, nil, nil, state
 end

@@ -41,7 +41,13 @@ async def test_defaults_are_shown(api: Api) -> None:
     assert (got["priority"], got["groups"], got["active"], got["timezone"], got["sources"]) == (0, [], True, "UTC", [])
     got = (await put(api, "/v1/sources/erp", {"kind": "erp"})).json()
     assert got.pop("policy_version")
-    assert got == {"id": "erp", "kind": "erp", "measure": "on_hand", "stale_after_seconds": 900}
+    assert got == {
+        "id": "erp",
+        "kind": "erp",
+        "measure": "on_hand",
+        "full_guard_percent": 20,
+        "stale_after_seconds": 900,
+    }
 
 
 async def test_lists_are_ordered_by_id(api: Api) -> None:

@@ -40,5 +40,5 @@ MUTANTS = (
     ("positions without a level are not zeroed", "if not n[N_LEVEL] or version_less(n[N_VERSION], version) then", "if version_less(n[N_VERSION], version) and n[N_LEVEL] then"),
     ("empty positions count for the guard", "if n[N_NUMBER] ~= 0 then wanted[location] = wanted[location] + 1 end", "wanted[location] = wanted[location] + 1"),
     ("people are not told that it waits for them", "  if state == 'parked' then\n    exceptions.raise", "  if false then\n    exceptions.raise"),
-    ("people are not told that it is over", "over(b, 'snapshot-guard', c[6], sweep[V.SOURCE], c[3], c[5])", ""),
+    ("people are not told that it is over", "over(b, 'snapshot-guard', c[6], sweep[V.SOURCE], c[3], c[7], c[5])", ""),
 )  # fmt: skip
