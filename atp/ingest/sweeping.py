@@ -9,6 +9,7 @@ import asyncio
 import secrets
 import time
 from collections import Counter
+from collections.abc import Mapping
 
 import structlog
 
@@ -59,15 +60,15 @@ class Sweeper:
             self._ledger.snapshots.wake()
         work = {seq: sweep for seq, sweep in sorted(sweeps.items()) if sweep.state != "parked"}
         for seq, sweep in work.items():
-            state = await self._count(seq, sweep, stop) if sweep.state == "counting" else sweep.state
-            if state == "sweeping":
+            if sweep.state == "sweeping" or await self._count(seq, sweep, stop):
                 await self._zero(seq, sweep, stop)
         return len(work)
 
-    async def _count(self, seq: int, sweep: Sweep, stop: asyncio.Event) -> str:
-        """Let the law judge what the zeros would do; the sweep's state by its word."""
+    async def _count(self, seq: int, sweep: Sweep, stop: asyncio.Event) -> bool:
+        """Let the law judge what the zeros would do; whether to go on to them. Without any, there is nothing to do."""
         filled: Counter[str] = Counter()
         emptied: Counter[str] = Counter()
+        unnamed = 0
         for partition in range(self._ledger.partitions):
             cursor = ""
             while cursor != "0":
@@ -76,11 +77,16 @@ class Sweeper:
                 cursor = page.cursor
                 for location, count in page.counts:
                     filled[location] += count
+                unnamed += len(page.unnamed)
                 emptied.update(location for _, location, is_filled in page.unnamed if is_filled)
         counts = [(location, count, emptied[location]) for location, count in sorted(filled.items())]
         result = await self._ledger.submit(SnapshotDecide(seq, "counted", counts, "", sweep.snapshot))
         log.info("a full snapshot is complete", source=sweep.source, snapshot=sweep.snapshot, state=result.detail)
-        return result.detail if result.outcome is Outcome.APPLIED else ""
+        if result.outcome is not Outcome.APPLIED or result.detail != "sweeping":
+            return False
+        if not unnamed:
+            await self._finish(seq, sweep, {})
+        return unnamed > 0
 
     async def _zero(self, seq: int, sweep: Sweep, stop: asyncio.Event) -> None:
         outcomes: Counter[str] = Counter()
@@ -95,6 +101,9 @@ class Sweeper:
                     for sku, location, _ in page.unnamed
                 ]
                 outcomes.update(result.outcome.name.lower() for result in await self._patiently(zeros, stop))
+        await self._finish(seq, sweep, outcomes)
+
+    async def _finish(self, seq: int, sweep: Sweep, outcomes: Mapping[str, int]) -> None:
         await self._ledger.submit(SnapshotDecide(seq, "swept", [], "", sweep.snapshot))
         log.info("a full snapshot was swept", source=sweep.source, snapshot=sweep.snapshot, zeros=dict(outcomes))
 

@@ -6,8 +6,17 @@ The tables hold every counterexample of R13.
 from itertools import permutations
 
 import pytest
+from msgspec import structs
 
-from atp.domain.entries import ExceptionRaised, ExceptionResolved, LevelSet, SnapshotBegun, SnapshotMoved
+from atp.domain.entries import (
+    ExceptionRaised,
+    ExceptionResolved,
+    LevelSet,
+    SnapshotBegun,
+    SnapshotMoved,
+    SnapshotPartSeen,
+)
+from atp.domain.state import OVER_MAX, Snapshot, Sweep
 from tests.scenarios.table import Table
 
 OPEN_GUARD = 'source wms {"kind":"wms","full_guard_percent":100}\n'
@@ -323,6 +332,48 @@ def test_the_journal_can_tell_a_snapshots_life(table: Table) -> None:
     assert {e.snapshot for e in moved} == {begun.seq}
     assert [e.state for e in moved] == ["overdue", "complete", "parked", "ended"]
     assert moved[2].counts == [("DC1", 2, 1)]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_entries_bring_back_what_is_kept_of_snapshots(table: Table, name: str) -> None:
+    """A rebuild has nothing but the journal."""
+    table.run(TABLES[name])
+    snapshots, sweeps = replayed(table.entries)
+    found = table.law.dump()
+    assert snapshots == found["snapshots"]
+    assert sweeps == found["sweeps"]
+
+
+def replayed(entries: list) -> tuple[dict[str, tuple], dict[int, tuple]]:
+    """Snapshots and sweeps, put together from entries, as ``dump`` gives them."""
+    last: dict[str, Snapshot] = {}
+    sweeps: dict[int, Sweep] = {}
+    for e in entries:
+        if isinstance(e, SnapshotBegun):
+            before = last.get(e.source)
+            over = [*before.over, before.id][-OVER_MAX:] if before and before.version == e.version else []
+            last[e.source] = Snapshot(
+                e.snapshot, e.seq, e.version_kind, e.version, e.parts, e.full, e.locations, e.as_of, e.at, over=over
+            )
+        elif isinstance(e, SnapshotPartSeen):
+            last[e.source].digests[e.part] = e.digest if e.taken else -e.digest
+            last[e.source].arrived += e.taken
+        elif isinstance(e, SnapshotMoved):
+            s = last[e.source]
+            if e.state == "overdue":
+                s.overdue = True
+            elif e.state == "complete":
+                s.state = "complete"
+                if s.full:
+                    sweeps[e.snapshot] = Sweep(e.source, s.id, s.version_kind, s.version, s.locations, s.as_of)
+            elif e.state in ("sweeping", "parked"):
+                sweeps[e.snapshot].state, sweeps[e.snapshot].counts = e.state, e.counts
+            else:
+                sweeps.pop(e.snapshot, None)
+    return (
+        {source: structs.astuple(s) for source, s in last.items()},
+        {seq: structs.astuple(s) for seq, s in sweeps.items()},
+    )
 
 
 def test_people_are_told_once_and_told_when_it_is_over(table: Table) -> None:
