@@ -78,7 +78,7 @@ async def test_what_nobody_expected() -> None:
 
 
 def test_every_refusal_has_a_problem() -> None:
-    stock_only = {Outcome.MEASURE_MISMATCH, Outcome.VERSION_KIND_MISMATCH}
+    stock_only = {Outcome.MEASURE_MISMATCH, Outcome.VERSION_KIND_MISMATCH, Outcome.CONTRADICTED}
     for outcome in Outcome:
         if outcome >= Outcome.KEY_REUSED and outcome not in stock_only:
             problem = refusal(Result(outcome, 1, detail="0"))
