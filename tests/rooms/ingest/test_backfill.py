@@ -1,5 +1,6 @@
 """Files into the stock stream: line 40,017 is broken, the server goes away, a snapshot is not whole."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +10,14 @@ import msgspec
 import pytest
 from nats.aio.client import Client
 
-from atp.ingest import Event, Feed, Settings, ensure_streams
+from atp.domain.commands import PutPolicy
+from atp.ingest import Event, Feed, Settings, Sweeper, ensure_streams
 from atp.ingest.backfill import Backfill, CannotResume, Format, Job, Totals, Unusable
 from atp.ingest.backfill import run as running
+from atp.ingest.feed import level
 from atp.mapping import Stamp, load
 from tests.rooms.ingest.room import Room
+from tests.support import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -243,3 +247,26 @@ async def test_json_documents_and_long_lines(job: Callable[..., Job], monkeypatc
     totals = await Backfill(job(text, format="ndjson"), None, quiet).run()
     assert (totals.lines, totals.rejected) == (2, 1)
     assert totals.examples[0].startswith("line 2: too-large")
+
+
+async def test_a_snapshot_file_takes_away_what_it_does_not_name(room: Room, job: Callable[..., Job], full: str) -> None:
+    await room.ledger.put_policy(PutPolicy("source", "wms", '{"kind":"wms","full_guard_percent":100}'))
+    last = await room.publish(level("wms", "before", [("OLD", "DC1", 9), ("S1", "DC1", 9)], sequence=1))
+    room.start()
+    await room.settled(last)
+    text = HEADER + "".join(f"S{n},DC1,{n}\n" for n in range(1_500))
+    await Backfill(job(text, full), Feed(room.nc, room.settings).publish, quiet).run()
+    await room.settled(last + 2)
+    stop, sweeper = asyncio.Event(), Sweeper(room.ledger, room.settings)
+    sweeping = asyncio.create_task(sweeper.run(stop))
+
+    async def gone() -> bool:
+        return await room.number("OLD") == 0
+
+    try:
+        await wait_until_async(gone, 20, "what the file does not name is zero")
+    finally:
+        stop.set()
+        await sweeping
+    assert [await room.number(sku) for sku in ("S1", "S1499")] == [1, 1_499]
+    assert await room.dead_letters() == []
