@@ -15,12 +15,12 @@ from atp.ingest.applying import Applier, LedgerMoved, Stopping
 from atp.ingest.counters import Counters
 from atp.ingest.deadletters import DeadLetters
 from atp.ingest.messages import Decoder
-from atp.ingest.natspy import repair
 from atp.ingest.pull import Interrupted, Pull
 from atp.ingest.session import Session
 from atp.ingest.settings import Settings
 from atp.ingest.streams import ensure_streams
 from atp.ledger import Ledger, LedgerError
+from atp.natspy import repair
 from atp.waiting import stopped_within
 
 log = structlog.get_logger("atp.ingest")

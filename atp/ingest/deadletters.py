@@ -2,22 +2,21 @@
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 from nats.aio.client import Client
 from nats.errors import BadHeaderError, BadSubjectError, MaxPayloadError
 from nats.js import JetStreamContext
 
+from atp.deadletters import carried
 from atp.domain.identifiers import fault
 from atp.ingest.messages import Message
 from atp.ingest.reasons import Reason
 from atp.ingest.settings import Settings
 
 _DETAIL_MAX = 1_000
-_NAME = re.compile(r"[A-Za-z0-9_.-]+")  # of a header that any client sends again
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
-_STATUS = ("Status", "Description")  # nats-py's names for a status line, not headers
 _HEADERS_MAX = 65_000  # the server stores up to 65,535
 _ROOM = 256  # for the parts of the protocol around headers and payload
 _AT_ONCE = 256  # publishes in flight
@@ -78,6 +77,7 @@ class DeadLetters:
             "atp-reason": letter.reason.value,
             "atp-detail": _CONTROL.sub(" ", letter.detail[:_DETAIL_MAX]),
             "atp-deliveries": str(message.deliveries),
+            "atp-stream": self._settings.stream,
             "atp-stream-sequence": str(message.sequence),
             "atp-subject": message.subject,
         }
@@ -88,22 +88,13 @@ class DeadLetters:
         The original stays readable in its stream at ``atp-stream-sequence``.
         """
         room = self._nc.max_payload - _ROOM - _size(ours)
-        theirs, payload, omitted = _kept(message.headers or {}), message.data, []
+        theirs, payload, omitted = carried(message.headers or {}), message.data, []
         if _size(theirs) > min(room, _HEADERS_MAX - _size(ours)):
             theirs, omitted = {}, ["headers"]
         if _size(theirs) + len(payload) > room:
             payload = b""
             omitted.append("payload")
         return theirs | ours | ({"atp-omitted": " ".join(omitted)} if omitted else {}), payload
-
-
-def _kept(headers: Mapping[str, str]) -> dict[str, str]:
-    """The original headers, except our own and those that would order the server about (batch, fence, expiry, id)."""
-    return {
-        name: value
-        for name, value in headers.items()
-        if _NAME.fullmatch(name) and not name.lower().startswith(("nats-", "atp-")) and name not in _STATUS
-    }
 
 
 def _size(headers: dict[str, str]) -> int:

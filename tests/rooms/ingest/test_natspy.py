@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nats.aio.client import Client
 
-from atp.ingest.natspy import parse_header_lines
+from atp.natspy import parse_header_lines
 
 _pieces = st.sampled_from(
     [b"ce-id", b"Ce-Id", b": ", b":", b"\r\n", b"\n", b" ", b"\t", b"\xff", b"\xc3\xa9", b"x", b"\x0b"]
