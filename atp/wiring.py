@@ -10,9 +10,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
+from msgspec import Struct
 from nats.aio.client import Client as Nats
 
 from atp.config import Config
+from atp.deadletters import Desk
+from atp.ingest import Posting
 from atp.journal import Journal, JournalSettings, JournalUnavailable
 from atp.ledger import Ledger, LedgerSettings
 
@@ -110,6 +113,24 @@ async def open_nats(config: Config, name: str, stop: asyncio.Event, *, wait: boo
         connecting.cancel()
         await asyncio.gather(connecting, return_exceptions=True)
         await client.close()
+
+
+class Doors(Struct, frozen=True):
+    """What the API has of NATS: the dead letters and the way into the stock stream; None where NATS is not set."""
+
+    desk: Desk | None = None
+    door: Posting | None = None
+
+
+@asynccontextmanager
+async def open_doors(config: Config) -> AsyncIterator[Doors]:
+    """NATS for the API, which serves without it: given at once, and connected whenever the server is there."""
+    if not config.nats_url:
+        yield Doors()
+        return
+    never = asyncio.Event()  # whatever becomes of this connection, reservations go on
+    async with open_nats(config, "api", never, wait=False) as nats:
+        yield Doors(Desk(nats), Posting(nats))
 
 
 async def _unless(stop: asyncio.Event, work: asyncio.Task[None]) -> None:

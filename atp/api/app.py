@@ -17,9 +17,10 @@ from atp.api.door import front_door, problem_answer, respond
 from atp.api.identity import PUBLIC
 from atp.api.problems import INTERNAL, INVALID, METHOD_NOT_ALLOWED, NOT_FOUND, Problem
 from atp.api.routes import ROUTES, Route
-from atp.api.service import Service
+from atp.api.service import EventDoor, Service
 from atp.api.settings import ApiSettings
 from atp.api.stopping import AsgiApp
+from atp.deadletters import Desk
 from atp.journal import Journal
 from atp.ledger import Ledger, LedgerError
 
@@ -30,12 +31,19 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
 
-def create_app(ledger: Ledger, journal: Journal | None, settings: ApiSettings) -> AsgiApp:
-    """The HTTP API over an open ledger. ``journal`` None says that PostgreSQL is away.
+def create_app(
+    ledger: Ledger,
+    journal: Journal | None,
+    settings: ApiSettings,
+    *,
+    desk: Desk | None = None,
+    door: EventDoor | None = None,
+) -> AsgiApp:
+    """The HTTP API over an open ledger. ``journal`` None says that PostgreSQL is away, the others None without NATS.
 
     Raises ImproperlyConfiguredException if a route has no declared scopes.
     """
-    service = Service(ledger, journal, settings)
+    service = Service(ledger, journal, settings, desk=desk, door=door)
     return front_door(service, litestar_app(service, [handler(service, route) for route in ROUTES]))
 
 

@@ -109,9 +109,13 @@ class Call:
     @property
     def cause(self) -> str:
         """What this call belongs to in the caller's world: its trace, else the request id it brought, else nothing."""
-        if (trace := self.headers.get(b"traceparent")) and _TRACEPARENT.fullmatch(text := trace.decode("latin-1")):
-            return text
-        return given_request_id(self.headers) or ""
+        return self.trace or given_request_id(self.headers) or ""
+
+    @property
+    def trace(self) -> str:
+        """The caller's traceparent, "" if there is none that can be carried on."""
+        text = self.headers.get(b"traceparent", b"").decode("latin-1")
+        return text if _TRACEPARENT.fullmatch(text) else ""
 
     def deadline(self) -> float | None:
         """Seconds the caller still waits, by X-Request-Timeout-Ms; None if it did not say.

@@ -22,12 +22,13 @@ class Body[T]:
     """A strict decoder of one struct, made once and used for every request.
 
     Not ``nested``: keys that appear twice are looked for at the top alone, since the parts are decoded on their own.
+    ``parts``: they are not looked for at all, since the body is a list of such parts.
     """
 
-    def __init__(self, type: type[T], *, nested: bool = True) -> None:
+    def __init__(self, type: type[T], *, nested: bool = True, parts: bool = False) -> None:
         self.type = type
         self._decode = json.Decoder(type).decode
-        self._scan = _scan if nested else _scan_top
+        self._scan = str if parts else _scan if nested else _scan_top
 
     def decode(self, raw: bytes) -> T:
         """The struct. Raises Problem (400) with a JSON Pointer where one can be named."""

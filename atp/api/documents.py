@@ -44,7 +44,7 @@ _PROBLEMS = {
     401: "No valid credentials.",
     403: "The credentials lack a scope, or the channel is not allowed.",
     404: "Not found.",
-    409: "Refused by the state of stock or of the reservation.",
+    409: "Refused by the state of what it is about.",
     412: "The object has another version.",
     413: "The body is too large.",
     415: "The body is not application/json.",
@@ -120,7 +120,10 @@ def operation_class(route: Route) -> type[Operation]:
             if route.scopes is not PUBLIC:
                 self.security = [{"key": list(route.scopes)}]
             if route.body:
-                content = OpenAPIMediaType(Reference(_REF.format(name=route.body.__name__)))
+                body: Any = Reference(_REF.format(name=route.body.__name__))
+                if route.body_list:
+                    body = Schema(type=OpenAPIType.ARRAY, items=body, min_items=1, max_items=route.body_list)
+                content = OpenAPIMediaType(body)
                 self.request_body = RequestBody(content={"application/json": content}, required=route.body_required)
 
     return Documented

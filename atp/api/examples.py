@@ -71,6 +71,19 @@ _AVAILABILITY = {
     "stale": False,
 }  # fmt: skip
 
+_EVENT = {
+    "specversion": "1.0", "id": "wms-east-8841", "source": "wms-east", "type": "atp.stock.level.v1", "sequence": "8841",
+    "data": {"lines": [{"sku": "TSHIRT-M", "location": "DC1", "quantity": 50}]},
+}  # fmt: skip
+
+_LETTER = {
+    "id": "17", "source": "wms-east", "reason": "unknown-location",
+    "detail": "1 of 2 lines refused: lines[1]: location 'DC9' is not known", "dead_at": "2026-11-21T10:00:00.000Z",
+    "subject": "stock.v1.wms-east", "stream": "STOCK", "stream_sequence": 90211, "deliveries": 1, "size": 118,
+    "event_id": "wms-east-8840", "event_type": "atp.stock.level.v1",
+}  # fmt: skip
+_LETTERS = {"source": "wms-east", "reason": "unknown-location", "before": "2026-11-21T12:00:00Z", "limit": 500}
+
 #: Bodies by the name of the route.
 BODIES: dict[str, Any] = {
     "reserve": _RESERVE,
@@ -97,6 +110,9 @@ BODIES: dict[str, Any] = {
     "resolve_exception": {"reason": "Counted again: the ERP is right.", "resolution": "accepted"},
     "put_source": {"kind": "wms", "measure": "on_hand", "version": "sequence", "full_guard_percent": 20,
                    "stale_after_seconds": 900},
+    "post_stock_events": [_EVENT],
+    "replay_dead_letters": _LETTERS,
+    "discard_dead_letters": _LETTERS,
 }  # fmt: skip
 
 #: Success answers by the name of the route.
@@ -112,4 +128,25 @@ ANSWERS: dict[str, Any] = {
     "transfer": _changed("committed", location="DC2", committed=2),
     "get_availability": _AVAILABILITY,
     "query_availability": {"availability": [_AVAILABILITY]},
-}
+    "post_stock_events": {
+        "accepted": 1,
+        "rejected": 1,
+        "results": [
+            {"index": 0, "id": "wms-east-8841", "status": "accepted"},
+            {
+                "index": 1, "id": "wms-east-8842", "status": "rejected", "reason": "invalid-data",
+                "detail": "$.data.lines[0].quantity: Expected `int`, got `str`",
+            },
+        ],
+    },
+    "list_dead_letters": {"dead_letters": [_LETTER], "next_page_token": "17"},
+    "get_dead_letter": {
+        **_LETTER,
+        "headers": {"ce-id": "wms-east-8840", "ce-type": "atp.stock.level.v1", "ce-sequence": "8840"},
+        "payload": "{\"lines\":[{\"sku\":\"TSHIRT-M\",\"location\":\"DC9\",\"quantity\":50}]}",
+    },
+    "replay_dead_letter": {"id": "17", "status": "replayed"},
+    "discard_dead_letter": {"id": "17", "status": "discarded"},
+    "replay_dead_letters": {"count": 499, "failed": [{"id": "21", "detail": "its payload is gone"}]},
+    "discard_dead_letters": {"count": 500, "failed": [], "next_page_token": "517"},
+}  # fmt: skip

@@ -31,6 +31,7 @@ class Principal(Struct, frozen=True):
     client: str
     scopes: frozenset[str]
     channels: frozenset[str] = frozenset()  # empty is all (R34)
+    sources: frozenset[str] = frozenset()  # the same
 
     def require(self, scopes: tuple[str, ...]) -> None:
         """Raises Problem (403) unless the caller has one of ``scopes``."""
@@ -40,6 +41,10 @@ class Principal(Struct, frozen=True):
     def sees(self, channel: str) -> bool:
         """Whether reservations of this channel exist for the caller (R34)."""
         return not self.channels or channel in self.channels
+
+    def speaks_for(self, source: str) -> bool:
+        """Whether the caller may send stock events as this source (R34)."""
+        return not self.sources or source in self.sources
 
     def require_channel(self, channel: str) -> None:
         """Raises Problem (403) for a channel the caller is not bound to."""
@@ -121,7 +126,9 @@ class Clients:
                 continue
             if client.disabled:
                 continue
-            principal = Principal(policy.id, frozenset(client.scopes), frozenset(client.channels))
+            principal = Principal(
+                policy.id, frozenset(client.scopes), frozenset(client.channels), frozenset(client.sources)
+            )
             by_prefix |= {key.prefix: (key.sha256, principal) for key in client.keys}
         self._by_prefix = by_prefix
         self._tokens = {}

@@ -11,20 +11,24 @@ from atp.api import (
     change_bodies,
     changes,
     exceptions,
+    letters,
     operations,
     policies,
     requests,
     reservations,
     selling,
+    stock,
 )
 from atp.api.call import Answer, Call
 from atp.api.identity import PUBLIC
 from atp.api.service import Service
+from atp.deadletters import WholeLetterView
 from atp.domain.views import QuoteView, ReservationView
 
 Endpoint = Callable[[Service, Call], Awaitable[Answer]]
 
 READ, RESERVE, FULFIL, ADMIN = ("availability:read",), ("reservations:write",), ("reservations:fulfil",), ("admin",)
+STOCK = ("stock:write",)
 
 GET, POST, PUT = HttpMethod.GET, HttpMethod.POST, HttpMethod.PUT
 
@@ -40,6 +44,7 @@ class Route(Struct, frozen=True):
     summary: str
     answer: type | None = None  # of the success answer
     body: type | None = None
+    body_list: int = 0  # the body is an array of so many of them at most
     body_required: bool = True
     status: int = 200
     dry_answer: type | None = None  # of a dry run, with status 200
@@ -130,6 +135,22 @@ ROUTES = (
           exceptions.ExceptionView, problems=(404,)),
     Route(POST, "/v1/exceptions/{id:str}/resolve", ADMIN, exceptions.resolve, "resolve_exception",
           "Resolve an exception", exceptions.ExceptionView, exceptions.ResolveBody, problems=(404,)),
+
+    Route(POST, "/v1/stock/events", STOCK, stock.post_events, "post_stock_events", "Send stock events",
+          stock.EventResults, stock.EventBody, body_list=stock.EVENTS_MAX, status=202, keyed=True),
+
+    Route(GET, "/v1/dead-letters", ADMIN, letters.list_letters, "list_dead_letters", "Dead letters",
+          letters.LetterList, query=("source", "reason", "page_token")),
+    Route(POST, "/v1/dead-letters/replay", ADMIN, letters.replay_letters, "replay_dead_letters",
+          "Send many dead letters again", letters.ManyView, letters.ManyBody),
+    Route(POST, "/v1/dead-letters/discard", ADMIN, letters.discard_letters, "discard_dead_letters",
+          "Throw many dead letters away", letters.ManyView, letters.ManyBody),
+    Route(GET, "/v1/dead-letters/{id:str}", ADMIN, letters.get_letter, "get_dead_letter", "One dead letter",
+          WholeLetterView, problems=(404,)),
+    Route(POST, "/v1/dead-letters/{id:str}/replay", ADMIN, letters.replay_letter, "replay_dead_letter",
+          "Send a dead letter again", letters.LetterDone, problems=(404, 409)),
+    Route(POST, "/v1/dead-letters/{id:str}/discard", ADMIN, letters.discard_letter, "discard_dead_letter",
+          "Throw a dead letter away", letters.LetterDone, problems=(404,)),
 
     Route(GET, "/health/live", PUBLIC, operations.live, "health_live", "Is the process alive"),
     Route(GET, "/health/ready", PUBLIC, operations.ready, "health_ready", "May requests be sent here"),

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import structlog
 from msgspec import structs
@@ -9,8 +11,10 @@ from msgspec import structs
 from atp.api.identity import Clients
 from atp.api.problems import JOURNAL_UNAVAILABLE, Problem
 from atp.api.settings import ApiSettings
+from atp.deadletters import Desk
 from atp.domain.commands import CHANGES, Command
 from atp.domain.outcomes import Outcome
+from atp.domain.posted import Posted
 from atp.domain.records import Reservation
 from atp.domain.results import Result
 from atp.domain.rules.retention import answer_journaled
@@ -20,13 +24,36 @@ from atp.ledger import Ledger, OutcomeUnknown
 log = structlog.get_logger("atp.api")
 
 
-class Service:
-    """Ledger, journal (None while PostgreSQL is away), clients and settings, under one name."""
+class EventDoor(Protocol):
+    """Who judges stock events and stores them in the stream; ``wiring`` gives one (``ingest.Posting``)."""
 
-    def __init__(self, ledger: Ledger, journal: Journal | None, settings: ApiSettings) -> None:
+    async def post(
+        self, events: Sequence[bytes], allowed: Callable[[str], bool], trace: str, timeout_s: float | None
+    ) -> list[Posted]:
+        """What became of each. Raises StreamAway, StreamUncertain."""
+        ...
+
+
+class Service:
+    """Ledger, journal (None while PostgreSQL is away), clients and settings, under one name.
+
+    ``desk`` is where dead letters are handled and ``door`` takes stock events; both are None without NATS.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        journal: Journal | None,
+        settings: ApiSettings,
+        *,
+        desk: Desk | None = None,
+        door: EventDoor | None = None,
+    ) -> None:
         self.ledger = ledger
         self.journal = journal
         self.settings = settings
+        self.desk = desk
+        self.door = door
         self.clients = Clients(ledger, settings)
 
     async def decide(self, command: Command, deadline: float | None) -> Result:

@@ -8,6 +8,7 @@ class ApiSettings(Struct, frozen=True):
 
     body_max_bytes: int = 65_536  # 100 lines with the longest identifiers fit
     batch_max_bytes: int = 262_144  # of a batch: 100 reservations of usual size fit several times
+    events_max_bytes: int = 4_194_304  # of stock events: 1,000 of usual size fit ten times
     drain_max_bytes: int = 16_777_216  # thrown away of a body that is too large, so that the 413 can be read
     body_timeout_s: float = 10.0  # a slow sender may hold a request no longer
     deadline_min_ms: int = 5  # less than this cannot be met, so it is not begun

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 from atp import __version__
-from atp.cli import config, keys, mapping
+from atp.cli import config, dlq, keys, mapping
 from atp.cli.demo import demo
 from atp.cli.dev import dev
 from atp.cli.drain import drain
@@ -35,6 +35,12 @@ def build() -> App:
     app.command(migrate, name="migrate")
     app.command(explain_sku, name="explain")
     app.command(version, name="version")
+    letters = App(name="dlq", help="Dead letters: stock messages that failed by their own content.")
+    letters.command(dlq.list_letters, name="list")
+    letters.command(dlq.show, name="show")
+    letters.command(dlq.replay, name="replay")
+    letters.command(dlq.discard, name="discard")
+    app.command(letters)
     settings = App(name="config", help="The settings of this environment.")
     settings.command(config.show, name="show")
     app.command(settings)

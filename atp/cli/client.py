@@ -45,21 +45,23 @@ def find_api(config: Config) -> Api:
     """Of ATP_API_URL and ATP_API_KEY, else of the `atp dev` that runs in this folder. Raises Refused."""
     if config.api_url:
         return Api(config.api_url, config.api_key)
+    found = _dev_endpoints("ATP_API_URL and ATP_API_KEY", "api", "api_key")
+    return Api(found["api"], found["api_key"])
+
+
+def _dev_endpoints(variables: str, *names: str) -> dict[str, str]:
     try:
         found = msgspec.json.decode(_STATE.read_bytes(), type=dict[str, str])
-        return Api(found["api"], found["api_key"])
+        return {name: found[name] for name in names}
     except (OSError, KeyError, msgspec.DecodeError):
-        raise Refused(f"set ATP_API_URL and ATP_API_KEY, or run this where `atp dev` runs ({_STATE})") from None
+        raise Refused(f"set {variables}, or run this where `atp dev` runs ({_STATE})") from None
 
 
 def find_nats(config: Config) -> str:
     """ATP_NATS_URL, else the server of the `atp dev` that runs in this folder. Raises Refused."""
     if config.nats_url:
         return config.nats_url
-    try:
-        return msgspec.json.decode(_STATE.read_bytes(), type=dict[str, str])["nats"]
-    except (OSError, KeyError, msgspec.DecodeError):
-        raise Refused(f"set ATP_NATS_URL, or run this where `atp dev` runs ({_STATE})") from None
+    return _dev_endpoints("ATP_NATS_URL", "nats")["nats"]
 
 
 def _told(error: urllib.error.HTTPError) -> str:

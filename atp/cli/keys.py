@@ -23,7 +23,12 @@ Name = Annotated[str, Parameter(help="The client's name, up to 64 characters.")]
 
 
 def create(
-    client: Name, *, scope: list[str] | None = None, channel: list[str] | None = None, json_: bool = False
+    client: Name,
+    *,
+    scope: list[str] | None = None,
+    channel: list[str] | None = None,
+    source: list[str] | None = None,
+    json_: bool = False,
 ) -> int:
     """Make a key for a client and print it; it is shown only now. An unknown client is made with the scopes.
 
@@ -37,10 +42,12 @@ def create(
         What a new client may do (repeatable); for a known one, replaces what it may do.
     channel
         Bind the client to these channels (repeatable); a new one without any may use all.
+    source
+        Let the client send stock events as these sources only (repeatable); a new one without any may as all.
     json_
         Print as JSON.
     """
-    return run_once(_create(_load(), client, scope, channel, json_))
+    return run_once(_create(_load(), client, scope, channel, source, json_))
 
 
 def revoke(prefix: str, *, json_: bool = False) -> int:
@@ -59,7 +66,7 @@ def revoke(prefix: str, *, json_: bool = False) -> int:
 
 
 def list_keys(*, json_: bool = False) -> int:
-    """List clients with their scopes, channels and the prefixes of their keys.
+    """List clients with their scopes, channels, sources and the prefixes of their keys.
 
     Example: atp keys list --json
 
@@ -91,7 +98,12 @@ async def _ledger(config: settings.Config) -> AsyncIterator["Ledger"]:
 
 
 async def _create(
-    config: settings.Config, name: str, scopes: list[str] | None, channels: list[str] | None, as_json: bool
+    config: settings.Config,
+    name: str,
+    scopes: list[str] | None,
+    channels: list[str] | None,
+    sources: list[str] | None,
+    as_json: bool,
 ) -> None:
     from atp.domain import identifiers, keys, times
 
@@ -111,6 +123,7 @@ async def _create(
             before,
             scopes=scopes or before.scopes,
             channels=before.channels if channels is None else channels,
+            sources=before.sources if sources is None else sources,
             keys=[*before.keys, record],
         )
         await _put(ledger, name, changed, policy.version if policy else 0)
@@ -143,13 +156,20 @@ async def _list(config: settings.Config, as_json: bool) -> None:
     for name, client in clients:
         prefixes = ", ".join(f"{key.prefix} ({key.created_at})" for key in client.keys) or "no key"
         bound = f"  channels: {', '.join(client.channels)}" if client.channels else ""
+        bound += f"  sources: {', '.join(client.sources)}" if client.sources else ""
         print(f"{name}  scopes: {', '.join(client.scopes)}{bound}  keys: {prefixes}")
 
 
 def _shown(client: "Client") -> dict[str, object]:
     """Without the hashes: nobody needs them here."""
     keys = [{"prefix": key.prefix, "created_at": key.created_at} for key in client.keys]
-    return {"scopes": client.scopes, "channels": client.channels, "disabled": client.disabled, "keys": keys}
+    return {
+        "scopes": client.scopes,
+        "channels": client.channels,
+        "sources": client.sources,
+        "disabled": client.disabled,
+        "keys": keys,
+    }
 
 
 async def _put(ledger: "Ledger", name: str, client: "Client", version: int) -> None:

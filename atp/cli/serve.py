@@ -11,7 +11,7 @@ from atp.cli.running import run_service, together
 def serve(*, host: str | None = None, port: int | None = None, shared: bool = False) -> int:
     """Run one API process until SIGTERM; what it accepted is answered first.
 
-    Needs ATP_REDIS_URL and ATP_DATABASE_URL.
+    Needs ATP_REDIS_URL and ATP_DATABASE_URL; ATP_NATS_URL for stock events over HTTP and for dead letters.
 
     Example: atp serve --port 8000
 
@@ -32,9 +32,14 @@ def serve(*, host: str | None = None, port: int | None = None, shared: bool = Fa
 
 async def _serve(config: settings.Config, stop: asyncio.Event, shared: bool) -> None:
     from atp import api
-    from atp.wiring import open_journal, open_ledger
+    from atp.wiring import open_doors, open_journal, open_ledger
 
-    async with open_journal(config) as journal, open_ledger(config, journal) as ledger:
-        app = api.create_app(ledger, journal, api.ApiSettings(docs=config.docs == "on"))
+    async with (
+        open_journal(config) as journal,
+        open_ledger(config, journal) as ledger,
+        open_doors(config) as doors,
+    ):
+        api_settings = api.ApiSettings(docs=config.docs == "on")
+        app = api.create_app(ledger, journal, api_settings, desk=doors.desk, door=doors.door)
         serving = api.serve(app, config.http_host, config.http_port, stop, shared=shared)
         await together(stop, serving, ledger.sweep(stop))

@@ -15,7 +15,8 @@ from nats.errors import Error as NatsError
 from atp.demo.poison import poison
 from atp.demo.retailer import SOURCES, Retailer
 from atp.demo.tally import Tally
-from atp.ingest.feed import Event, Feed, FeedRefused, delta, level
+from atp.ingest import Event, Feed, FeedRefused
+from atp.ingest.feed import delta, level
 
 #: Between two publishes, and events in each.
 TICK_S = 0.2

@@ -32,6 +32,7 @@ class Client(Struct):
     channels: list[str] = []  # bound to these; empty sees all (R34)
     keys: list[KeyRecord] = []  # two live at most, for rotation
     disabled: bool = False
+    sources: list[str] = []  # stock:write for these; empty is all (R34)
 
 
 def new_key(created_at: str) -> tuple[str, KeyRecord]:

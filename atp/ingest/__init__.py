@@ -2,12 +2,15 @@
 
 ``Consumer`` is what a process runs. ``events`` knows the contract's events, ``messages`` how they are sent, ``pull``
 the stream, ``applying`` the ledger's failures, ``deadletters`` where messages go that fail by their own content.
-``feed`` is for those who send. ``Sweeper`` runs beside consumers and empties what full snapshots do not name.
+``feed`` is for those who send, ``posting`` for those who send over HTTP. ``Sweeper`` runs beside consumers and empties
+what full snapshots do not name.
 """
 
+from atp.ingest.batches import FeedRefused, FeedUncertain
 from atp.ingest.consumer import Consumer
 from atp.ingest.counters import Counters
-from atp.ingest.feed import Event, Feed, FeedRefused
+from atp.ingest.feed import Event, Feed
+from atp.ingest.posting import Posting
 from atp.ingest.reasons import Reason
 from atp.ingest.settings import Settings
 from atp.ingest.streams import StreamUnfit, ensure_streams
@@ -19,6 +22,8 @@ __all__ = [
     "Event",
     "Feed",
     "FeedRefused",
+    "FeedUncertain",
+    "Posting",
     "Reason",
     "Settings",
     "StreamUnfit",

@@ -1,29 +1,17 @@
 """For those who send stock events: CloudEvents as the contract wants them, published fast and safely.
 
-With a server that syncs each message to disk, atomic batches are about twenty times faster than single publishes
-(research/spikes.md §8). Used by the demo and the tests; an adapter may use it too.
+Used by the demo and the tests; an adapter may use it too.
 """
 
-import asyncio
-import secrets
 from collections.abc import Sequence
 from urllib.parse import quote
 
 from msgspec import Struct, field, json
 from nats.aio.client import Client
 
+from atp.ingest.batches import BATCH_MAX, Outgoing, publish_batch
 from atp.ingest.events import DELTA, LEVEL, SNAPSHOT
 from atp.ingest.settings import Settings
-
-#: The server's limit for one atomic batch.
-BATCH_MAX = 1_000
-
-_DUPLICATE_IN_BATCH = 10201  # one id is stored already: the server refuses the whole batch
-_SINGLY_AT_ONCE = 256
-
-
-class FeedRefused(Exception):
-    """The server did not take a batch; nothing of it is stored."""
 
 
 class Event(Struct):
@@ -70,10 +58,15 @@ def subject_of(event: Event, settings: Settings) -> str:
     return f"{settings.root}.v1.{event.source}{tail}"
 
 
+def message_id(source: str, id: str) -> str:
+    """The same for the same event, whichever way it comes."""
+    return f"{quote(source)}:{quote(id)}"
+
+
 def headers_of(event: Event) -> dict[str, str]:
     """Binary mode: attributes as headers, percent-encoded."""
     headers = {
-        "Nats-Msg-Id": f"{quote(event.source)}:{quote(event.id)}",
+        "Nats-Msg-Id": message_id(event.source, event.id),
         "ce-specversion": "1.0",
         "ce-id": quote(event.id, safe=_SAFE),
         "ce-source": quote(event.source, safe=_SAFE),
@@ -89,6 +82,11 @@ def headers_of(event: Event) -> dict[str, str]:
     return headers | event.headers
 
 
+def outgoing(event: Event, settings: Settings) -> Outgoing:
+    """An event as it is published."""
+    return Outgoing(subject_of(event, settings), headers_of(event), event.data)
+
+
 class Feed:
     """Publishes events to the stock stream."""
 
@@ -100,67 +98,18 @@ class Feed:
     async def publish(self, events: Sequence[Event]) -> int:
         """Store all in order, in atomic batches of up to 1,000; the last stream sequence (0 for none).
 
-        Events the server already has are not stored again. Raises FeedRefused or nats errors: the batches before
-        the failed one are stored, and sending everything once more is safe within the stream's duplicate window.
+        Events the server already has are not stored again. Raises FeedRefused, FeedUncertain or nats errors: the
+        batches before the failed one are stored, and sending everything once more is safe, as repeats have no effect.
         """
         last = 0
         for start in range(0, len(events), BATCH_MAX):
-            last = await self._batch(events[start : start + BATCH_MAX])
-        return last
-
-    async def _batch(self, events: Sequence[Event]) -> int:
-        batch = secrets.token_hex(16)
-        for number, event in enumerate(events[:-1], 1):
-            await self._nc.publish(
-                subject_of(event, self._settings),
-                event.data,
-                headers=headers_of(event) | {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)},
-            )
-        commit = {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(len(events)), "Nats-Batch-Commit": "1"}
-        reply = await self._nc.request(
-            subject_of(events[-1], self._settings),
-            events[-1].data,
-            timeout=self._settings.nats_timeout_s,
-            headers=headers_of(events[-1]) | commit,
-        )
-        answer = json.decode(reply.data, type=_Answer)
-        if answer.error is None:
-            return answer.seq
-        if answer.error.err_code == _DUPLICATE_IN_BATCH:
-            return await self._singly(events)
-        raise FeedRefused(f"{answer.error.description} ({answer.error.err_code})")
-
-    async def _singly(self, events: Sequence[Event]) -> int:
-        """One by one, so that the server drops what it has. Sent in order on one connection, so stored in order."""
-        last = 0
-        for start in range(0, len(events), _SINGLY_AT_ONCE):
-            answers = await asyncio.gather(
-                *(
-                    self._js.publish(
-                        subject_of(event, self._settings),
-                        event.data,
-                        timeout=self._settings.nats_timeout_s,
-                        headers=headers_of(event),
-                    )
-                    for event in events[start : start + _SINGLY_AT_ONCE]
-                )
-            )
-            last = max(last, *(answer.seq for answer in answers))
+            batch = [outgoing(event, self._settings) for event in events[start : start + BATCH_MAX]]
+            last = await publish_batch(self._nc, self._js, batch, self._settings.nats_timeout_s)
         return last
 
 
 #: Printable ASCII without space, quote and percent sign, which CloudEvents wants percent-encoded.
 _SAFE = "!#$&'()*+,/:;<=>?@[\\]^`{|}~"
-
-
-class _Failure(Struct):
-    err_code: int = 0
-    description: str = ""
-
-
-class _Answer(Struct):
-    seq: int = 0
-    error: _Failure | None = None
 
 
 def _data(lines: Lines) -> bytes:

@@ -35,6 +35,10 @@ class Reason(StrEnum):
     SNAPSHOT_CONTRADICTED = "snapshot-contradicted"
     UNPROCESSABLE = "unprocessable"
 
+    # Of events posted over HTTP only: these are told to the caller and become no dead letters.
+    SOURCE_NOT_ALLOWED = "source-not-allowed"
+    DUPLICATE_EVENT = "duplicate-event"
+
 
 class Rejected(Exception):
     """The message fails by its own content; ``detail`` says where and what, for the one who has to mend it."""

@@ -31,10 +31,12 @@ class Api:
         self.admin = ""
         self._versions = count(1)
 
-    async def add_client(self, name: str, scopes: list[str], channels: list[str] | None = None) -> str:
+    async def add_client(
+        self, name: str, scopes: list[str], channels: list[str] | None = None, sources: list[str] | None = None
+    ) -> str:
         """Put a client and return its key."""
         key, record = new_key("2026-11-21T10:00:00Z")
-        body = json.encode(Client(scopes, channels or [], [record])).decode()
+        body = json.encode(Client(scopes, channels or [], [record], sources=sources or [])).decode()
         result = await self.ledger.put_policy(PutPolicy("client", name, body))
         assert result.outcome is Outcome.APPLIED
         return key
@@ -67,7 +69,8 @@ class Api:
 
 @contextlib.asynccontextmanager
 async def served(valkey: str, namespace: str, settings: ApiSettings | None = None, **names: Any) -> AsyncIterator[Api]:
-    """Serve an API; keywords: ``journal``, ``partitions``, ``stop`` (an event that the test sets itself)."""
+    """Serve an API; keywords: ``journal``, ``partitions``, ``stop`` (an event that the test sets itself), ``desk`` and
+    ``door`` of NATS."""
     ledger = Ledger(LedgerSettings(valkey, namespace, names.get("partitions", 1)))
     await ledger.open({})
     stop, port = names.get("stop") or asyncio.Event(), free_port()
@@ -75,7 +78,7 @@ async def served(valkey: str, namespace: str, settings: ApiSettings | None = Non
     serving = None
     try:
         settings = settings or ApiSettings(lame_duck_s=0)
-        app = create_app(ledger, names.get("journal"), settings)
+        app = create_app(ledger, names.get("journal"), settings, desk=names.get("desk"), door=names.get("door"))
         serving = asyncio.create_task(serve(app, "127.0.0.1", port, stop, settings=settings))
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
             api = Api(ledger, port, http)

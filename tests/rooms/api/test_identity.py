@@ -52,6 +52,13 @@ NEEDED = {
     "GET /v1/exceptions": "admin",
     "GET /v1/exceptions/{id:str}": "admin",
     "POST /v1/exceptions/{id:str}/resolve": "admin",
+    "POST /v1/stock/events": "stock:write",
+    "GET /v1/dead-letters": "admin",
+    "GET /v1/dead-letters/{id:str}": "admin",
+    "POST /v1/dead-letters/{id:str}/replay": "admin",
+    "POST /v1/dead-letters/{id:str}/discard": "admin",
+    "POST /v1/dead-letters/replay": "admin",
+    "POST /v1/dead-letters/discard": "admin",
 }
 OPEN = {
     "GET /health/live",

@@ -1,0 +1,88 @@
+"""Stock over HTTP, for callers without NATS: the events of the contract."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, json
+
+from atp.api.call import Answer, Call
+from atp.api.decoding import Body
+from atp.api.problems import OUTCOME_UNKNOWN, STREAM_UNAVAILABLE, Problem, invalid
+from atp.api.service import Service
+from atp.domain.posted import Posted, StreamAway, StreamUncertain
+
+#: Events of one request.
+EVENTS_MAX = 1_000
+
+_encode = json.Encoder().encode
+
+
+class EventBody(Struct, omit_defaults=True):
+    """A CloudEvent 1.0 in JSON, as the stream takes it; attributes of others are kept."""
+
+    specversion: Literal["1.0"]
+    id: Annotated[str, Meta(description="With the source it says which event this is: it counts once.")]
+    source: Annotated[str, Meta(description="The system that says so; the client must be allowed to speak for it.")]
+    type: Annotated[str, Meta(description="Such as `atp.stock.level.v1`.")]
+    data: dict[str, Any]
+    sequence: Annotated[str | UnsetType, Meta(description="Orders the source's events, as a number.")] = UNSET
+    time: Annotated[str | UnsetType, Meta(description="RFC 3339; orders them where there is no sequence.")] = UNSET
+
+
+class EventResult(Struct, omit_defaults=True):
+    """What became of one event."""
+
+    index: Annotated[int, Meta(description="Its place in the request, from 0.")]
+    id: str
+    status: Annotated[
+        Literal["accepted", "rejected"],
+        Meta(description="Accepted is stored in the stream; what the ledger cannot use becomes a dead letter."),
+    ]
+    reason: Annotated[str | UnsetType, Meta(description="Why not, as dead letters name it.")] = UNSET
+    detail: Annotated[str | UnsetType, Meta(description="Where in the event, and what.")] = UNSET
+
+
+class EventResults(Struct):
+    """What became of each event, in the order of the request."""
+
+    accepted: int
+    rejected: int
+    results: list[EventResult]
+
+
+#: What is decoded stays as it was sent, so that the stream's own reader judges it.
+_body = Body(list[Raw], parts=True)
+
+
+async def post_events(service: Service, call: Call) -> Answer:
+    """Put canonical events into the stock stream, in order and together, and say of each whether it was taken.
+
+    An event counts once by its source and id, however often it is sent and whichever way it comes; the Idempotency-Key
+    only names the call. They are applied a moment later, as those that come by NATS are.
+    """
+    call.idempotency_key()
+    events = _body.decode(await call.body(limit=service.settings.events_max_bytes))
+    if not 1 <= len(events) <= EVENTS_MAX:
+        raise invalid(f"Send 1 to {EVENTS_MAX} events; these are {len(events)}.", pointer="")
+    posted = await _post(service, call, [bytes(event) for event in events])
+    results = [_result(index, event) for index, event in enumerate(posted)]
+    accepted = sum(result.status == "accepted" for result in results)
+    return Answer(202, _encode(EventResults(accepted, len(results) - accepted, results)))
+
+
+async def _post(service: Service, call: Call, events: Sequence[bytes]) -> list[Posted]:
+    if service.door is None:
+        raise Problem(STREAM_UNAVAILABLE, "This process has no NATS: ATP_NATS_URL is not set.")
+    try:
+        return await service.door.post(events, call.principal.speaks_for, call.trace, call.deadline())
+    except StreamAway as error:
+        raise Problem(STREAM_UNAVAILABLE, f"Nothing was stored: {error}.") from None
+    except StreamUncertain as error:
+        detail = f"Events may be stored or not: {error}. Send the same ones again: each counts once by its id."
+        raise Problem(OUTCOME_UNKNOWN, detail) from None
+
+
+def _result(index: int, event: Posted) -> EventResult:
+    if event.reason:
+        return EventResult(index, event.id, "rejected", event.reason, event.detail)
+    return EventResult(index, event.id, "accepted")
