@@ -279,6 +279,19 @@ class Resolve(Struct, array_like=True, tag=27):
     cause: str = ""
 
 
+class Adjust(Struct, array_like=True, tag=28):
+    """A person corrects the number of a location's authority, until the source's next newer level (R36)."""
+
+    sku: str
+    location: str
+    quantity: int  # ± units
+    event: int  # digest53 of client and Idempotency-Key
+    body: int  # digest53 of what is asked under it
+    reason: str
+    client: str = ""
+    cause: str = ""
+
+
 class OpenBasket(Struct, array_like=True, tag=30):
     """At home: begin an attempt at a basket that spans partitions, unless its identity is decided already (R3).
 
@@ -351,5 +364,5 @@ RELIEVING = (
 Command = (
     Level | Delta | Cursor | Status | Incoming | Received | Reserve | Confirm | Release | Extend | Fulfil | Acknowledge
     | Transfer | Affect | PutPolicy | Raise | Resolve | SnapshotPart | Zero | SnapshotDecide
-    | OpenBasket | TakeLeg | Decide | Abort | DropLeg | FollowHome | Followed
+    | Adjust | OpenBasket | TakeLeg | Decide | Abort | DropLeg | FollowHome | Followed
 )  # fmt: skip

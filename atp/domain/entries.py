@@ -287,6 +287,26 @@ class SupplyReceived(Entry, array_like=True, tag=23):
     balances: list[Balance]
 
 
+class Adjusted(Entry, array_like=True, tag=47):
+    """A person, as ``client`` and for ``reason``, corrected the number of a location's authority."""
+
+    sku: str
+    location: str
+    source: str
+    quantity: int
+    number: int
+    version: Version  # right above what the source said last
+    event: int
+    body: int
+    reason: str
+    balances: list[Balance]
+
+    @property
+    def as_of(self) -> int:
+        """A person says nothing of how fresh the source is."""
+        return 0
+
+
 class BasketOpened(Entry, array_like=True, tag=30):
     """An attempt at a basket that spans partitions began; its seq is the attempt's name."""
 
@@ -363,7 +383,7 @@ AnyEntry = (
     LedgerOpened | LevelSet | DeltaApplied | AuthorityTaken | SourceSeen | CursorMoved | ShortageFound
     | Held | Committed | Released | Extended | Expired | Fulfilled | Acknowledged | Transferred | PolicyPut
     | ShortageAffected | ShortageClosed | DeadlinesMoved | ClockApart
-    | CampaignOpened | CampaignClosed | StatusSet | SupplyExpected | SupplyReceived
+    | CampaignOpened | CampaignClosed | StatusSet | SupplyExpected | SupplyReceived | Adjusted
     | ExceptionRaised | ExceptionResolved | BasketOpened | BasketAborted | LegTaken | LegDropped | LegFollowed
     | SnapshotBegun | SnapshotPartSeen | SnapshotMoved
 )  # fmt: skip

@@ -42,6 +42,7 @@ class Outcome(IntEnum):
     CONTRADICTED = 39  # a part of a snapshot differs from what was said of it before
     EXPIRED = 40
     NOT_ACTIVE = 41
+    NO_AUTHORITY = 42  # no source has told a number at the location yet, so there is none to correct
     UNKNOWN_CAMPAIGN = 50
     CUSTOMER_REQUIRED = 51  # a limit per customer applies, and the request names none
     CHANNEL_NOT_ALLOWED = 52  # the channel may not sell there, or not in this campaign

@@ -69,6 +69,10 @@ class Supply(Struct):
         return max(0, self.quantity - self.received)
 
 
+#: Adjustments that one more of them forgets at most, oldest first, once their repeats no longer come.
+ADJUSTED_CUT = 2
+
+
 #: A seller without a ceiling.
 NO_CAP = -1
 
@@ -234,6 +238,7 @@ class State(Struct):
     authorities: dict[str, str] = field(default_factory=dict)  # location → source, where none is listed (R24)
     policies: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)  # (kind, id) → version, body
     shortages: dict[tuple[str, str], Shortage] = field(default_factory=dict)  # by sku and location
+    adjusted: dict[int, tuple[int, int, int]] = field(default_factory=dict)  # event → body, seq, when; oldest first
     cursors: dict[str, int] = field(default_factory=dict)
     snapshots: dict[str, Snapshot] = field(default_factory=dict)  # by source; in the first partition
     sweeps: dict[int, Sweep] = field(default_factory=dict)  # by seq of SnapshotBegun; in the first partition

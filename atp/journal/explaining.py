@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct, json
 
 from atp.domain.entries import (
+    Adjusted,
     AnyEntry,
     AuthorityTaken,
     DeltaApplied,
@@ -31,7 +32,7 @@ _NONE = (0, 0, 0)
 _decode = json.Decoder(AnyEntry).decode
 
 #: What changes a source's own number.
-_Told = LevelSet | DeltaApplied | SupplyReceived
+_Told = LevelSet | DeltaApplied | SupplyReceived | Adjusted
 
 
 class _Listed(Struct):

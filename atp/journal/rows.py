@@ -13,6 +13,7 @@ from msgspec import Struct, field, json
 
 from atp.domain.entries import (
     Acknowledged,
+    Adjusted,
     AnyEntry,
     AuthorityTaken,
     BasketAborted,
@@ -87,6 +88,7 @@ KINDS: dict[type, str] = {
     SnapshotBegun: "snapshot-begun",
     SnapshotPartSeen: "snapshot-part-seen",
     SnapshotMoved: "snapshot-moved",
+    Adjusted: "adjusted",
     BasketOpened: "basket-opened",
     BasketAborted: "basket-aborted",
     LegTaken: "leg-taken",
@@ -199,7 +201,7 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
             case LevelSet():
                 key = (entry.sku, entry.location, entry.source)
                 rows.levels[key] = LevelRow(entry.seq, entry.number, entry.quantity, entry.version, entry.as_of)
-            case DeltaApplied() | SupplyReceived():
+            case DeltaApplied() | SupplyReceived() | Adjusted():
                 row = rows.levels.setdefault((entry.sku, entry.location, entry.source), LevelRow(0, 0))
                 row.seq, row.number = entry.seq, entry.number
                 row.as_of = entry.as_of or row.as_of
@@ -242,7 +244,7 @@ def subject_of(entry: AnyEntry) -> str:
         case LegTaken() | LegDropped() | LegFollowed():
             return entry.leg.id
         case (
-            LevelSet() | DeltaApplied() | StatusSet() | SupplyExpected() | SupplyReceived()
+            LevelSet() | DeltaApplied() | StatusSet() | SupplyExpected() | SupplyReceived() | Adjusted()
             | ShortageFound() | ShortageAffected() | ShortageClosed()
         ):  # fmt: skip
             return entry.sku

@@ -34,6 +34,8 @@ TABLE = (
         "shortage", "hash", "sku NUL location → open shortage and how far its reservations were gone through", "with it"
     ),
     Key("exception", "hash", "subject of an open exception → seq of the entry that raised it", "when it is over"),
+    Key("adjusted", "hash", "digest of client and key → correction by a person", "after a day"),
+    Key("adjustments", "list", "those, oldest first", "with them"),
     Key("campaign", "hash", "id → where its window stands, since when it counts", "never"),
     Key("holding", "hash", "channel NUL customer → units held now", "when none is"),
     Key("buyers:*", "hash", "sku NUL customer → units held and bought in one campaign", "when the campaign closes"),

@@ -11,6 +11,7 @@ from msgspec import Struct, field, structs
 from atp.domain.commands import (
     Abort,
     Acknowledge,
+    Adjust,
     Affect,
     Command,
     Confirm,
@@ -352,7 +353,7 @@ class Ledger:
                 return partition_of(min(line.sku for line in command.lines), self.partitions)
             case Confirm() | Release() | Extend() | Fulfil() | Acknowledge() | Transfer():
                 return reservation_partition(command.id, self.partitions)
-            case Level() | Delta() | Status() | Incoming() | Received() | Affect() | Zero():
+            case Level() | Delta() | Status() | Incoming() | Received() | Adjust() | Affect() | Zero():
                 return partition_of(command.sku, self.partitions)
             case PutPolicy():
                 return self._home_of(command.kind, command.id)

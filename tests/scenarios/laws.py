@@ -166,6 +166,7 @@ class RulesLaw:
                       [tuple(count) for count in w.counts])
                 for seq, w in s.sweeps.items()
             },
+            "adjusted": list(s.adjusted.items()),
             "campaigns": {name: (v.phase, v.since, list(v.skus)) for name, v in s.campaigns.items()},
             "holding": dict(s.holding),
             "buyers": dict(s.buyers),
@@ -251,6 +252,7 @@ class LuaLaw:
         assert int(meta.get(b"shortages", 0)) == len(shortages)
         exceptions = {k.decode(): int(v) for k, v in self._hash("exception").items()}
         assert int(meta.get(b"exceptions", 0)) == len(exceptions)
+        adjusted = {k: tuple(_unpack(v)) for k, v in self._hash("adjusted").items()}
         moved = [tuple(m) for m in _unpack(meta.get(b"moved", b"\x90"))]
         whole = {name: msgspec.structs.asdict(_reservation(name, v)) for name, v in stored.items() if v[0] == 0xDC}
         return {
@@ -311,6 +313,10 @@ class LuaLaw:
                 int(k): (*r[1:4], tuple(r[4]), *r[5:8], [tuple(count) for count in r[8]])
                 for k, v in self._hash("sweep").items() if (r := _unpack(v))
             },
+            "adjusted": [
+                (int(event), adjusted.pop(event))
+                for event in self._ask("LRANGE", self._prefix + "adjustments", 0, -1)
+            ],
             "campaigns": {k.decode(): tuple(_unpack(v)[1:]) for k, v in self._hash("campaign").items()},
             "holding": {tuple(k.decode().split("\0")): int(v) for k, v in self._hash("holding").items()},
             "buyers": {

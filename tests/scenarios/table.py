@@ -12,6 +12,7 @@
     confirm r1 [1:2] [key 5] [body 1] [order X] [reacquire [journaled [stale]]]   release r1 [1:2] [of all] [key 5]
     extend r1 60 [key 5]     fulfil r1 [1:2] [shipment 7]        transfer r1 1:2 DC1 DC2
     acknowledge r1 [1:2] [by erp v5 [time]]      without a source: the location's authority, from its next level on
+    adjust A@DC1 -2 [key 5] [body 1]             a person's correction of the authority's number
     affect A@DC1 r3 r2 [last] [after 0] [of 9]   the next page of its shortage, after another place, of another one
     shortage A@DC1 4 report 2 open               units short when found, policy, units found, open or done; or: none
     journal                                      the journal has everything so far; gone r1: only a tombstone is left
@@ -198,6 +199,10 @@ class Table:
         match word:
             case "level" | "delta" | "status" | "incoming" | "received":
                 return self.stock(word, plain, named)
+            case "adjust":
+                sku, location = plain[0].split("@")
+                key, body = int(named.get("key", 1_000_000 + len(self.entries))), int(named.get("body", 1))
+                return c.Adjust(sku, location, int(plain[1]), key, body, "counted", "manager", "cause")
             case "affect":
                 return self.affect(plain, named)
             case "raise" | "resolve":

@@ -11,6 +11,7 @@ from atp.domain.commands import (
     RELIEVING,
     Abort,
     Acknowledge,
+    Adjust,
     Affect,
     Command,
     Confirm,
@@ -42,6 +43,7 @@ from atp.domain.entries import AnyEntry
 from atp.domain.outcomes import Outcome
 from atp.domain.results import Result
 from atp.domain.rules import clock, exceptions, shortage
+from atp.domain.rules.adjusting import adjust
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.campaigns import pass_edges
 from atp.domain.rules.fulfilment import acknowledge, fulfil, transfer
@@ -128,6 +130,8 @@ def decide(batch: Batch, command: Command) -> Result:
             return incoming(batch, command)
         case Received():
             return received(batch, command)
+        case Adjust():
+            return adjust(batch, command)
         case Cursor():
             return move_cursor(batch, command)
         case Affect():

@@ -92,7 +92,7 @@ def delta(batch: Batch, c: Delta) -> Result:
     return Result(Outcome.APPLIED, seq)
 
 
-def apply_change(batch: Batch, c: Received, source: Source, version: Version) -> SourceNumber:
+def apply_change(batch: Batch, c: Received | Delta, source: Source, version: Version) -> SourceNumber:
     """Change a source's own number as by a delta, unless its level shows it already or may do."""
     known = _known(batch, c)
     if not (known.has_level and version <= known.version) and version > known.floor and c.event not in known.recent:

@@ -82,6 +82,9 @@ local function gather(b, commands, due)
       for _, id in ipairs(c[7]) do want('ids', identity_of(id)) end
     elseif tag == C.POLICY then
       if c[2] == 'item' then want('skus', c[3]) end
+    elseif tag == C.ADJUST then
+      want('skus', c[2])
+      want('positions', position_key(c[2], c[3]))
     elseif tag == C.RAISE or tag == C.RESOLVE or tag == C.SNAPSHOTDECIDE then
       -- read in place: they are rare
     elseif tag >= C.OPEN then
@@ -179,6 +182,7 @@ local function scatter(b, header, gen_before, meta)
   shortage.write(b)
   exceptions.write(b)
   snapshots.write(b)
+  stock.write_adjusted(b)
   call('HSET', b.prefix .. 'sessions', header[2], header[3])
   write_retention(b) -- before the records: an id that is forgotten may be used anew in the same batch
   write_hash(b.prefix .. 'res', b.dirty_reservations, function(identity) return b.raw[identity] end)

@@ -30,6 +30,8 @@
 --   policy     hash    kind/id -> [version, JSON body]
 --   exception  hash    kind US sku US location US source US reservation -> seq that raised it, while open; US is 0x1F
 --   shortage   hash    sku NUL location -> [format, seq, short by, policy, victims, found, cursor, done], while open (R28)
+--   adjusted   hash    event -> [body, seq, when] of a person's correction, for a day (R36)
+--   adjustments list   those events, oldest first
 --   campaign   hash    id -> [format, phase, seq since when it counts, [sku, …] of this partition] (R23)
 --   holding    hash    channel NUL customer -> units held now (R32)
 --   buyers:id  hash    sku NUL customer -> units held and bought in the campaign (R23)
@@ -66,6 +68,7 @@ local RECENT_MAX = 4096
 local RECENT_CUT = 1024
 local PENDING_MAX = 1024
 local RECEIPTS_MAX = 64
+local ADJUSTED_CUT = 2
 local REFUSED_MS = 60000
 local REFUSED_MAX = 100000
 local EMPTY_MIN = 4 -- empty places worth remembering
@@ -88,7 +91,7 @@ local O = {
   SETTLED = 10, STALE = 11, INCLUDED = 12, DUPLICATE = 13, LATE_DELTA = 14, SNAPSHOT_OVER = 18,
   AGAIN = 20, CONTENDED = 21, NO_ROOM = 22,
   KEY_REUSED = 30, NOT_FOUND = 31, UNKNOWN_LOCATION = 32, UNKNOWN_LINE = 33, MEASURE_MISMATCH = 34,
-  VERSION_KIND_MISMATCH = 35, VERSION_MISMATCH = 36, CONTRADICTED = 39, EXPIRED = 40, NOT_ACTIVE = 41,
+  VERSION_KIND_MISMATCH = 35, VERSION_MISMATCH = 36, CONTRADICTED = 39, EXPIRED = 40, NOT_ACTIVE = 41, NO_AUTHORITY = 42,
   UNKNOWN_CAMPAIGN = 50, CUSTOMER_REQUIRED = 51, CHANNEL_NOT_ALLOWED = 52, CAMPAIGN_CLOSED = 53, LIMIT_EXCEEDED = 60,
   INSUFFICIENT = 70,
 }
@@ -98,13 +101,14 @@ local C = {
   LEVEL = 1, DELTA = 2, CURSOR = 3, STATUS = 4, INCOMING = 5, RECEIVED = 6, RESERVE = 10, CONFIRM = 11, RELEASE = 12,
   EXTEND = 13, FULFIL = 14, ACKNOWLEDGE = 15, TRANSFER = 16, AFFECT = 17, POLICY = 20, RAISE = 26, RESOLVE = 27,
   PART = 23, ZERO = 24, SNAPSHOTDECIDE = 25,
+  ADJUST = 28,
   OPEN = 30, TAKE = 31, DECIDE = 32, ABORT = 33, DROP = 34, FOLLOWHOME = 35, FOLLOWED = 36,
 }
 local E = {
   OPENED = 1, LEVEL = 2, DELTA = 3, AUTHORITY = 4, SOURCE = 5, CURSOR = 6, SHORTAGE = 7, AFFECTED = 8, CLOSED = 9,
   HELD = 10, COMMITTED = 11, RELEASED = 12, EXTENDED = 13, EXPIRED = 14, FULFILLED = 15, ACKNOWLEDGED = 16, TRANSFERRED = 17, POLICY = 20,
   STATUS = 21, EXPECTED = 22, RECEIVED = 23, MOVED = 24, APART = 25, CAMPAIGNOPENED = 26, CAMPAIGNCLOSED = 27,
-  RAISED = 40, RESOLVED = 41,
+  RAISED = 40, RESOLVED = 41, ADJUSTED = 47,
   BASKETOPENED = 30, BASKETABORTED = 31, LEGTAKEN = 32, LEGDROPPED = 33, LEGFOLLOWED = 34,
   BEGUN = 60, PARTSEEN = 61, SNAPSHOTMOVED = 62,
 }
