@@ -76,6 +76,8 @@ _EVENT = {
     "data": {"lines": [{"sku": "TSHIRT-M", "location": "DC1", "quantity": 50}]},
 }  # fmt: skip
 
+_FOUND = {"sku": "TSHIRT-M", "location": "DC1", "quantity": -2, "reason": "two were damaged in the aisle"}
+
 _LETTER = {
     "id": "17", "source": "wms-east", "reason": "unknown-location",
     "detail": "1 of 2 lines refused: lines[1]: location 'DC9' is not known", "dead_at": "2026-11-21T10:00:00.000Z",
@@ -111,6 +113,7 @@ BODIES: dict[str, Any] = {
     "put_source": {"kind": "wms", "measure": "on_hand", "version": "sequence", "full_guard_percent": 20,
                    "stale_after_seconds": 900},
     "post_stock_events": [_EVENT],
+    "adjust_stock": _FOUND,
     "replay_dead_letters": _LETTERS,
     "discard_dead_letters": _LETTERS,
 }  # fmt: skip
@@ -139,6 +142,7 @@ ANSWERS: dict[str, Any] = {
             },
         ],
     },
+    "adjust_stock": {**_FOUND, "position": "0:1299"},
     "list_dead_letters": {"dead_letters": [_LETTER], "next_page_token": "17"},
     "get_dead_letter": {
         **_LETTER,

@@ -74,6 +74,7 @@ _OF_OUTCOME = {
     Outcome.VERSION_MISMATCH: (VERSION_MISMATCH, "If-Match names another version than the object has."),
     Outcome.EXPIRED: (EXPIRED, "The deadline passed before this call; the units are free again."),
     Outcome.NOT_ACTIVE: (NOT_ACTIVE, "The reservation does not have the units that this call would change."),
+    Outcome.NO_AUTHORITY: (INVALID, "No source has told a number at this location yet: there is none to correct."),
     Outcome.UNKNOWN_CAMPAIGN: (INVALID, "The request names a campaign that does not exist."),
     Outcome.CUSTOMER_REQUIRED: (INVALID, "A limit per customer applies here, so the request must name its customer."),
     Outcome.CHANNEL_NOT_ALLOWED: (CHANNEL_NOT_ALLOWED, "The channel may not sell what was asked for in this way."),

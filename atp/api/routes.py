@@ -138,6 +138,8 @@ ROUTES = (
 
     Route(POST, "/v1/stock/events", STOCK, stock.post_events, "post_stock_events", "Send stock events",
           stock.EventResults, stock.EventBody, body_list=stock.EVENTS_MAX, status=202, keyed=True),
+    Route(POST, "/v1/stock/adjust", STOCK, stock.adjust, "adjust_stock", "Correct a number by hand", stock.AdjustView,
+          stock.AdjustBody, keyed=True, problems=(422,)),
 
     Route(GET, "/v1/dead-letters", ADMIN, letters.list_letters, "list_dead_letters", "Dead letters",
           letters.LetterList, query=("source", "reason", "page_token")),

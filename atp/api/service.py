@@ -67,8 +67,9 @@ class Service:
         if result.outcome is Outcome.NOT_FOUND and isinstance(command, CHANGES) and self.journal is not None:
             record = await self.journaled(command.id)
             return result if record is None else answer_journaled(record, command)
-        if result.replayed and result.outcome.accepted and result.reservation is None:
-            return structs.replace(result, reservation=await self.journaled(getattr(command, "id", "")))
+        about = getattr(command, "id", "")
+        if about and result.replayed and result.outcome.accepted and result.reservation is None:
+            return structs.replace(result, reservation=await self.journaled(about))
         return result
 
     async def reservation(self, id: str) -> Reservation | None:

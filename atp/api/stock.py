@@ -1,4 +1,4 @@
-"""Stock over HTTP, for callers without NATS: the events of the contract."""
+"""Stock over HTTP, for callers without NATS: the events of the contract, and a person's correction."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -6,9 +6,15 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, json
 
 from atp.api.call import Answer, Call
+from atp.api.change_bodies import REASON_MAX
 from atp.api.decoding import Body
-from atp.api.problems import OUTCOME_UNKNOWN, STREAM_UNAVAILABLE, Problem, invalid
+from atp.api.problems import FORBIDDEN, OUTCOME_UNKNOWN, STREAM_UNAVAILABLE, Problem, invalid, refusal
+from atp.api.requests import QUANTITY_MAX, canonical, check_identifier
 from atp.api.service import Service
+from atp.domain.commands import Adjust
+from atp.domain.identifiers import LocationId, Sku
+from atp.domain.ids import digest53, partition_of
+from atp.domain.outcomes import Outcome
 from atp.domain.posted import Posted, StreamAway, StreamUncertain
 
 #: Events of one request.
@@ -27,6 +33,25 @@ class EventBody(Struct, omit_defaults=True):
     data: dict[str, Any]
     sequence: Annotated[str | UnsetType, Meta(description="Orders the source's events, as a number.")] = UNSET
     time: Annotated[str | UnsetType, Meta(description="RFC 3339; orders them where there is no sequence.")] = UNSET
+
+
+class AdjustBody(Struct, forbid_unknown_fields=True):
+    """A person's correction of what the location's authority says."""
+
+    sku: Sku
+    location: LocationId
+    quantity: Annotated[int, Meta(ge=-QUANTITY_MAX, le=QUANTITY_MAX, description="Units found or missing; never 0.")]
+    reason: Annotated[str, Meta(min_length=1, max_length=REASON_MAX, description="Kept with who says so.")]
+
+
+class AdjustView(Struct):
+    """A correction that counts until the source's next newer level, which includes it."""
+
+    sku: str
+    location: str
+    quantity: int
+    reason: str
+    position: Annotated[str, Meta(description="partition:seq of the entry that has it.")]
 
 
 class EventResult(Struct, omit_defaults=True):
@@ -52,6 +77,7 @@ class EventResults(Struct):
 
 #: What is decoded stays as it was sent, so that the stream's own reader judges it.
 _body = Body(list[Raw], parts=True)
+_adjust_body = Body(AdjustBody)
 
 
 async def post_events(service: Service, call: Call) -> Answer:
@@ -68,6 +94,34 @@ async def post_events(service: Service, call: Call) -> Answer:
     results = [_result(index, event) for index, event in enumerate(posted)]
     accepted = sum(result.status == "accepted" for result in results)
     return Answer(202, _encode(EventResults(accepted, len(results) - accepted, results)))
+
+
+async def adjust(service: Service, call: Call) -> Answer:
+    """Correct the number of a location's authority by some units, at once. The source's next newer level includes it.
+
+    It is journaled with the client and the reason. A client that is bound to sources cannot speak for a person.
+    """
+    key = call.idempotency_key()
+    body = _adjust_body.decode(await call.body())
+    for name in ("sku", "location"):
+        check_identifier(getattr(body, name), f"/{name}")
+    check_identifier(body.reason, "/reason", REASON_MAX)
+    if not body.quantity:
+        raise invalid("A correction of 0 says nothing.", pointer="/quantity")
+    who = call.principal
+    if who.sources:
+        raise Problem(FORBIDDEN, "This client is bound to sources; corrections need one that is not.")
+    command = Adjust(
+        body.sku, body.location, body.quantity, digest53("adjust", who.client, key), digest53(canonical(body)),
+        body.reason, who.client, call.cause,
+    )  # fmt: skip
+    result = await service.decide(command, call.deadline())
+    if not result.outcome.accepted:
+        known = result.outcome is Outcome.KEY_REUSED
+        raise refusal(result, "" if known else "/location")
+    position = f"{partition_of(body.sku, service.ledger.partitions)}:{result.seq}"
+    headers = {"idempotency-replayed": "true"} if result.replayed else {}
+    return Answer(200, _encode(AdjustView(body.sku, body.location, body.quantity, body.reason, position)), headers)
 
 
 async def _post(service: Service, call: Call, events: Sequence[bytes]) -> list[Posted]:

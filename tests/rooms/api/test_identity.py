@@ -53,6 +53,7 @@ NEEDED = {
     "GET /v1/exceptions/{id:str}": "admin",
     "POST /v1/exceptions/{id:str}/resolve": "admin",
     "POST /v1/stock/events": "stock:write",
+    "POST /v1/stock/adjust": "stock:write",
     "GET /v1/dead-letters": "admin",
     "GET /v1/dead-letters/{id:str}": "admin",
     "POST /v1/dead-letters/{id:str}/replay": "admin",
