@@ -34,6 +34,7 @@ class Config(Struct, frozen=True, kw_only=True):
     partitions: int = 1
     durability: Literal["fsync"] = "fsync"
     on_loss: Literal["closed", "open"] = "closed"
+    public_url: str = ""
     http_host: str = "127.0.0.1"
     http_port: int = 8000
     docs: Literal["on", "off"] = "on"
@@ -131,6 +132,7 @@ _SETTINGS = (
     _Setting(
         "ON_LOSS", "after a rebuild that misses changes: stay closed for reserve, or open", _one_of("closed", "open")
     ),
+    _Setting("PUBLIC_URL", "where vendors reach the API, for those that sign it: https://…", _url("http", "https")),
     _Setting("HTTP_HOST", "address of the API", _host),
     _Setting("HTTP_PORT", "port of the API", _whole(1, 65535)),
     _Setting("DOCS", "whether /docs and /schema are served; off where the API is public", _one_of("on", "off")),
@@ -160,6 +162,39 @@ def load(environ: Mapping[str, str] = os.environ) -> Config:
     return Config(**values)
 
 
+#: Settings that have as many names as there are mappings.
+_SECRET, _SOURCES = _WEBHOOK_SECRET.removeprefix(PREFIX), "WEBHOOK_SOURCES_"
+
+
+def webhook_sources(environ: Mapping[str, str] = os.environ) -> dict[str, list[str]]:
+    """By the mapping's name, in capitals and with _ for -: the sources that its signatures may speak for.
+
+    They stand between commas or on lines. Raises ConfigError.
+    """
+    sources: dict[str, list[str]] = {}
+    for setting in _webhook_settings(environ):
+        if setting.secret:
+            continue
+        try:
+            text = _read(setting, environ)[0]
+        except ValueError as error:
+            raise ConfigError(f"{PREFIX}{setting.name}: {error}") from None
+        if parts := [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]:
+            sources[setting.name.removeprefix(_SOURCES)] = parts
+    return sources
+
+
+def _webhook_settings(environ: Mapping[str, str]) -> list[_Setting]:
+    names = {name.removeprefix(PREFIX).removesuffix(_FILE) for name in environ if name.startswith(PREFIX)}
+    return [
+        _Setting(name, "proves webhooks of a mapping", str, secret=True)
+        if name.startswith(_SECRET)
+        else _Setting(name, "sources that signatures of a mapping may speak for", str)
+        for name in sorted(names)
+        if name.startswith((_SECRET, _SOURCES))
+    ]
+
+
 def describe(environ: Mapping[str, str] = os.environ) -> list[Shown]:
     """All settings with value and source, secrets masked. Raises ConfigError as ``load`` does."""
     config = load(environ)
@@ -167,6 +202,9 @@ def describe(environ: Mapping[str, str] = os.environ) -> list[Shown]:
     for setting in _SETTINGS:
         _, source = _read(setting, environ)
         value = str(getattr(config, setting.name.lower(), ""))
+        shown.append(Shown(PREFIX + setting.name, _shown(setting, value), source, setting.help))
+    for setting in _webhook_settings(environ):
+        value, source = _read(setting, environ)
         shown.append(Shown(PREFIX + setting.name, _shown(setting, value), source, setting.help))
     return shown
 
@@ -179,12 +217,8 @@ def _shown(setting: _Setting, value: str) -> str:
 
 def unknown(environ: Mapping[str, str] = os.environ) -> list[str]:
     """Variables that look like settings and are none: likely misspelt."""
-    names = {PREFIX + setting.name for setting in _SETTINGS}
-    return sorted(
-        name
-        for name in environ
-        if name.startswith(PREFIX) and name.removesuffix(_FILE) not in names and not name.startswith(_WEBHOOK_SECRET)
-    )
+    names = {PREFIX + setting.name for setting in (*_SETTINGS, *_webhook_settings(environ))}
+    return sorted(name for name in environ if name.startswith(PREFIX) and name.removesuffix(_FILE) not in names)
 
 
 def webhook_secrets(name: str, environ: Mapping[str, str] = os.environ) -> list[bytes]:

@@ -7,15 +7,17 @@ rooms by the same functions.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import structlog
 from msgspec import Struct
 from nats.aio.client import Client as Nats
 
-from atp.config import Config
+from atp.config import Config, webhook_secrets, webhook_sources
 from atp.deadletters import Desk
 from atp.ingest import Posting
+from atp.ingest.raw import Doorway, Formats, Webhooks
 from atp.journal import Journal, JournalSettings, JournalUnavailable
 from atp.ledger import Ledger, LedgerSettings
 
@@ -116,10 +118,11 @@ async def open_nats(config: Config, name: str, stop: asyncio.Event, *, wait: boo
 
 
 class Doors(Struct, frozen=True):
-    """What the API has of NATS: the dead letters and the way into the stock stream; None where NATS is not set."""
+    """What the API has of NATS: the dead letters and the ways into the streams; None where NATS is not set."""
 
     desk: Desk | None = None
     door: Posting | None = None
+    raw: Doorway | None = None
 
 
 @asynccontextmanager
@@ -128,9 +131,19 @@ async def open_doors(config: Config) -> AsyncIterator[Doors]:
     if not config.nats_url:
         yield Doors()
         return
+    formats = open_formats(config)
     never = asyncio.Event()  # whatever becomes of this connection, reservations go on
     async with open_nats(config, "api", never, wait=False) as nats:
-        yield Doors(Desk(nats), Posting(nats))
+        yield Doors(Desk(nats), Posting(nats), Doorway(nats, formats, _webhooks(formats)))
+
+
+def open_formats(config: Config) -> Formats:
+    """The mappings of this deployment. Raises MappingError, so that a wrong one is told at the start."""
+    return Formats(Path(config.mappings_dir) if config.mappings_dir else None)
+
+
+def _webhooks(formats: Formats) -> Webhooks:
+    return Webhooks({name: webhook_secrets(name) for name in formats.secrets()}, webhook_sources())
 
 
 async def _unless(stop: asyncio.Event, work: asyncio.Task[None]) -> None:

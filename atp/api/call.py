@@ -54,10 +54,11 @@ class Answer(Struct, frozen=True):
 class Call:
     """One request. Headers are looked up by lower-case bytes; path parameters are decoded once, here (R39)."""
 
-    __slots__ = ("_limits", "_params", "_query", "_receive", "headers", "principal", "request_id", "stopping")
+    __slots__ = ("_limits", "_params", "_query", "_receive", "headers", "path", "principal", "request_id", "stopping")
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive, params: dict[str, str], limits: ApiSettings) -> None:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.path: bytes = scope["raw_path"]
         self.request_id: str = scope["state"]["request_id"]
         self.stopping: bool = scope["state"].get("stopping", False)
         self.principal: Principal  # set once the caller is known
@@ -146,6 +147,10 @@ class Call:
         if media_type != b"application/json":
             raise Problem(UNSUPPORTED_MEDIA_TYPE, "Send JSON with the header Content-Type: application/json.")
         return raw
+
+    async def raw(self, limit: int) -> bytes:
+        """The body as it came, of bounded size and time, whatever it is. Raises Problem, ClientGone."""
+        return await self._read(limit)
 
     async def _read(self, limit: int) -> bytes:
         length = self.headers.get(b"content-length", b"0")

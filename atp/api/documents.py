@@ -41,7 +41,7 @@ _HEADERS = {
 
 _PROBLEMS = {
     400: "The request is not valid.",
-    401: "No valid credentials.",
+    401: "No valid credentials, or a signature that proves nothing.",
     403: "The credentials lack a scope, or the channel is not allowed.",
     404: "Not found.",
     409: "Refused by the state of what it is about.",

@@ -143,6 +143,7 @@ ANSWERS: dict[str, Any] = {
         ],
     },
     "adjust_stock": {**_FOUND, "position": "0:1299"},
+    "post_raw_stock": {"status": "accepted", "stream_sequence": 8812},
     "list_dead_letters": {"dead_letters": [_LETTER], "next_page_token": "17"},
     "get_dead_letter": {
         **_LETTER,

@@ -41,6 +41,7 @@ class Kind(Struct, frozen=True):
 INVALID = Kind("invalid-request", 400, "The request is not valid")
 KEY_MISSING = Kind("idempotency-key-missing", 400, "The Idempotency-Key header is required")
 UNAUTHENTICATED = Kind("unauthenticated", 401, "No valid credentials")
+SIGNATURE_INVALID = Kind("signature-invalid", 401, "The message is not proven to be from its sender")
 FORBIDDEN = Kind("forbidden", 403, "The credentials lack a scope")
 CHANNEL_NOT_ALLOWED = Kind("channel-not-allowed", 403, "This channel may not be used here")
 NOT_FOUND = Kind("not-found", 404, "Not found")

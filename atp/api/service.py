@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -34,10 +34,21 @@ class EventDoor(Protocol):
         ...
 
 
+class RawDoor(Protocol):
+    """Who takes vendors' messages; ``wiring`` gives one (``ingest.raw.Doorway``), which says what it raises."""
+
+    def signs(self, mapping: str) -> bool: ...
+
+    def check(self, mapping: str, source: str, headers: Mapping[str, str], body: bytes, url: str) -> None: ...
+
+    async def store(self, mapping: str, source: str, headers: Mapping[str, str], body: bytes) -> int: ...
+
+
 class Service:
     """Ledger, journal (None while PostgreSQL is away), clients and settings, under one name.
 
-    ``desk`` is where dead letters are handled and ``door`` takes stock events; both are None without NATS.
+    ``desk`` is where dead letters are handled ``door`` takes stock events and ``raw`` vendors' messages; they are
+    None without NATS.
     """
 
     def __init__(
@@ -48,12 +59,14 @@ class Service:
         *,
         desk: Desk | None = None,
         door: EventDoor | None = None,
+        raw: RawDoor | None = None,
     ) -> None:
         self.ledger = ledger
         self.journal = journal
         self.settings = settings
         self.desk = desk
         self.door = door
+        self.raw = raw
         self.clients = Clients(ledger, settings)
 
     async def decide(self, command: Command, deadline: float | None) -> Result:

@@ -72,12 +72,19 @@ def ingest(
 
 async def _ingest(config: settings.Config, stop: asyncio.Event) -> None:
     from atp.ingest import Consumer, Settings, Sweeper
-    from atp.wiring import open_journal, open_ledger, open_nats
+    from atp.ingest.raw import Translator
+    from atp.wiring import open_formats, open_journal, open_ledger, open_nats
 
+    formats = open_formats(config)
     async with (
         open_journal(config) as journal,
         open_ledger(config, journal) as ledger,
         open_nats(config, "ingest", stop) as nats,
     ):
         settings = Settings()
-        await together(stop, Consumer(nats, ledger, settings).run(stop), Sweeper(ledger, settings).run(stop))
+        runners = (
+            Consumer(nats, ledger, settings),
+            Translator(nats, ledger, formats, settings),
+            Sweeper(ledger, settings),
+        )
+        await together(stop, *(runner.run(stop) for runner in runners))

@@ -39,7 +39,7 @@ async def _serve(config: settings.Config, stop: asyncio.Event, shared: bool) -> 
         open_ledger(config, journal) as ledger,
         open_doors(config) as doors,
     ):
-        api_settings = api.ApiSettings(docs=config.docs == "on")
-        app = api.create_app(ledger, journal, api_settings, desk=doors.desk, door=doors.door)
+        api_settings = api.ApiSettings(docs=config.docs == "on", public_url=config.public_url)
+        app = api.create_app(ledger, journal, api_settings, desk=doors.desk, door=doors.door, raw=doors.raw)
         serving = api.serve(app, config.http_host, config.http_port, stop, shared=shared)
         await together(stop, serving, ledger.sweep(stop))

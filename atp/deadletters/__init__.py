@@ -5,11 +5,12 @@ else. ``letters`` knows what a letter looks like, ``store`` the stream, ``desk``
 """
 
 from atp.deadletters.desk import Desk, Done, Failure, LetterMissing, NotReplayable, Page
-from atp.deadletters.letters import Chosen, Letter, LetterView, WholeLetterView, carried, view, whole_view
+from atp.deadletters.letters import RECEIVED, Chosen, Letter, LetterView, WholeLetterView, carried, view, whole_view
 from atp.deadletters.settings import LetterSettings
 from atp.deadletters.store import LettersUnavailable
 
 __all__ = [
+    "RECEIVED",
     "Chosen",
     "Desk",
     "Done",

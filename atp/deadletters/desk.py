@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 from nats.aio.client import Client
 from nats.js.errors import APIError
 
-from atp.deadletters.letters import Chosen, Letter, carried
+from atp.deadletters.letters import RECEIVED, Chosen, Letter, carried
 from atp.deadletters.settings import LetterSettings
 from atp.deadletters.store import UNSENDABLE, Store, reaching_nats
 from atp.natspy import message_size
@@ -200,4 +200,5 @@ class Desk:
                 f"its {' and '.join(letter.omitted)} were too large to be kept, and stream {letter.stream} no longer "
                 f"has the original at sequence {letter.sequence}"
             )
-        return carried(original.headers), original.data
+        first = {RECEIVED: str(original.stored_at * 1000)} if letter.stream == self._settings.raw else {}
+        return first | carried(original.headers), original.data

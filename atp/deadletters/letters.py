@@ -14,6 +14,9 @@ SHOWN_MAX = 65_536
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")  # of a header that any client sends again
 _STATUS = ("Status", "Description")  # nats-py's names for a status line, not headers
+_OURS = frozenset(
+    f"atp-{name}" for name in ("reason", "detail", "deliveries", "stream", "stream-sequence", "subject", "omitted")
+)
 
 
 def carried(headers: Mapping[str, str]) -> dict[str, str]:
@@ -21,8 +24,15 @@ def carried(headers: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in headers.items()
-        if _NAME.fullmatch(name) and not name.lower().startswith(("nats-", "atp-")) and name not in _STATUS
+        if _NAME.fullmatch(name)
+        and not (lower := name.lower()).startswith("nats-")
+        and lower not in _OURS
+        and name not in _STATUS
     }
+
+
+#: Header of a vendor's message that is sent again: when it came first, µs. Some have no other version.
+RECEIVED = "atp-received"
 
 
 class Letter(Struct):

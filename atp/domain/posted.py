@@ -11,6 +11,18 @@ class Posted(Struct, frozen=True):
     detail: str = ""
 
 
+class MappingUnknown(Exception):
+    """There is no mapping of this name."""
+
+
+class SignatureWrong(Exception):
+    """A message is not proven to be from its vendor; the text says why, and nothing that would help to forge one."""
+
+
+class SourceNotAllowed(Exception):
+    """The proof is good, but not for this source."""
+
+
 class StreamAway(Exception):
     """Nothing was stored: the stream cannot be reached or took nothing; the text says why."""
 

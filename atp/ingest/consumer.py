@@ -79,7 +79,8 @@ class Consumer:
 
     async def _open(self, stop: asyncio.Event) -> Session:
         cursor = await self._ledger.cursor(self._settings.key)
-        info = await ensure_streams(self._js, self._settings, cursor)
+        raw = await self._ledger.cursor(self._settings.raw_key)
+        info = await ensure_streams(self._js, self._settings, cursor, raw)
         missed = info.state.first_seq - 1 - cursor
         if info.state.first_seq and missed > 0:
             self.counters.missed = max(self.counters.missed, missed)

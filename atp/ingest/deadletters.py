@@ -66,7 +66,8 @@ class DeadLetters:
 
     def _subject(self, original: str) -> str:
         tokens = original.split(".")
-        source = tokens[2] if len(tokens) > 2 else ""
+        at = 3 if tokens[1:2] == ["raw"] else 2
+        source = tokens[at] if len(tokens) > at else ""
         usable = fault(source) is None and not re.search(r"[\s*>]", source)
         return f"{self._settings.root}.dlq.{source if usable else '_'}"
 

@@ -28,6 +28,14 @@ class Reason(StrEnum):
     DUPLICATE_LINE = "duplicate-line"
     UNDECODABLE = "undecodable"
 
+    # What its mapping says (`mapping.Refusal`).
+    UNKNOWN_MAPPING = "unknown-mapping"
+    NOT_ACCEPTED = "not-accepted"
+    INVALID_CSV = "invalid-csv"
+    UNKNOWN_ID = "unknown-id"
+    UNKNOWN_CODE = "unknown-code"
+    INVALID_QUANTITY = "invalid-quantity"
+
     # What the ledger says of it; its other lines were applied.
     UNKNOWN_LOCATION = "unknown-location"
     MEASURE_MISMATCH = "measure-mismatch"

@@ -11,6 +11,7 @@ class Settings(Struct, frozen=True):
     stream: str = "STOCK"
     shard: int = 0  # part of the ledger's key and of the consumer's name; a stream has one shard until it is split
     dead_letters: str = "STOCK_DLQ"
+    raw: str = "STOCK_RAW"
     root: str = "stock"  # first token of all subjects
 
     batch_messages: int = 500  # one call's worth: larger ones gain little and delay shoppers' batches
@@ -42,6 +43,16 @@ class Settings(Struct, frozen=True):
     def key(self) -> str:
         """Name of the stream's shard in the ledger's cursors and in every stock entry."""
         return f"{self.stream}/{self.shard}"
+
+    @property
+    def raw_key(self) -> str:
+        """Name of the stream of vendors' messages in the ledger's cursors."""
+        return f"{self.raw}/0"
+
+    @property
+    def translator(self) -> str:
+        """Name of the durable consumer of vendors' messages."""
+        return "atp-translate"
 
     @property
     def consumer(self) -> str:

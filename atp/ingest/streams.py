@@ -1,4 +1,4 @@
-"""The two streams of this room: where stock events wait, and where those go that fail by their own content."""
+"""The streams of this room: stock events, vendors' messages, and those of both that fail by their own content."""
 
 from nats.js import JetStreamContext
 from nats.js.api import RetentionPolicy, StorageType, StreamConfig, StreamInfo
@@ -11,10 +11,13 @@ class StreamUnfit(Exception):
     """A stream that exists would break a promise; the text names it, the reason and the fix."""
 
 
-async def ensure_streams(js: JetStreamContext, settings: Settings, settled: int = 0) -> StreamInfo:
-    """Create both streams if absent and return what is known of the stock stream.
+async def ensure_streams(
+    js: JetStreamContext, settings: Settings, settled: int = 0, raw_settled: int = 0
+) -> StreamInfo:
+    """Create all if absent and return what is known of the stock stream.
 
-    ``settled`` is the ledger's cursor: a new stream starts behind it, so that no sequence means two messages.
+    ``settled`` and ``raw_settled`` are the ledger's cursors of stock events and of vendors' messages: a new stream
+    starts behind its cursor, so that no sequence means two messages.
     Raises StreamUnfit for one that keeps too little (R15) or ends before the cursor.
     """
     stock = await streams.ensure(
@@ -31,6 +34,19 @@ async def ensure_streams(js: JetStreamContext, settings: Settings, settled: int 
             first_seq=settled + 1 if settled else None,
         ),
     )
+    raw = await streams.ensure(
+        js,
+        StreamConfig(
+            name=settings.raw,
+            description="Vendors' messages as they came; atp makes stock events of them",
+            subjects=[f"{settings.root}.raw.>"],
+            retention=RetentionPolicy.LIMITS,
+            storage=StorageType.FILE,
+            max_age=settings.retention_min_s,
+            duplicate_window=120,
+            first_seq=raw_settled + 1 if raw_settled else None,
+        ),
+    )
     await streams.ensure(
         js,
         StreamConfig(
@@ -43,12 +59,15 @@ async def ensure_streams(js: JetStreamContext, settings: Settings, settled: int 
             duplicate_window=3_600,  # a repeat comes after a restart, which may take a while
         ),
     )
-    _check(stock, settings, settled)
+    _check(stock, settings.stream, settings)
+    _check(raw, settings.raw, settings)
+    _check_end(stock, settings.stream, settled)
+    _check_end(raw, settings.raw, raw_settled)
     return stock
 
 
-def _check(info: StreamInfo, settings: Settings, settled: int) -> None:
-    name, config = settings.stream, info.config
+def _check(info: StreamInfo, name: str, settings: Settings) -> None:
+    config = info.config
     if config.retention != RetentionPolicy.LIMITS:
         raise StreamUnfit(
             f"Stream {name} has retention {config.retention}: it would drop messages that a rebuilt ledger must read "
@@ -62,6 +81,9 @@ def _check(info: StreamInfo, settings: Settings, settled: int) -> None:
             f"Stream {name} keeps messages for {days:g} days; a rebuilt ledger may need those of {least:g}. "
             f"Raise it: nats stream edit {name} --max-age={least:g}d"
         )
+
+
+def _check_end(info: StreamInfo, name: str, settled: int) -> None:
     if settled > info.state.last_seq:
         raise StreamUnfit(
             f"The ledger has settled stream {name} up to sequence {settled}, but the stream ends at "

@@ -98,3 +98,24 @@ def test_misspelt_variables_are_found() -> None:
 def test_a_key_is_never_shown() -> None:
     (key,) = [setting for setting in config.describe({"ATP_API_KEY": "hunter2"}) if setting.name == "ATP_API_KEY"]
     assert (key.value, key.source) == ("***", "env")
+
+
+def test_settings_of_webhooks_have_as_many_names_as_there_are_mappings(tmp_path: Path) -> None:
+    secret = tmp_path / "square"
+    secret.write_text("new, with a comma\nold\n")
+    environ = {
+        "ATP_WEBHOOK_SECRET_SHOPIFY": "s3cret",
+        "ATP_WEBHOOK_SECRET_SQUARE_FILE": str(secret),
+        "ATP_WEBHOOK_SOURCES_WEB_SHOP": "eu-shop, us-shop",
+        "ATP_WEBHOOK_SOURCES_EMPTY": "",
+    }
+    assert config.webhook_secrets("ATP_WEBHOOK_SECRET_SQUARE", environ) == [b"new, with a comma", b"old"]
+    assert config.webhook_sources(environ) == {"WEB_SHOP": ["eu-shop", "us-shop"]}
+    assert config.unknown(environ) == []
+    shown = {setting.name: (setting.value, setting.source) for setting in config.describe(environ)}
+    assert shown["ATP_WEBHOOK_SECRET_SHOPIFY"] == ("***", "env")
+    assert shown["ATP_WEBHOOK_SECRET_SQUARE"] == ("***", f"file {secret}")
+    assert shown["ATP_WEBHOOK_SOURCES_WEB_SHOP"] == ("eu-shop, us-shop", "env")
+    wrong = {"ATP_WEBHOOK_SOURCES_X": "a", "ATP_WEBHOOK_SOURCES_X_FILE": str(secret)}
+    with pytest.raises(ConfigError, match="ATP_WEBHOOK_SOURCES_X: set both"):
+        config.webhook_sources(wrong)

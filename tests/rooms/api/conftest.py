@@ -69,8 +69,8 @@ class Api:
 
 @contextlib.asynccontextmanager
 async def served(valkey: str, namespace: str, settings: ApiSettings | None = None, **names: Any) -> AsyncIterator[Api]:
-    """Serve an API; keywords: ``journal``, ``partitions``, ``stop`` (an event that the test sets itself), ``desk`` and
-    ``door`` of NATS."""
+    """Serve an API; keywords: ``journal``, ``partitions``, ``stop`` (an event that the test sets itself), ``desk``,
+    ``door`` and ``raw`` of NATS."""
     ledger = Ledger(LedgerSettings(valkey, namespace, names.get("partitions", 1)))
     await ledger.open({})
     stop, port = names.get("stop") or asyncio.Event(), free_port()
@@ -78,7 +78,8 @@ async def served(valkey: str, namespace: str, settings: ApiSettings | None = Non
     serving = None
     try:
         settings = settings or ApiSettings(lame_duck_s=0)
-        app = create_app(ledger, names.get("journal"), settings, desk=names.get("desk"), door=names.get("door"))
+        doors = {name: names.get(name) for name in ("desk", "door", "raw")}
+        app = create_app(ledger, names.get("journal"), settings, **doors)
         serving = asyncio.create_task(serve(app, "127.0.0.1", port, stop, settings=settings))
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
             api = Api(ledger, port, http)

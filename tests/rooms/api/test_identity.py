@@ -67,6 +67,7 @@ OPEN = {
     "GET /health/startup",
     "GET /metrics",
     "GET /docs",
+    "POST /v1/stock/raw/{mapping:str}/{source:str}",  # a signature, or a key that the route itself looks at
     "GET /docs/rapidoc-min.js",
 }
 
@@ -89,7 +90,8 @@ async def test_every_route_with_every_scope(api: Api) -> None:
     for route in ROUTES:
         path, method = path_of(route), route.method.value
         if route.scopes is PUBLIC:
-            assert (await api.http.request(method, path)).status_code == 200
+            expected = 503 if "/raw/" in path else 200  # it asks the mapping first, and this API has no NATS
+            assert (await api.http.request(method, path)).status_code == expected
             continue
         answer = await api.http.request(method, path)
         assert_problem(answer, 401, "unauthenticated")

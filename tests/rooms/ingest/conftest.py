@@ -17,6 +17,7 @@ def settings(namespace: str) -> Settings:
     """Streams of this test's own, and waits that fit a test."""
     return Settings(
         stream=f"S-{namespace}",
+        raw=f"R-{namespace}",
         dead_letters=f"D-{namespace}",
         root=namespace,
         settle_after_ms=20,
