@@ -15,7 +15,7 @@ from msgspec import Struct
 from nats.aio.client import Client as Nats
 
 from atp.config import Config, webhook_secrets, webhook_sources
-from atp.deadletters import Desk
+from atp.deadletters import Desk, Suspects
 from atp.ingest import Posting
 from atp.ingest.raw import Doorway, Formats, Webhooks
 from atp.journal import Journal, JournalSettings, JournalUnavailable
@@ -123,6 +123,7 @@ class Doors(Struct, frozen=True):
     desk: Desk | None = None
     door: Posting | None = None
     raw: Doorway | None = None
+    suspects: Suspects | None = None
 
 
 @asynccontextmanager
@@ -134,7 +135,7 @@ async def open_doors(config: Config) -> AsyncIterator[Doors]:
     formats = open_formats(config)
     never = asyncio.Event()  # whatever becomes of this connection, reservations go on
     async with open_nats(config, "api", never, wait=False) as nats:
-        yield Doors(Desk(nats), Posting(nats), Doorway(nats, formats, _webhooks(formats)))
+        yield Doors(Desk(nats), Posting(nats), Doorway(nats, formats, _webhooks(formats)), Suspects(nats))
 
 
 def open_formats(config: Config) -> Formats:

@@ -20,7 +20,7 @@ from atp.api.routes import ROUTES, Route
 from atp.api.service import EventDoor, RawDoor, Service
 from atp.api.settings import ApiSettings
 from atp.api.stopping import AsgiApp
-from atp.deadletters import Desk
+from atp.deadletters import Desk, Suspects
 from atp.journal import Journal
 from atp.ledger import Ledger, LedgerError
 
@@ -39,12 +39,13 @@ def create_app(
     desk: Desk | None = None,
     door: EventDoor | None = None,
     raw: RawDoor | None = None,
+    suspects: Suspects | None = None,
 ) -> AsgiApp:
     """The HTTP API over an open ledger. ``journal`` None says that PostgreSQL is away, the others None without NATS.
 
     Raises ImproperlyConfiguredException if a route has no declared scopes.
     """
-    service = Service(ledger, journal, settings, desk=desk, door=door, raw=raw)
+    service = Service(ledger, journal, settings, desk=desk, door=door, raw=raw, suspects=suspects)
     return front_door(service, litestar_app(service, [handler(service, route) for route in ROUTES]))
 
 

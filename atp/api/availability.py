@@ -10,6 +10,7 @@ from atp.api.decoding import Body
 from atp.api.problems import invalid
 from atp.api.requests import DEFAULT_CHANNEL, AvailabilityBody, check_availability, check_day
 from atp.api.service import Service, now_ms
+from atp.deadletters import Suspects
 from atp.domain.explain import Explanation, explain
 from atp.domain.ids import digest53, partition_of
 from atp.domain.records import Asked, LocationStock, SkuStock
@@ -69,6 +70,9 @@ class LocationStockView(Struct, frozen=True):
     promised_later: Annotated[
         int | UnsetType, Meta(description="Units that promises for later days need, beyond the supply they hang on.")
     ] = UNSET
+    suspect: Annotated[
+        bool | UnsetType, Meta(description="True while an event of this position is in the dead letters.")
+    ] = UNSET
 
 
 class AvailabilityView(Struct, frozen=True):
@@ -115,7 +119,7 @@ async def get_availability(service: Service, call: Call) -> Answer:
         view = await _explained(service, sku, asked)
     else:
         (stock,) = await service.ledger.availability([sku], asked)
-        view = availability_view(sku, stock, asked, service.ledger.partitions, now_ms())
+        view = availability_view(sku, stock, asked, service.ledger.partitions, now_ms(), service.suspects)
     headers = {"etag": _etag(view), "cache-control": _CACHE}
     if headers["etag"].encode() in _etags(call.headers.get(b"if-none-match", b"")):
         return Answer(304, b"", headers)
@@ -130,14 +134,15 @@ async def query_availability(service: Service, call: Call) -> Answer:
     partitions, now = service.ledger.partitions, now_ms()
     stocks = await service.ledger.availability(body.skus, asked)
     found = zip(body.skus, stocks, strict=True)
-    views = [availability_view(sku, stock, asked, partitions, now) for sku, stock in found]
+    views = [availability_view(sku, stock, asked, partitions, now, service.suspects) for sku, stock in found]
     return Answer(200, _encode(AvailabilityList(views)))
 
 
 async def _explained(service: Service, sku: str, asked: Asked) -> AvailabilityView:
     """The answer and its terms, of one reading."""
     reading = await service.ledger.explanation(sku, asked)
-    view = availability_view(sku, reading.stock(), asked, service.ledger.partitions, now_ms())
+    partitions, now = service.ledger.partitions, now_ms()
+    view = availability_view(sku, reading.stock(), asked, partitions, now, service.suspects)
     return structs.replace(view, explain=explain(reading, asked))
 
 
@@ -158,9 +163,13 @@ def _asked(call: Call, given: Callable[[str], str | None]) -> Asked:
     )
 
 
-def availability_view(sku: str, stock: SkuStock, asked: Asked, partitions: int, now: int) -> AvailabilityView:
+def availability_view(
+    sku: str, stock: SkuStock, asked: Asked, partitions: int, now: int, suspects: Suspects | None = None
+) -> AvailabilityView:
     """What callers see of ``stock``."""
     locations = [_location(at) for at in stock.locations]
+    if suspects is not None:
+        locations = [structs.replace(at, suspect=True) if suspects.has(sku, at.location) else at for at in locations]
     return AvailabilityView(
         sku,
         asked.channel,
@@ -201,7 +210,7 @@ def _etag(view: AvailabilityView) -> str:
     numbers = [
         (at.location, at.ats, at.on_hand, at.unsellable, at.safety_stock, at.held, at.committed,
          at.shipped_uncounted, [source.source for source in at.sources], at.measure or "", at.committed_included or 0,
-         at.promised_later or 0)
+         at.promised_later or 0, at.suspect or False)
         for at in view.locations
     ]  # fmt: skip
     promises = view.atp or []  # a day that begins changes them without an entry too

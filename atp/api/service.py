@@ -11,7 +11,7 @@ from msgspec import structs
 from atp.api.identity import Clients
 from atp.api.problems import JOURNAL_UNAVAILABLE, Problem
 from atp.api.settings import ApiSettings
-from atp.deadletters import Desk
+from atp.deadletters import Desk, Suspects
 from atp.domain.commands import CHANGES, Command
 from atp.domain.outcomes import Outcome
 from atp.domain.posted import Posted
@@ -47,8 +47,8 @@ class RawDoor(Protocol):
 class Service:
     """Ledger, journal (None while PostgreSQL is away), clients and settings, under one name.
 
-    ``desk`` is where dead letters are handled ``door`` takes stock events and ``raw`` vendors' messages; they are
-    None without NATS.
+    ``desk`` is where dead letters are handled ``door`` takes stock events and ``raw`` vendors' messages, and
+    ``suspects`` are positions with dead letters; all are None without NATS.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Service:
         desk: Desk | None = None,
         door: EventDoor | None = None,
         raw: RawDoor | None = None,
+        suspects: Suspects | None = None,
     ) -> None:
         self.ledger = ledger
         self.journal = journal
@@ -67,6 +68,7 @@ class Service:
         self.desk = desk
         self.door = door
         self.raw = raw
+        self.suspects = suspects
         self.clients = Clients(ledger, settings)
 
     async def decide(self, command: Command, deadline: float | None) -> Result:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-import msgspec
+from msgspec import structs
 
 from atp import config as settings
 from atp.cli.running import run_service, together
@@ -26,7 +26,7 @@ def serve(*, host: str | None = None, port: int | None = None, shared: bool = Fa
     """
     config = settings.load()
     config.require("redis_url", "database_url")
-    config = msgspec.structs.replace(config, http_host=host or config.http_host, http_port=port or config.http_port)
+    config = structs.replace(config, http_host=host or config.http_host, http_port=port or config.http_port)
     return run_service(config, lambda stop: _serve(config, stop, shared))
 
 
@@ -40,6 +40,7 @@ async def _serve(config: settings.Config, stop: asyncio.Event, shared: bool) -> 
         open_doors(config) as doors,
     ):
         api_settings = api.ApiSettings(docs=config.docs == "on", public_url=config.public_url)
-        app = api.create_app(ledger, journal, api_settings, desk=doors.desk, door=doors.door, raw=doors.raw)
+        app = api.create_app(ledger, journal, api_settings, **structs.asdict(doors))
         serving = api.serve(app, config.http_host, config.http_port, stop, shared=shared)
-        await together(stop, serving, ledger.sweep(stop))
+        looking = [doors.suspects.run(stop)] if doors.suspects else []
+        await together(stop, serving, ledger.sweep(stop), *looking)

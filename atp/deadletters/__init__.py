@@ -8,6 +8,7 @@ from atp.deadletters.desk import Desk, Done, Failure, LetterMissing, NotReplayab
 from atp.deadletters.letters import RECEIVED, Chosen, Letter, LetterView, WholeLetterView, carried, view, whole_view
 from atp.deadletters.settings import LetterSettings
 from atp.deadletters.store import LettersUnavailable
+from atp.deadletters.suspects import Suspects
 
 __all__ = [
     "RECEIVED",
@@ -22,6 +23,7 @@ __all__ = [
     "LettersUnavailable",
     "NotReplayable",
     "Page",
+    "Suspects",
     "WholeLetterView",
     "carried",
     "view",

@@ -5,9 +5,11 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, DecodeError, Meta, Struct, UnsetType, json
 
 from atp.domain.times import rfc3339
+
+_decode_positions = json.Decoder(list[tuple[str, str]]).decode
 
 #: Bytes of a payload that are shown; all of it is in the stream.
 SHOWN_MAX = 65_536
@@ -15,7 +17,8 @@ SHOWN_MAX = 65_536
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")  # of a header that any client sends again
 _STATUS = ("Status", "Description")  # nats-py's names for a status line, not headers
 _OURS = frozenset(
-    f"atp-{name}" for name in ("reason", "detail", "deliveries", "stream", "stream-sequence", "subject", "omitted")
+    "atp-" + name
+    for name in "reason detail deliveries stream stream-sequence subject omitted positions".split()  # noqa: SIM905
 )
 
 
@@ -51,6 +54,7 @@ class Letter(Struct):
     headers: dict[str, str]  # the original's
     omitted: list[str]  # "headers", "payload": too large to be repeated, still in its own stream
     payload: bytes | None = None
+    positions: list[tuple[str, str]] = []  # (sku, location) that it speaks of
 
 
 class Chosen(Struct, frozen=True):
@@ -76,8 +80,15 @@ def read(
         id, subject.split(".")[-1], said.get("atp-reason", ""), said.get("atp-detail", ""), said.get("atp-subject", ""),
         named if named in streams else streams[0], _number(said.get("atp-stream-sequence", "")),
         _number(said.get("atp-deliveries", "")), dead_at, size, carried(headers), said.get("atp-omitted", "").split(),
-        payload,
+        payload, _positions(said.get("atp-positions", "")),
     )  # fmt: skip
+
+
+def _positions(text: str) -> list[tuple[str, str]]:
+    try:
+        return _decode_positions(text) if text else []
+    except DecodeError:
+        return []
 
 
 def _number(text: str) -> int:

@@ -12,6 +12,7 @@ from nats.js import JetStreamContext
 from atp.deadletters import carried
 from atp.domain.identifiers import fault
 from atp.ingest.messages import Message
+from atp.ingest.positions import header_of
 from atp.ingest.reasons import Reason
 from atp.ingest.settings import Settings
 
@@ -28,6 +29,7 @@ class DeadLetter(Struct):
     message: Message
     reason: Reason
     detail: str
+    positions: list[tuple[str, str]] = []  # (sku, location) that it speaks of
 
 
 class DeadLetters:
@@ -73,7 +75,8 @@ class DeadLetters:
 
     def _headers(self, letter: DeadLetter) -> dict[str, str]:
         message = letter.message
-        return {
+        suspect = header_of(letter.positions)
+        return ({"atp-positions": suspect} if suspect else {}) | {
             "Nats-Msg-Id": f"{self._settings.stream}:{message.sequence}",
             "atp-reason": letter.reason.value,
             "atp-detail": _CONTROL.sub(" ", letter.detail[:_DETAIL_MAX]),

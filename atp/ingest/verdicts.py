@@ -13,6 +13,7 @@ from atp.ingest.applying import Item
 from atp.ingest.counters import Counters
 from atp.ingest.deadletters import DeadLetter
 from atp.ingest.events import HEARTBEAT, TOUCH
+from atp.ingest.positions import positions_in
 from atp.ingest.reasons import Reason
 
 log = structlog.get_logger("atp.ingest")
@@ -54,17 +55,22 @@ def judge(items: Sequence[Item], counters: Counters) -> list[DeadLetter]:
 def dead_letter_of(item: Item) -> DeadLetter | None:
     """The dead letter for a message that was rejected, or of which the ledger refused at least one line."""
     if item.rejected:
-        return DeadLetter(item.message, item.rejected.reason, item.rejected.detail)
+        rejected = item.rejected
+        return DeadLetter(item.message, rejected.reason, rejected.detail, positions_in(item.message.data))
     if item.part and item.opened and item.opened.outcome > Outcome.AGAIN:
         reason, text = _REASONS[item.opened.outcome]
         what = f"part {item.part.part} of snapshot {item.part.snapshot!r}"
-        return DeadLetter(item.message, reason, f"{what}: {text.format(item.opened.detail)}; nothing of it was applied")
+        detail = f"{what}: {text.format(item.opened.detail)}; nothing of it was applied"
+        return DeadLetter(item.message, reason, detail, positions_in(item.message.data))
     refused = [(index, result) for index, result in enumerate(item.results) if result.outcome > Outcome.AGAIN]
     if not refused:
         return None
     reason = _REASONS.get(refused[0][1].outcome, (Reason.UNPROCESSABLE, ""))[0]
     detail = "; ".join(_line(index, result) for index, result in refused[:_NAMED])
-    return DeadLetter(item.message, reason, f"{len(refused)} of {len(item.results)} lines refused: {detail}")
+    commands = [item.commands[index] for index, _ in refused]
+    named = [(getattr(command, "sku", ""), getattr(command, "location", "")) for command in commands]
+    positions = [(sku, location) for sku, location in named if sku and location]
+    return DeadLetter(item.message, reason, f"{len(refused)} of {len(item.results)} lines refused: {detail}", positions)
 
 
 def _line(index: int, result: Result) -> str:

@@ -70,7 +70,7 @@ class Api:
 @contextlib.asynccontextmanager
 async def served(valkey: str, namespace: str, settings: ApiSettings | None = None, **names: Any) -> AsyncIterator[Api]:
     """Serve an API; keywords: ``journal``, ``partitions``, ``stop`` (an event that the test sets itself), ``desk``,
-    ``door`` and ``raw`` of NATS."""
+    ``door``, ``raw`` and ``suspects`` of NATS."""
     ledger = Ledger(LedgerSettings(valkey, namespace, names.get("partitions", 1)))
     await ledger.open({})
     stop, port = names.get("stop") or asyncio.Event(), free_port()
@@ -78,7 +78,7 @@ async def served(valkey: str, namespace: str, settings: ApiSettings | None = Non
     serving = None
     try:
         settings = settings or ApiSettings(lame_duck_s=0)
-        doors = {name: names.get(name) for name in ("desk", "door", "raw")}
+        doors = {name: names.get(name) for name in ("desk", "door", "raw", "suspects")}
         app = create_app(ledger, names.get("journal"), settings, **doors)
         serving = asyncio.create_task(serve(app, "127.0.0.1", port, stop, settings=settings))
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
