@@ -20,7 +20,7 @@ from statistics import median
 import nats
 import uvloop
 from nats.aio.client import Client
-from nats.js.api import AckPolicy, ConsumerConfig
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from atp.dev.nats import Nats
 from atp.dev.valkey import Valkey
@@ -51,7 +51,7 @@ async def bare(nc: Client, after: int, count: int, policy: AckPolicy) -> float:
     """Messages/s of fetch and ack."""
     js = nc.jetstream()
     config = ConsumerConfig(ack_policy=policy, max_ack_pending=2 * count, opt_start_seq=after + 1)
-    config.deliver_policy = nats.js.api.DeliverPolicy.BY_START_SEQUENCE
+    config.deliver_policy = DeliverPolicy.BY_START_SEQUENCE
     consumer = await js.pull_subscribe("stock.v1.>", None, stream="STOCK", config=config)
     started, got = time.perf_counter(), 0
     while got < count:
