@@ -200,7 +200,11 @@ def _print_table(letters: list["Letter"]) -> None:
 
     from atp.deadletters import view
 
-    table = Table(title=f"{len(letters):,} dead letters", title_justify="left")
+    if not letters:
+        print("No dead letters.")
+        return
+    noun = "dead letter" if len(letters) == 1 else "dead letters"
+    table = Table(title=f"{len(letters):,} {noun}", title_justify="left")
     for name in ("id", "since", "source", "reason", "detail"):
         table.add_column(name, justify="right" if name == "id" else "left", no_wrap=name == "id")
     for letter in map(view, letters):

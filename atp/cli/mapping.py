@@ -19,6 +19,15 @@ _HEADER = "Name: value"
 _TYPES = {".csv": "text/csv", ".ndjson": "application/x-ndjson", ".jsonl": "application/x-ndjson"}
 
 
+class _Transport(msgspec.Struct):
+    headers: dict[str, str] = {}
+
+
+class _Capture(msgspec.Struct):
+    transport: _Transport
+    body: msgspec.Raw
+
+
 def own_folder(config: settings.Config) -> Path | None:
     """Where mappings of one's own are. Raises Refused for a folder that is none."""
     if not config.mappings_dir:
@@ -75,7 +84,7 @@ def show(mapping: Name, *, json_: bool = False) -> int:
 
 def try_mapping(
     mapping: Name,
-    file: Annotated[Path, Parameter(help="A message as the vendor sends it: the raw body.")],
+    file: Annotated[Path, Parameter(help="A message: the raw body, or a capture with its headers.")],
     *,
     source: str = "",
     header: list[str] | None = None,
@@ -83,6 +92,8 @@ def try_mapping(
     json_: bool = False,
 ) -> int:
     """Show the canonical events that a mapping makes of one message, or why it makes none. Publishes nothing.
+
+    A capture is a JSON object with the message's `body` and, in `transport`, its `headers`.
 
     Example: atp mapping test my-wms.toml message.json --header 'X-Event-Id: 17'
 
@@ -102,11 +113,12 @@ def try_mapping(
     from atp.mapping.clocks import moment, rfc3339
 
     loaded = load(mapping, own_folder(settings.load()))
-    headers = {"content-type": _TYPES.get(file.suffix.lower(), "")} | dict(_header(text) for text in header or [])
     try:
-        body = file.read_bytes()
+        body, captured = _captured(file.read_bytes())
     except OSError as error:
         raise Refused(f"{file}: {error.strerror}") from None
+    headers = {"content-type": _TYPES.get(file.suffix.lower(), "")} | captured
+    headers |= dict(_header(text) for text in header or [])
     try:
         if received:
             at = rfc3339(moment(received, ["rfc3339"], None, "--received"))
@@ -132,6 +144,15 @@ def try_mapping(
     if not mapped.events:
         print("no events")
     return 0
+
+
+def _captured(content: bytes) -> tuple[bytes, dict[str, str]]:
+    """The body and the headers of a capture; what is none is the body itself."""
+    try:
+        found = msgspec.json.decode(content, type=_Capture)
+    except msgspec.DecodeError:
+        return content, {}
+    return bytes(found.body), {name.lower(): value for name, value in found.transport.headers.items()}
 
 
 def _header(text: str) -> tuple[str, str]:

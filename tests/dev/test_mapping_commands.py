@@ -220,3 +220,12 @@ def test_without_a_stream_there_is_nowhere_to_send_it(
     monkeypatch.chdir(stock.parent)
     assert run(["ingest", str(stock), "--as", "canonical", "--sequence", "1"]) == 1
     assert "set ATP_NATS_URL" in capsys.readouterr().err
+
+
+def test_a_capture_brings_its_headers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["mapping", "test", str(SHOPS / "shopify.toml"), str(PAYLOADS / "shopify.json"), "--json"]) == 0
+    (event,) = json.loads(capsys.readouterr().out)["events"]
+    assert (
+        event["id"]
+        == json.loads((PAYLOADS / "shopify.json").read_text())["transport"]["headers"]["X-Shopify-Webhook-Id"]
+    )

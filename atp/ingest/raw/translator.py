@@ -112,7 +112,11 @@ class Translator:
                     messages = await reader.fetch(_AT_ONCE, timeout=min(_WAIT_S, s.lease_ttl_ms / 3_000))
                 except TimeoutError:
                     continue
-                await self._settle(messages)
+                if messages:
+                    await self._settle(messages)
+                else:  # the client's word for many things, also that the consumer is gone, which this raises
+                    await self._js.consumer_info(s.raw, s.translator)
+                    await stopped_within(stop, s.retry_min_s)
         finally:
             self.counters.active = False
             with suppress(NatsError):

@@ -232,3 +232,22 @@ async def test_a_subject_that_no_mapping_reads(vendors: Vendors) -> None:
     letters = (await vendors.desk.page(Chosen(), 0, 10)).letters
     assert [letter.reason for letter in letters] == ["unknown-mapping", "invalid-subject", "invalid-subject"]
     shutil.rmtree(vendors.folder)
+
+
+async def test_a_translator_whose_consumer_is_gone_goes_on(vendors: Vendors) -> None:
+    js, s, stop = vendors.nc.jetstream(), vendors.settings, asyncio.Event()
+    translator = Translator(vendors.nc, vendors.api.ledger, Formats(vendors.folder), s)
+    running = asyncio.create_task(translator.run(stop))
+    try:
+        await wait_until_async(lambda: translator.counters.active, 10, "it reads")
+        await js.delete_consumer(s.raw, s.translator)
+        assert (await vendors.plain("CUP", 4)).status_code == 202
+
+        async def translated() -> bool:
+            assert not running.done(), running
+            return await vendors.api.ledger.cursor(s.raw_key) == 1
+
+        await wait_until_async(translated, 20, "the message is translated")
+    finally:
+        stop.set()
+        await running
