@@ -50,7 +50,7 @@ from atp.domain.state import Shortage
 from atp.ledger import fitness, wire
 from atp.ledger.batcher import Batcher, Limits, load_library
 from atp.ledger.connection import connect
-from atp.ledger.errors import BasketInProgress, LedgerError, LedgerRecovering, LedgerUnfit
+from atp.ledger.errors import BasketInProgress, LedgerError, LedgerRecovering, LedgerUnavailable, LedgerUnfit
 from atp.ledger.reader import Reader
 from atp.ledger.snapshots import Snapshots
 from atp.ledger.spanning import Spanning
@@ -104,12 +104,7 @@ class Ledger:
         ``witness`` is the journal's highest seq per partition, None when the journal cannot be asked. An empty ledger
         is created only beside an empty journal (R2). Raises LedgerUnavailable, LedgerUnfit, LedgerRecovering.
         """
-        connection = await connect(self.settings.url, OPEN_TIMEOUT_S)
-        try:
-            await fitness.check(connection)
-            await load_library(connection)
-        finally:
-            await connection.end()
+        await self._prepare()
         try:
             for partition, batcher in enumerate(self._batchers):
                 head = await self._open_partition(partition, witness)
@@ -320,6 +315,16 @@ class Ledger:
         return self._batchers[partition].seq
 
     # -- inside ------------------------------------------------------------------------------------------------------
+
+    async def _prepare(self) -> None:
+        connection = await connect(self.settings.url, OPEN_TIMEOUT_S)
+        try:
+            await fitness.check(connection)
+            await load_library(connection)
+        except (TimeoutError, ConnectionError) as problem:
+            raise LedgerUnavailable(f"the ledger went away: {problem or 'no answer'}") from problem
+        finally:
+            await connection.end()
 
     async def _open_partition(self, partition: int, witness: dict[int, int] | None) -> Head:
         reader = self._readers[partition]

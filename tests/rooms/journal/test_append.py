@@ -9,7 +9,7 @@ import pytest
 from atp.domain.entries import Acknowledged, AnyEntry, Committed, Fulfilled, Transferred
 from atp.journal import Fenced, Journal, JournalForeign, JournalGap, JournalSettings, JournalUnavailable
 from atp.journal.rows import KINDS
-from tests.rooms.journal.cutting import cut_at_commit
+from tests.cutting import cut_at
 from tests.rooms.journal.made import AT, changed, cursor, delta, held, level, opened, policy, record, released, run_of
 
 pytestmark = pytest.mark.anyio
@@ -127,7 +127,7 @@ async def test_after_an_unknown_commit_the_watermark_tells(
 ) -> None:
     """The caller sees the same error whether the server had committed or not, and asks."""
     claim = await journal.claim(0, "a")
-    async with cut_at_commit(migrated, forward=committed) as url:
+    async with cut_at(b"COMMIT", migrated, forward=committed) as url:
         cut = Journal(JournalSettings(url, namespace))
         await cut.open()
         with pytest.raises(JournalUnavailable):

@@ -8,8 +8,9 @@ from atp.domain.commands import Cursor, PutPolicy
 from atp.domain.entries import CursorMoved, Expired, Held, LedgerOpened
 from atp.domain.ids import partition_of
 from atp.domain.outcomes import Outcome
-from atp.ledger import Ledger, LedgerSettings, keys
+from atp.ledger import Ledger, LedgerSettings, LedgerUnavailable, keys
 from atp.ledger.connection import connect
+from tests.cutting import cut_at
 from tests.support import wait_until_async
 
 from .conftest import Opening
@@ -138,3 +139,9 @@ async def test_every_key_is_in_the_table(ledger: Ledger, valkey: str, namespace:
         assert kind == patterns[head].type
     await connection.end()
     assert any(isinstance(e, Held) for e in await ledger.read_entries(0, 0, 100))
+
+
+async def test_a_server_that_dies_while_it_is_looked_at_is_unavailable(valkey: str, namespace: str) -> None:
+    async with cut_at(b"appendfsync", valkey, forward=False) as url:
+        with pytest.raises(LedgerUnavailable, match="went away"):
+            await Ledger(LedgerSettings(url, namespace)).open({})

@@ -1,4 +1,4 @@
-"""A wire to PostgreSQL that is cut at the COMMIT: before the server hears it, or before the client hears back."""
+"""A wire to a server that is cut at a word: before the server hears it, or before the client hears back."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,19 +7,19 @@ from urllib.parse import urlsplit
 
 
 @asynccontextmanager
-async def cut_at_commit(url: str, *, forward: bool) -> AsyncIterator[str]:
-    """URL of a proxy; ``forward`` says whether the server still gets the COMMIT whose answer is lost."""
+async def cut_at(word: bytes, url: str, *, forward: bool) -> AsyncIterator[str]:
+    """URL of a proxy; ``forward`` says whether the server still gets the word whose answer is lost."""
     target = urlsplit(url)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server_reader, server_writer = await asyncio.open_connection(target.hostname, target.port)
         answers = asyncio.create_task(_copy(server_reader, writer))
         while data := await reader.read(1 << 16):
-            if b"COMMIT" in data:
+            if word in data:
                 await _end(answers)
                 if forward:
                     server_writer.write(data)
-                    await server_reader.read(1)  # the server answers only once it is committed
+                    await server_reader.read(1)  # the server answers only once it is done
                 break
             server_writer.write(data)
         await _end(answers)
@@ -29,7 +29,7 @@ async def cut_at_commit(url: str, *, forward: bool) -> AsyncIterator[str]:
 
     proxy = await asyncio.start_server(serve, "127.0.0.1")
     port = proxy.sockets[0].getsockname()[1]
-    yield target._replace(netloc=f"{target.username}:{target.password}@127.0.0.1:{port}").geturl()
+    yield target._replace(netloc=f"{target.username or ''}:{target.password}@127.0.0.1:{port}").geturl()
     proxy.close()
     await proxy.wait_closed()
 
