@@ -53,7 +53,7 @@ class LocationStockView(Struct, frozen=True):
         int, Meta(description="What a line that names this location would be granted now; 0 where it is not active.")
     ]
     on_hand: Annotated[int, Meta(description="Units by the authority's word; may be negative.")]
-    unsellable: int
+    unsellable: Annotated[int, Meta(description="Units that cannot be sold, those not found on the shelf among them.")]
     safety_stock: Annotated[int, Meta(description="Units withheld from sale.")]
     held: Annotated[int, Meta(description="Units reserved until a deadline.")]
     committed: Annotated[int, Meta(description="Units confirmed to orders and not yet shipped.")]
@@ -190,8 +190,8 @@ def _location(at: LocationStock) -> LocationStockView:
     return LocationStockView(
         b.location,
         at.ats,
-        b.number,
-        b.unsellable,
+        b.number if b.measure == "on_hand" else b.number - b.set_aside,
+        b.unsellable + b.set_aside if b.measure == "on_hand" else b.unsellable,
         b.safety_stock,
         b.held,
         b.committed,

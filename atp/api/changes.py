@@ -23,7 +23,7 @@ from atp.api.requests import canonical, check_identifier
 from atp.api.service import Service
 from atp.domain.commands import Acknowledge, Change, Confirm, Extend, Fulfil, Release, Transfer
 from atp.domain.identifiers import REF_MAX
-from atp.domain.ids import digest53, reservation_partition
+from atp.domain.ids import digest53, reservation_partition, shipment_digest
 from atp.domain.outcomes import Outcome
 
 _confirm_body = Body(ConfirmBody)
@@ -89,7 +89,7 @@ async def fulfil(service: Service, call: Call) -> Answer:
     body = asked.body
     check_identifier(body.shipment, "/shipment", REF_MAX)
     lines = change_lines(body.lines)
-    shipment = digest53("shipment", asked.id, body.shipment) or 1 if body.shipment else 0  # 0 is no shipment
+    shipment = shipment_digest(body.shipment) if body.shipment else 0
     command = Fulfil(asked.id, asked.change, lines, shipment, call.principal.client, call.cause)
     return await _answer(service, call, body, command)
 

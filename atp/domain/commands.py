@@ -6,6 +6,7 @@ are checked where the command is made (``api``, ``ingest``); the law relies on t
 
 from msgspec import Struct
 
+from atp.domain.order_commands import TakeBack, TellOrder
 from atp.domain.records import Line, Reservation, Shortfall
 from atp.domain.snapshots import SnapshotDecide, SnapshotPart, Zero
 
@@ -24,6 +25,7 @@ class Level(Struct, array_like=True, tag=1):
     as_of: int  # ms, the source's own time of the event, or 0
     measure: str = ""  # "" is whatever the source measures
     cause: str = ""  # traceparent or event id, kept in the entry
+    includes: list[str] = []  # orders that a number of measure `available` is net of (R1)
 
 
 class Delta(Struct, array_like=True, tag=2):
@@ -357,12 +359,14 @@ CHANGES = (Confirm, Release, Extend, Fulfil, Acknowledge, Transfer)
 #: What a ledger whose memory is full still takes: it ends or moves what is there (R26). Levels and deltas only of
 #: positions that exist, and parts of snapshots whose lines were taken.
 RELIEVING = (
-    Level, Delta, Status, Received, Cursor, Confirm, Release, Extend, Fulfil, Acknowledge, Transfer, Affect,
+    Level, Delta, Status, Received, TellOrder, TakeBack, Cursor,
+    Confirm, Release, Extend, Fulfil, Acknowledge, Transfer, Affect,
     SnapshotPart, Zero, SnapshotDecide, Resolve, Abort, DropLeg, FollowHome, Followed,
 )  # fmt: skip
 
 Command = (
-    Level | Delta | Cursor | Status | Incoming | Received | Reserve | Confirm | Release | Extend | Fulfil | Acknowledge
+    Level | Delta | Cursor | Status | Incoming | Received | TellOrder | TakeBack
+    | Reserve | Confirm | Release | Extend | Fulfil | Acknowledge
     | Transfer | Affect | PutPolicy | Raise | Resolve | SnapshotPart | Zero | SnapshotDecide
     | Adjust | OpenBasket | TakeLeg | Decide | Abort | DropLeg | FollowHome | Followed
 )  # fmt: skip

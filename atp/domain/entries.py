@@ -7,16 +7,9 @@ batch together as one msgpack array; the journal stores each as JSON.
 
 from msgspec import Struct
 
+from atp.domain.entry import Entry
+from atp.domain.order_entries import OrderGivenUp, OrderTold, ReturnTaken, ShipmentNoted, UnitsSetAside
 from atp.domain.records import Balance, Leg, Reservation, Version
-
-
-class Entry(Struct, array_like=True):
-    """What every entry has. ``at`` is the ledger's time in ms; ``client`` and ``cause`` say who and by what."""
-
-    seq: int
-    at: int
-    client: str
-    cause: str
 
 
 class LedgerOpened(Entry, array_like=True, tag=1):
@@ -383,6 +376,7 @@ AnyEntry = (
     LedgerOpened | LevelSet | DeltaApplied | AuthorityTaken | SourceSeen | CursorMoved | ShortageFound
     | Held | Committed | Released | Extended | Expired | Fulfilled | Acknowledged | Transferred | PolicyPut
     | ShortageAffected | ShortageClosed | DeadlinesMoved | ClockApart
+    | OrderTold | ShipmentNoted | UnitsSetAside | OrderGivenUp | ReturnTaken
     | CampaignOpened | CampaignClosed | StatusSet | SupplyExpected | SupplyReceived | Adjusted
     | ExceptionRaised | ExceptionResolved | BasketOpened | BasketAborted | LegTaken | LegDropped | LegFollowed
     | SnapshotBegun | SnapshotPartSeen | SnapshotMoved

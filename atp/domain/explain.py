@@ -170,6 +170,7 @@ def _explain_location(at: LocationReading, item_version: int, share: tuple[bool,
     terms = _number(at)
     for name, units, version in (
         ("unsellable", b.unsellable if b.measure == "on_hand" else 0, 0),
+        ("set_aside", b.set_aside, 0),
         ("safety_stock", b.safety_stock, item_version),
         ("held", b.held, 0),
         ("committed", b.committed, 0),

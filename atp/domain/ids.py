@@ -61,3 +61,8 @@ def digest53(*parts: bytes | str) -> int:
         hasher.update(b"%d:" % len(raw))
         hasher.update(raw)
     return int.from_bytes(hasher.digest()) >> 11
+
+
+def shipment_digest(shipment: str) -> int:
+    """One shipment is the same whoever tells of it, by HTTP or NATS; never 0, which is no shipment."""
+    return digest53("shipment", shipment) or 1

@@ -20,8 +20,10 @@ class Outcome(IntEnum):
     SETTLED = 10  # at or below the stream position already settled
     STALE = 11  # a level at or below the last level's version
     INCLUDED = 12  # a delta at or below the level's version: the level already shows it
-    DUPLICATE = 13  # a delta whose id was applied before
+    DUPLICATE = 13  # an event whose id was applied before
     LATE_DELTA = 14  # a delta older than the memory of recent ones: cannot be told from a repeat, not applied
+    AWAITED = 15  # the order is not known yet: what it says of stock counts, the rest waits for the order (R9)
+    ORPHANED = 16  # the order has no such units: what it says of stock counts, and a person is told (R9)
     SNAPSHOT_OVER = 18  # a part of a snapshot that is over: its lines are levels like others, and it zeroes nothing
 
     # Not decided: the batcher sends the command again, callers never see it (R21, R3).

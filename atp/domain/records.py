@@ -38,6 +38,8 @@ class Allocation(Struct, array_like=True):
     expired: int = 0
     counted_by: str = ""  # source whose `available` number is net of some of the acknowledged units, or will be (R1)
     counted: list[int] = []  # how many, then the Version from which on it counts them
+    told: list[int] = []  # minute (ms), units fulfilled by the word of others than its source, those of them that the
+    # position keeps as shipped and not counted yet; and again, oldest first (R8)
 
     @property
     def quantity(self) -> int:
@@ -156,13 +158,14 @@ class Balance(Struct, array_like=True):
     shipped_uncounted: int = 0  # left the house, and the number does not show it yet (R8)
     included: int = 0  # committed units that a number of measure `available` is already net of (R1)
     measure: str = "on_hand"  # what the number is: on_hand, sellable or available (R38)
+    set_aside: int = 0  # the number counts them, and they were not on the shelf (R9)
 
     @property
     def free(self) -> int:
         """Units that may still be promised here; negative in a shortage (DESIGN §4)."""
         promised = self.held + self.committed - self.included + self.shipped_uncounted
         unsellable = self.unsellable if self.measure == "on_hand" else 0  # the other measures are net of them
-        return self.number - unsellable - self.safety_stock - promised
+        return self.number - unsellable - self.set_aside - self.safety_stock - promised
 
 
 class Asked(Struct, array_like=True, frozen=True):

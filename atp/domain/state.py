@@ -6,6 +6,7 @@ One State is one partition. ``rules.py`` decides on it; the Lua library keeps th
 
 from msgspec import Struct, field
 
+from atp.domain.commands import TellOrder
 from atp.domain.outcomes import Outcome
 from atp.domain.projection import Day
 from atp.domain.records import Balance, Leg, Reservation, Shortfall, Version
@@ -52,6 +53,47 @@ SHIPPED_COUNTED_MS = 60_000
 RECEIPTS_MAX = 64
 
 
+#: Minutes in which others told of shipments that an allocation keeps apart.
+TOLD_MAX = 8
+
+#: Events that units set aside remember, so that none counts twice.
+ASIDE_EVENTS_MAX = 32
+
+
+class Aside(Struct):
+    """Units of a position that cannot be sold, by kind and who said it (R9).
+
+    "short" ones were not on the shelf, until the next level; "unfit" ones came back, and an older status does not
+    count them.
+    """
+
+    kind: str
+    source: str
+    version: Version  # the newest of those who said so
+    minute: int  # ms, the same by the clock
+    units: int
+    events: list[int] = []
+
+
+#: Live reservations that one order_ref may name; events speak of the others by their id.
+ORDER_IDS_MAX = 64
+
+#: Events about an order that are remembered, so that none counts twice.
+ORDER_EVENTS_MAX = 32
+
+#: Orders of which events wait, at most, and for how long.
+AWAITED_MAX = 10_000
+AWAIT_MS = 900_000
+
+
+class Order(Struct):
+    """Reservations whose home is here by their order_ref, and what was told of them (R9)."""
+
+    ids: list[str] = []  # oldest first
+    events: list[int] = []
+    waiting: list[tuple[int, TellOrder]] = []  # until when, and what has found no units yet
+
+
 class Supply(Struct):
     """One delivery of a sku to a location, as its source announced it last, and what of it arrived (R10)."""
 
@@ -88,6 +130,7 @@ class Position(Struct):
     shipped: dict[int, int] = field(default_factory=dict)  # minute (ms) → units that the number may not show yet
     sources: dict[str, SourceNumber] = field(default_factory=dict)
     supply: dict[str, Day] = field(default_factory=dict)  # by day
+    aside: list[Aside] = []
 
 
 class Seller(Struct):
@@ -237,6 +280,8 @@ class State(Struct):
     sources: dict[str, Source] = field(default_factory=dict)
     authorities: dict[str, str] = field(default_factory=dict)  # location → source, where none is listed (R24)
     policies: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)  # (kind, id) → version, body
+    orders: dict[str, Order] = field(default_factory=dict)  # by order_ref
+    awaited: dict[str, int] = field(default_factory=dict)  # order_ref → when its first waiting event is given up
     shortages: dict[tuple[str, str], Shortage] = field(default_factory=dict)  # by sku and location
     adjusted: dict[int, tuple[int, int, int]] = field(default_factory=dict)  # event → body, seq, when; oldest first
     cursors: dict[str, int] = field(default_factory=dict)
@@ -264,5 +309,10 @@ class State(Struct):
         included = source.included if measure == "available" else 0
         return Balance(
             sku, location, source.number, source.unsellable, item.safety(location), position.held, position.committed,
-            sum(position.shipped.values()), included, measure,
+            sum(position.shipped.values()), included, measure, set_aside(position),
         )  # fmt: skip
+
+
+def set_aside(position: Position) -> int:
+    """Units that were not on the shelf; those that came back unfit are among what their source says is unsellable."""
+    return sum(x.units for x in position.aside if x.kind == "short")

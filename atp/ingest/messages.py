@@ -7,7 +7,7 @@ from msgspec import Struct
 from atp.domain.commands import Command
 from atp.domain.identifiers import fault
 from atp.ingest import cloudevents
-from atp.ingest.events import PLANNED, TYPES, Told
+from atp.ingest.events import TYPES, Told
 from atp.ingest.reasons import Reason, Rejected
 from atp.ingest.settings import Settings
 
@@ -61,6 +61,4 @@ class Decoder:
             now_us = max(now_us, message.stored_us)
             told = Told(source, event, self._key, message.sequence, now_us, self._future_us)
             return Decoded(event.type, decode(told))
-        if event.type in PLANNED:
-            raise Rejected(Reason.UNSUPPORTED_TYPE, f"{event.type} is not supported by this release yet")
         raise Rejected(Reason.UNSUPPORTED_TYPE, f"{event.type[:128]} is not a type of the contract")

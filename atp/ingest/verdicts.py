@@ -5,14 +5,13 @@ from collections.abc import Sequence
 
 import structlog
 
-from atp.domain.commands import Command
+from atp.domain.commands import Command, Level, TellOrder
 from atp.domain.outcomes import Outcome
 from atp.domain.results import Result
-from atp.domain.snapshots import SnapshotPart
 from atp.ingest.applying import Item
 from atp.ingest.counters import Counters
 from atp.ingest.deadletters import DeadLetter
-from atp.ingest.events import HEARTBEAT, TOUCH
+from atp.ingest.events import HEARTBEAT, KINDS, TOUCH
 from atp.ingest.positions import positions_in
 from atp.ingest.reasons import Reason
 
@@ -30,12 +29,12 @@ _NAMED = 20  # lines named in the detail
 def judge(items: Sequence[Item], counters: Counters) -> list[DeadLetter]:
     """Count the results of decided items, and return the dead letters to write before the cursor passes them."""
     letters: list[DeadLetter] = []
-    events: Tally[tuple[type[Command], Outcome]] = Tally()
+    events: Tally[tuple[str, Outcome]] = Tally()
     for item in items:
         if item.part and item.opened:
-            events[SnapshotPart, item.opened.outcome] += 1
+            events["snapshot", item.opened.outcome] += 1
         for command, result in zip(item.commands, item.results, strict=False):
-            events[type(command), result.outcome] += 1
+            events["level" if isinstance(command, Level) else KINDS[item.type], result.outcome] += 1
             if result.outcome is Outcome.LATE_DELTA:
                 _log_late(command)
         if letter := dead_letter_of(item):
@@ -47,8 +46,8 @@ def judge(items: Sequence[Item], counters: Counters) -> list[DeadLetter]:
         elif item.type == TOUCH:
             counters.count_touch()
     counters.messages += len(items)
-    for (command, outcome), lines in events.items():
-        counters.count_events(command.__name__.lower(), outcome.name.lower(), lines)
+    for (kind, outcome), lines in events.items():
+        counters.count_events(kind, outcome.name.lower(), lines)
     return letters
 
 
@@ -66,16 +65,19 @@ def dead_letter_of(item: Item) -> DeadLetter | None:
     if not refused:
         return None
     reason = _REASONS.get(refused[0][1].outcome, (Reason.UNPROCESSABLE, ""))[0]
-    detail = "; ".join(_line(index, result) for index, result in refused[:_NAMED])
     commands = [item.commands[index] for index, _ in refused]
     named = [(getattr(command, "sku", ""), getattr(command, "location", "")) for command in commands]
     positions = [(sku, location) for sku, location in named if sku and location]
+    if isinstance(commands[0], TellOrder):
+        positions = [(line.sku, line.location) for line in commands[0].lines if line.location]
+        return DeadLetter(item.message, reason, f"nothing of it was applied: {_why(refused[0][1])}", positions)
+    detail = "; ".join(f"lines[{index}]: {_why(result)}" for index, result in refused[:_NAMED])
     return DeadLetter(item.message, reason, f"{len(refused)} of {len(item.results)} lines refused: {detail}", positions)
 
 
-def _line(index: int, result: Result) -> str:
+def _why(result: Result) -> str:
     text = _REASONS.get(result.outcome, ("", f"{result.outcome.name} {{}}"))[1]
-    return f"lines[{index}]: {text.format(result.detail)}"
+    return text.format(result.detail)
 
 
 def _log_late(command: Command) -> None:

@@ -16,6 +16,7 @@ from atp.domain.entries import (
     DeltaApplied,
     LevelSet,
     PolicyPut,
+    ReturnTaken,
     SourceSeen,
     StatusSet,
     SupplyReceived,
@@ -32,7 +33,7 @@ _NONE = (0, 0, 0)
 _decode = json.Decoder(AnyEntry).decode
 
 #: What changes a source's own number.
-_Told = LevelSet | DeltaApplied | SupplyReceived | Adjusted
+_Told = LevelSet | DeltaApplied | SupplyReceived | ReturnTaken | Adjusted
 
 
 class _Listed(Struct):
@@ -109,9 +110,9 @@ class Past:
         unsellable: dict[tuple[str, str], int] = {}
         for row in rows:
             entry = _decode(row["body"])
-            if isinstance(entry, StatusSet):
+            if isinstance(entry, StatusSet | ReturnTaken):
                 unsellable.setdefault((entry.location, entry.source), entry.unsellable)
-            elif isinstance(entry, _Told):
+            if isinstance(entry, _Told):
                 events = told.setdefault((entry.location, entry.source), [])
                 if not events or not isinstance(events[-1], LevelSet):
                     events.append(entry)

@@ -198,7 +198,8 @@ select body from entries where partition = $1 and seq > $2 and seq <= $3 order b
 -- name: stock_told
 -- What sources told of sku $2 up to $3, newest first, at most $4.
 select body from entries
-where subject = $2 and partition = $1 and seq <= $3 and kind in ('level-set', 'delta-applied', 'supply-received', 'adjusted', 'status-set')
+where subject = $2 and partition = $1 and seq <= $3
+  and kind in ('level-set', 'delta-applied', 'supply-received', 'return-taken', 'adjusted', 'status-set')
 order by seq desc limit $4
 
 -- name: last_of

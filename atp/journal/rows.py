@@ -36,8 +36,12 @@ from atp.domain.entries import (
     LegFollowed,
     LegTaken,
     LevelSet,
+    OrderGivenUp,
+    OrderTold,
     PolicyPut,
     Released,
+    ReturnTaken,
+    ShipmentNoted,
     ShortageAffected,
     ShortageClosed,
     ShortageFound,
@@ -49,6 +53,7 @@ from atp.domain.entries import (
     SupplyExpected,
     SupplyReceived,
     Transferred,
+    UnitsSetAside,
 )
 from atp.domain.exceptions import Kind
 from atp.domain.records import Reservation
@@ -89,6 +94,11 @@ KINDS: dict[type, str] = {
     SnapshotPartSeen: "snapshot-part-seen",
     SnapshotMoved: "snapshot-moved",
     Adjusted: "adjusted",
+    OrderTold: "order-told",
+    ShipmentNoted: "shipment-noted",
+    UnitsSetAside: "units-set-aside",
+    OrderGivenUp: "order-given-up",
+    ReturnTaken: "return-taken",
     BasketOpened: "basket-opened",
     BasketAborted: "basket-aborted",
     LegTaken: "leg-taken",
@@ -201,7 +211,7 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
             case LevelSet():
                 key = (entry.sku, entry.location, entry.source)
                 rows.levels[key] = LevelRow(entry.seq, entry.number, entry.quantity, entry.version, entry.as_of)
-            case DeltaApplied() | SupplyReceived() | Adjusted():
+            case DeltaApplied() | SupplyReceived() | ReturnTaken() | Adjusted():
                 row = rows.levels.setdefault((entry.sku, entry.location, entry.source), LevelRow(0, 0))
                 row.seq, row.number = entry.seq, entry.number
                 row.as_of = entry.as_of or row.as_of
@@ -224,6 +234,7 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
             case (
                 AuthorityTaken() | SourceSeen() | CampaignOpened() | CampaignClosed() | DeadlinesMoved() | ClockApart()
                 | ShortageAffected() | StatusSet() | SupplyExpected()
+                | OrderTold() | ShipmentNoted() | UnitsSetAside() | OrderGivenUp()
                 | BasketOpened() | BasketAborted() | LegTaken() | LegDropped() | LegFollowed()
                 | SnapshotBegun() | SnapshotPartSeen() | SnapshotMoved()
             ):  # fmt: skip
@@ -239,12 +250,17 @@ def subject_of(entry: AnyEntry) -> str:
             | Fulfilled() | Acknowledged() | Transferred()
         ):  # fmt: skip
             return entry.reservation.id
+        case OrderTold():
+            return entry.order or entry.reservation
+        case OrderGivenUp():
+            return entry.order
         case BasketOpened() | BasketAborted():
             return entry.id
         case LegTaken() | LegDropped() | LegFollowed():
             return entry.leg.id
         case (
             LevelSet() | DeltaApplied() | StatusSet() | SupplyExpected() | SupplyReceived() | Adjusted()
+            | ShipmentNoted() | UnitsSetAside() | ReturnTaken()
             | ShortageFound() | ShortageAffected() | ShortageClosed()
         ):  # fmt: skip
             return entry.sku

@@ -29,6 +29,8 @@ TABLE = (
     Key("ended", "list", "ended reservations whose whole record is still here, oldest first", "with their record"),
     Key("buried", "list", "tombstones, oldest first", "with the tombstone"),
     Key("due", "zset", "reservation id → deadline", "when nothing is held"),
+    Key("orders", "hash", "order_ref → reservations of that name, events told of it", "with their last whole record"),
+    Key("awaited", "zset", "order_ref → when the first event that waits for it is given up", "with the event"),
     Key("policy", "hash", "kind/id → version and body", "never"),
     Key(
         "shortage", "hash", "sku NUL location → open shortage and how far its reservations were gone through", "with it"

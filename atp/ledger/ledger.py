@@ -35,7 +35,9 @@ from atp.domain.commands import (
     SnapshotDecide,
     SnapshotPart,
     Status,
+    TakeBack,
     TakeLeg,
+    TellOrder,
     Transfer,
     Zero,
 )
@@ -358,11 +360,11 @@ class Ledger:
                 return partition_of(min(line.sku for line in command.lines), self.partitions)
             case Confirm() | Release() | Extend() | Fulfil() | Acknowledge() | Transfer():
                 return reservation_partition(command.id, self.partitions)
-            case Level() | Delta() | Status() | Incoming() | Received() | Adjust() | Affect() | Zero():
+            case Level() | Delta() | Status() | Incoming() | Received() | TakeBack() | Adjust() | Affect() | Zero():
                 return partition_of(command.sku, self.partitions)
             case PutPolicy():
                 return self._home_of(command.kind, command.id)
-            case Cursor() | SnapshotPart() | SnapshotDecide():
+            case Cursor() | TellOrder() | SnapshotPart() | SnapshotDecide():
                 return 0
             case Raise() | Resolve():
                 return partition_of(command.sku, self.partitions) if command.sku else 0

@@ -12,9 +12,9 @@ from importlib.resources import files
 #: Files in the order in which they are joined: a local must stand above its first use.
 PARTS = (
     "head", "batch", "writing", "exceptions", "clock", "policies", "positions", "projection", "floors", "inclusion",
-    "shortage", "stock", "adjusting", "snapshots", "supply", "limits", "reservations", "retention", "drawing",
-    "sourcing", "contended", "reserve", "lifecycle", "fulfilment", "legs", "affect", "campaigns", "policy", "apply",
-    "explain", "read",
+    "shortage", "asides", "stock", "adjusting", "snapshots", "supply", "returns", "limits", "reservations", "naming",
+    "retention", "drawing", "sourcing", "contended", "reserve", "lifecycle", "shipping", "fulfilment", "legs",
+    "telling", "orders", "affect", "campaigns", "policy", "apply", "explain", "read",
 )  # fmt: skip
 
 

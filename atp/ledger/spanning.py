@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import structs
 
-from atp.domain.commands import CHANGES, Command, Confirm, Reserve, Transfer
+from atp.domain.commands import CHANGES, Command, Confirm, Reserve, TellOrder, Transfer
 from atp.domain.ids import partition_of
 from atp.domain.outcomes import Outcome
 from atp.domain.records import Reservation
@@ -21,6 +21,7 @@ from atp.ledger.batcher import Batcher
 from atp.ledger.errors import CrossPartition
 from atp.ledger.following import Following
 from atp.ledger.reader import Reader
+from atp.ledger.telling import Telling
 
 
 class Spanning:
@@ -29,6 +30,7 @@ class Spanning:
     def __init__(self, batchers: Sequence[Batcher], readers: Sequence[Reader]) -> None:
         self.following = Following(self._ask, readers)
         self.baskets = Baskets(self._ask, self.following)
+        self._telling = Telling(self._ask, readers)
         self._batchers = batchers
         self._readers = readers
         self._coordinating: set[asyncio.Task[Result]] = set()
@@ -37,6 +39,8 @@ class Spanning:
         """One command, to its home ``partition`` and to others where it concerns them. Raises as ``Ledger.submit``."""
         if isinstance(command, Reserve) and self._spans(command):
             return self._coordinate(self.baskets.reserve(divide(command, len(self._batchers))))
+        if isinstance(command, TellOrder):
+            return self._coordinate(self._telling.tell(command))
         if isinstance(command, Transfer):
             return self._coordinate(self._transfer(partition, command))
         if isinstance(command, Confirm) and command.record and self.following.spans(command.record[0]):

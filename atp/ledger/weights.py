@@ -1,6 +1,6 @@
 """What a command costs the script: by it a call is kept short."""
 
-from atp.domain.commands import Affect, Command, Decide, FollowHome, Reserve, TakeLeg
+from atp.domain.commands import Affect, Command, Decide, FollowHome, Level, Reserve, TakeLeg, TellOrder
 
 
 def weight(command: Command) -> int:
@@ -8,6 +8,10 @@ def weight(command: Command) -> int:
     match command:
         case Reserve() | Decide() | FollowHome():
             return len(command.lines)
+        case Level():
+            return 1 + len(command.includes)
+        case TellOrder():
+            return 1 + len(command.lines)
         case TakeLeg():
             return len(command.reserve.lines)
         case Affect():

@@ -196,6 +196,11 @@ def ask_open(reservation: str) -> tuple:
     return (32, reservation)
 
 
+def ask_order(order_ref: str) -> tuple:
+    """The skus of the reservations that are home here under this order_ref."""
+    return (33, order_ref)
+
+
 def encode_queries(queries: Sequence[tuple]) -> bytes:
     return _encode(queries)
 
@@ -215,6 +220,7 @@ _decoders = {
     30: msgspec.msgpack.Decoder(list[tuple[str, int, int]]),  # id, attempt of a leg or 0, of a basket or 0
     31: msgspec.msgpack.Decoder(list[tuple[str, int]]),  # id, home's seq
     32: msgspec.msgpack.Decoder(bool),
+    33: msgspec.msgpack.Decoder(list[str]),
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from atp.domain.commands import Command, ReserveLine
+from atp.domain.commands import Command, ReserveLine, TellOrder
 from atp.domain.entries import AnyEntry
 from atp.domain.records import GRACE_MS, Asked, Leg, Reservation, Shortfall
 from atp.domain.results import Result
@@ -124,6 +124,7 @@ class RulesLaw:
                         for source, n in p.sources.items()
                     },
                     {day: (d.starts_at, d.quantity, d.pegged, d.due) for day, d in p.supply.items()},
+                    [(x.kind, x.source, tuple(x.version), x.minute, x.units, list(x.events)) for x in p.aside],
                 )
                 for name, k in s.skus.items() for at, p in k.positions.items()
             },
@@ -145,6 +146,8 @@ class RulesLaw:
             "due": dict(s.due),
             "moved": s.moved,
             "apart": (s.apart, s.apart_at),
+            "orders": {name: (x.ids, x.events, x.waiting) for name, x in s.orders.items()},
+            "awaited": dict(s.awaited),
             "shortages": {place: msgspec.structs.astuple(open) for place, open in s.shortages.items()},
             "baskets": {name: msgspec.structs.astuple(x) for name, x in s.baskets.items()},
             "legs": {name: msgspec.structs.asdict(x) for name, x in s.legs.items()},
@@ -273,6 +276,7 @@ class LuaLaw:
                         for n in r[4]
                     },
                     _days(r[6]),
+                    [(x[0], x[1], tuple(x[2]), *x[3:]) for x in (r[7] if len(r) > 7 else [])],
                 )
                 for place, r in positions.items()
             },
@@ -289,6 +293,8 @@ class LuaLaw:
             "buried": [tuple(_unpack(item)) for item in self._ask("LRANGE", self._prefix + "buried", 0, -1)],
             "due": due,
             "moved": moved,
+            "orders": {k.decode(): _order(v) for k, v in self._hash("orders").items()},
+            "awaited": dict(self._scores("awaited")),
             "shortages": shortages,
             "apart": (meta.get(b"apart") == b"1", int(meta.get(b"apart_at", 0))),
             "baskets": {k.decode(): tuple(_unpack(v)[1:]) for k, v in self._hash("baskets").items()},
@@ -380,6 +386,11 @@ class LuaLaw:
 
 
 _unpack = msgspec.msgpack.decode
+
+
+def _order(stored: bytes) -> tuple[list[str], list[int], list[tuple[int, TellOrder]]]:
+    _, ids, events, waiting = _unpack(stored)
+    return ids, events, msgspec.convert(waiting, list[tuple[int, TellOrder]])
 
 
 def _days(flat: list[Any]) -> dict[str, tuple[int, ...]]:

@@ -65,5 +65,6 @@ def _line(index: int, text: str) -> Line:
     sku, quantities = wanted.split(":")
     units = [int(quantity) for quantity in quantities.split("/")]
     held, committed, fulfilled = [*units, 0, 0][:3]
-    granted = [Allocation(location, "", held, committed, fulfilled=fulfilled)] if location else []
+    told = [0, fulfilled, fulfilled] if fulfilled else []
+    granted = [Allocation(location, "", held, committed, fulfilled=fulfilled, told=told)] if location else []
     return Line(str(index), sku, sum(units), granted)

@@ -17,6 +17,11 @@
     shortage A@DC1 4 report 2 open               units short when found, policy, units found, open or done; or: none
     journal                                      the journal has everything so far; gone r1: only a tombstone is left
     raise drift A@DC1      resolve drift A@DC1 [of 9]        an exception; of an older one, by its seq
+    fulfilled X A:3@DC1 B:1 v5 e7 [by oms] [shipment 9] [closed] [pos 7]      what a source says of order X, or of
+        reservation `r:r1`; likewise: acknowledged, cancelled, where A:1@DC1! was not on the shelf.
+        waits X 2: events; names X 1: reservations
+    returned A@DC1 3 v4 e2 [unfit] [by pos]      units that came back; level … [includes X,Y]: orders that it counts
+    raised orphan-order A DC1 wms X              an exception is open, - is no sku; raised none: no one is
     open, take, decide, abort, drop, follow, followed                        legs_words.py
     part, begin, taken, zero, sweep, …           snapshot_words.py
     wait 5                                       seconds, while somebody sweeps; outage 60: seconds without anybody
@@ -41,6 +46,7 @@ from msgspec import structs
 
 from atp.domain import commands as c
 from atp.domain.exceptions import subject
+from atp.domain.order_commands import OrderLine
 from atp.domain.outcomes import Outcome
 from atp.domain.projection import Day, lowest
 from atp.domain.records import Asked, Reservation, split_version
@@ -51,10 +57,10 @@ from tests.scenarios.laws import START_MS, LuaLaw, RulesLaw, records_in
 
 _VALUED = (
     "by", "pos", "at", "ttl", "as", "as-client", "key", "body", "order", "of", "measure", "replaces", "for", "shipment",
-    "after", "via", "in", "attempt", "call", "seq",
+    "after", "via", "in", "attempt", "call", "seq", "includes",
     "full", "gen",
 )  # fmt: skip
-_FLAGS = ("time", "partial", "whole", "dry", "reacquire", "last", "journaled", "stale", "short")
+_FLAGS = ("time", "partial", "whole", "dry", "reacquire", "last", "journaled", "stale", "short", "closed", "unfit")
 
 
 def day_of(text: str) -> tuple[str, int]:
@@ -116,6 +122,16 @@ class Table:
             assert found == rest[1:], f"found {' '.join(found)}"
         elif word == "full":
             self.full = rest != ["off"]
+        elif word == "waits":
+            found = len(self.law.dump()["orders"].get(rest[0], ([], [], []))[2])
+            assert found == int(rest[1]), f"{found} events wait"
+        elif word == "names":
+            found = len(self.law.dump()["orders"].get(rest[0], ([], [], []))[0])
+            assert found == int(rest[1]), f"it names {found}"
+        elif word == "raised":
+            wanted = "\x1f".join("" if part == "-" else part for part in rest)
+            found = [subject.replace("\x1f", " ") for subject in self.law.dump()["exceptions"]]
+            assert (wanted.replace("\x1f", " ") in found) if rest != ["none"] else not found, f"raised are {found}"
         elif word == "ats":
             sku, channel, *campaign, expected = rest
             channel, _, day = channel.partition("/")
@@ -196,7 +212,12 @@ class Table:
         if word == "cursor":
             return c.Cursor("S", int(rest[0]))
         plain, named = self.split(rest)
+        if word in ("fulfilled", "cancelled", "acknowledged"):
+            return self.tell(word, plain, named)
         match word:
+            case "returned":
+                common = self.common(plain, named)
+                return c.TakeBack(*common, crc32(plain[3].encode()), "unfit" not in named, named.get("order", ""), "e")
             case "level" | "delta" | "status" | "incoming" | "received":
                 return self.stock(word, plain, named)
             case "adjust":
@@ -213,7 +234,7 @@ class Table:
                 replaces = _id(named["replaces"]) if "replaces" in named else ""
                 return c.Reserve(
                     plain[0], fingerprint, named.get("as-client", "shop"), named.get("via", "web"),
-                    named.get("for", ""), "", named.get("in", ""), "",
+                    named.get("for", ""), named.get("order", ""), named.get("in", ""), "",
                     ttl, lines, "cause", "partial" in named, "whole" not in named, "dry" in named, replaces,
                 )  # fmt: skip
         self.changes += 1
@@ -289,21 +310,48 @@ class Table:
 
     @staticmethod
     def stock(word: str, plain: list[str], named: dict[str, str]) -> c.Command:
-        sku, location = plain[0].split("@")
         supply = plain.pop(1) if word in ("incoming", "received") else ""
         day = day_of(plain.pop(2)) if word == "incoming" else ("", 0)
-        kind = "time" if "time" in named else "sequence"
-        common = (sku, location, named.get("by", "wms"), int(plain[1]), kind, split_version(int(plain[2][1:])), "S")
-        position, as_of = int(named.get("pos", 0)), START_MS + round(float(named["at"]) * 1000) if "at" in named else 0
+        common = Table.common(plain, named)
         if word == "level":
-            return c.Level(*common, position, as_of, named.get("measure", ""))
+            included = named["includes"].split(",") if "includes" in named else []
+            return c.Level(*common, named.get("measure", ""), "", included)
         if word == "status":
-            return c.Status(*common, position, as_of)
+            return c.Status(*common)
         if word == "incoming":
-            return c.Incoming(*common, position, as_of, supply, *(day if int(plain[1]) else (day[0], 0)))
+            return c.Incoming(*common, supply, *(day if int(plain[1]) else (day[0], 0)))
         if word == "received":
-            return c.Received(*common, position, as_of, crc32(plain[3].encode()), supply)
-        return c.Delta(*common, position, as_of, crc32(plain[3].encode()))
+            return c.Received(*common, crc32(plain[3].encode()), supply)
+        return c.Delta(*common, crc32(plain[3].encode()))
+
+    @staticmethod
+    def common(
+        plain: list[str], named: dict[str, str]
+    ) -> tuple[str, str, str, int, str, tuple[int, int], str, int, int]:
+        """What all stock commands begin with."""
+        sku, location = plain[0].split("@")
+        return (sku, location, named.get("by", "wms"), int(plain[1]), *Table.told(plain[2], named))
+
+    @staticmethod
+    def told(version: str, named: dict[str, str]) -> tuple[str, tuple[int, int], str, int, int]:
+        """Version, place in the stream and time of an event."""
+        kind = "time" if "time" in named else "sequence"
+        as_of = START_MS + round(float(named["at"]) * 1000) if "at" in named else 0
+        return kind, split_version(int(version[1:])), "S", int(named.get("pos", 0)), as_of
+
+    @staticmethod
+    def tell(what: str, plain: list[str], named: dict[str, str]) -> c.TellOrder:
+        order = "" if plain[0].startswith("r:") else plain[0]
+        *texts, version, event = plain[1:]
+        lines = []
+        for text in texts:
+            wanted, _, location = text.rstrip("!").partition("@")
+            sku, quantity = wanted.split(":")
+            lines.append(OrderLine(sku, int(quantity), location, text.endswith("!")))
+        return c.TellOrder(
+            what, "" if order else _id(plain[0][2:]), named.get("by", "wms"), order, *Table.told(version, named),
+            crc32(event.encode()), lines, int(named.get("shipment", 0)), "closed" in named, "e",
+        )  # fmt: skip
 
     def check(self, rest: list[str]) -> None:
         name, *expected = rest
@@ -341,13 +389,14 @@ class Table:
 
     @staticmethod
     def free(state: dict, sku: str, location: str) -> int:
-        held, committed, shipped, sources, _ = state["positions"].get((sku, location), (0, 0, {}, {}, {}))
+        held, committed, shipped, sources, _, aside = state["positions"].get((sku, location), (0, 0, {}, {}, {}, []))
         body = state["policies"].get(("location", location), (0, "{}"))[1]
         listed = [s["source"] for s in json.loads(body).get("sources", []) if s["role"] == "authority"]
         source = listed[0] if listed else state["authorities"].get(location, "")
         number, included, unsellable = (sources[source][i] for i in (0, 6, 8)) if source in sources else (0, 0, 0)
         measure = json.loads(state["policies"].get(("source", source), (0, "{}"))[1]).get("measure", "on_hand")
         item = state["skus"].get(sku, (0, 0, "", 0, {}, set()))
+        number -= sum(x[4] for x in aside if x[0] == "short")
         free = number - item[4].get(location, item[3]) - held - committed - sum(shipped.values())
         return free + (included if measure == "available" else -unsellable if measure == "on_hand" else 0)
 

@@ -75,7 +75,7 @@ class LawsAgree(RuleBasedStateMachine):
         self.conserved()
         state = self.reference.state
         counting = [next((u for a, b, u in state.moved if a < at <= b), at) for at in state.due.values()]
-        assert self.lua.next_due == min(counting, default=0)
+        assert self.lua.next_due == min([*counting, *state.awaited.values()], default=0)
         return expected[0]
 
     def sold_as_told(self) -> None:
@@ -143,6 +143,7 @@ class LawsAgree(RuleBasedStateMachine):
                         counted.setdefault(key, {}).setdefault(tuple(version), []).append(counted_units)
             assert (units > 0) == (reservation.id in self.reference.state.due)
         self.counted()
+        self.named()
         for sku, item in state.skus.items():
             assert sku not in FOREIGN, "other partitions have its positions"
             for at, position in item.positions.items():
@@ -156,6 +157,19 @@ class LawsAgree(RuleBasedStateMachine):
                     versions = {v: sum(units) for v, units in counted.get((sku, at, source), {}).items()}
                     assert known.included == sum(u for v, u in versions.items() if v <= known.version)
                     assert known.pending == {v: u for v, u in versions.items() if v > known.version}
+
+    def named(self) -> None:
+        """Reservations are found by the order_ref that they have, and whatever waits will be given up."""
+        state = self.reference.state
+        named = {(r.order_ref, r.id) for r in state.reservations.values() if r.order_ref}
+        assert {(ref, id) for ref, order in state.orders.items() for id in order.ids} == named
+        assert all(order.ids or order.waiting for order in state.orders.values())
+        waiting = {ref: order.waiting for ref, order in state.orders.items() if order.waiting}
+        assert state.awaited == {ref: min(until for until, _ in events) for ref, events in waiting.items()}
+        for item in state.skus.values():
+            for position in item.positions.values():
+                assert all(units > 0 for units in position.shipped.values())
+                assert all(x.units > 0 for x in position.aside)
 
     def counted(self) -> None:
         """What sellers have used, and what customers hold and bought, is what the reservations say."""

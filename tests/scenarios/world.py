@@ -1,6 +1,7 @@
 """What random lives choose from."""
 
 LOCATIONS = ("DC1", "DC2", "S-9", "Zürich{1}", "nowhere")
+ORDERS: tuple[str, ...] = ("A-1", "A-2", "Ä-3", "A-4")
 SOURCES = ("wms", "erp", "pos")
 LOCATION_BODIES = (
     '{"kind":"warehouse","groups":["east"]}',

@@ -35,7 +35,9 @@ from atp.domain.commands import (
     SnapshotDecide,
     SnapshotPart,
     Status,
+    TakeBack,
     TakeLeg,
+    TellOrder,
     Transfer,
     Zero,
 )
@@ -49,9 +51,12 @@ from atp.domain.rules.campaigns import pass_edges
 from atp.domain.rules.fulfilment import acknowledge, fulfil, transfer
 from atp.domain.rules.legs import abort, decide_basket, drop_leg, follow_home, followed, open_basket, take_leg
 from atp.domain.rules.lifecycle import confirm, extend, release, settle
+from atp.domain.rules.naming import give_up
+from atp.domain.rules.orders import serve_waiting, tell_order
 from atp.domain.rules.policy import put_policy
 from atp.domain.rules.reserve import reserve
 from atp.domain.rules.retention import retire
+from atp.domain.rules.returns import take_back
 from atp.domain.rules.snapshots import decide_snapshot, take_part, tell_overdue, zero
 from atp.domain.rules.stock import delta, level, move_cursor, status
 from atp.domain.rules.supply import incoming, received
@@ -81,6 +86,7 @@ def apply(
     batch = clock.begin(state, now, now if sender_now is None else sender_now, process)
     settle(batch, settle_max)
     pass_edges(batch)
+    give_up(batch)
     retire(batch)
     tell_overdue(batch)
     results: list[Result] = []
@@ -95,7 +101,7 @@ def apply(
 
 def _has_room(batch: Batch, command: Command) -> bool:
     """Whether a command fits into a full memory."""
-    if isinstance(command, Level | Delta | Status | Received | Zero):
+    if isinstance(command, Level | Delta | Status | Received | TakeBack | Zero):
         item = batch.state.skus.get(command.sku)
         return item is not None and command.location in item.positions
     if isinstance(command, SnapshotPart):
@@ -107,9 +113,9 @@ def decide(batch: Batch, command: Command) -> Result:
     """One command against the state as the commands before it left it."""
     match command:
         case Reserve():
-            return reserve(batch, command)
+            return serve_waiting(batch, reserve(batch, command))
         case Confirm():
-            return confirm(batch, command)
+            return serve_waiting(batch, confirm(batch, command))
         case Release():
             return release(batch, command)
         case Extend():
@@ -132,6 +138,10 @@ def decide(batch: Batch, command: Command) -> Result:
             return received(batch, command)
         case Adjust():
             return adjust(batch, command)
+        case TellOrder():
+            return tell_order(batch, command)
+        case TakeBack():
+            return take_back(batch, command)
         case Cursor():
             return move_cursor(batch, command)
         case Affect():
@@ -153,7 +163,7 @@ def decide(batch: Batch, command: Command) -> Result:
         case TakeLeg():
             return take_leg(batch, command)
         case Decide():
-            return decide_basket(batch, command)
+            return serve_waiting(batch, decide_basket(batch, command))
         case Abort():
             return abort(batch, command)
         case DropLeg():

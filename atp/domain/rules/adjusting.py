@@ -14,7 +14,7 @@ from atp.domain.records import TOMBSTONE_MS, Version
 from atp.domain.results import Result
 from atp.domain.rules import shortage
 from atp.domain.rules.batch import Batch
-from atp.domain.rules.stock import apply_change
+from atp.domain.rules.stock import change_number
 from atp.domain.state import ADJUSTED_CUT
 
 
@@ -38,7 +38,7 @@ def adjust(batch: Batch, c: Adjust) -> Result:
     known = position.sources.get(authority) if position else None
     version = _after(max(known.version, known.floor) if known else (0, 0, 0))
     change = Delta(c.sku, c.location, authority, c.quantity, "", version[1:], "", 0, 0, c.event)
-    number = apply_change(batch, change, source, version).number
+    number = change_number(batch, change, version)[0].number
     seq = batch.next_seq()
     state.adjusted[c.event] = (c.body, seq, batch.now)
     batch.touch(seq, [c.sku])

@@ -21,6 +21,7 @@ from atp.domain.rules.lifecycle import (
     total,
     wanted_lines,
 )
+from atp.domain.rules.shipping import note_told, ship
 from atp.domain.rules.sourcing import Sourcing
 from atp.domain.rules.stock import expected_kind, known_source
 from atp.domain.state import SHIPPED_BUCKET_MS
@@ -50,9 +51,10 @@ def fulfil(batch: Batch, c: Fulfil) -> Result:
             a.acknowledged = min(a.acknowledged, a.committed)
             a.fulfilled += units
             move(batch, line, a, committed=-units)
-            position = batch.position(line.sku, a.location)
+            if units:
+                note_told(a, minute, units, units - shown)
             if units > shown:
-                position.shipped[minute] = position.shipped.get(minute, 0) + units - shown
+                ship(batch, line.sku, a.location, minute, units - shown)
     if c.shipment:
         remember(found, c.shipment, 0)
     changed(batch, found, c.change)

@@ -8,8 +8,11 @@ Whatever leaves an allocation takes its counted units first. Who fulfils or rele
 means: if it were the others, the number would be net of units that no allocation accounts for, and they would be sold.
 """
 
+from atp.domain.commands import Level
+from atp.domain.entries import Acknowledged
 from atp.domain.records import Allocation, Version
 from atp.domain.rules.batch import Batch
+from atp.domain.rules.naming import named
 from atp.domain.state import PENDING_MAX, SourceNumber
 
 
@@ -36,6 +39,37 @@ def count(batch: Batch, sku: str, a: Allocation, source: str, version: Version, 
     _change(batch, sku, a, -before)
     a.counted_by, a.counted = by, [kept + units, *version]
     _change(batch, sku, a, kept + units)
+
+
+def include_order(batch: Batch, c: Level, order_ref: str, version: Version) -> None:
+    """A level is net of an order as of its own version, also when it is stale; inclusion only grows (R39).
+
+    What the location's authority counts is not taken from it by another source's word.
+    """
+    for r in named(batch, order_ref):
+        news = False
+        for line in [line for line in r.lines if line.sku == c.sku]:
+            for a in line.allocations:
+                if a.location == c.location and a.committed and not a.supply:
+                    news = _include_all(batch, c, a, version) or news
+        if news:
+            r.seq = batch.next_seq()
+            batch.entries.append(Acknowledged(r.seq, batch.now, "", c.cause, *batch.after(r)))
+
+
+def _include_all(batch: Batch, c: Level, a: Allocation, version: Version) -> bool:
+    if a.counted_by not in ("", c.source) and a.counted_by == batch.authority(c.location):
+        return False
+    news, a.acknowledged = a.acknowledged < a.committed, a.committed
+    if batch.source_policy(c.source).measure != "available":
+        return news
+    if a.counted_by == c.source and a.counted[0] == a.committed and _version_of(a) <= version:
+        return news
+    if a.counted:
+        _change(batch, c.sku, a, -a.counted[0])
+    a.counted_by, a.counted = c.source, [a.committed, *version]
+    _change(batch, c.sku, a, a.committed)
+    return True
 
 
 def uncount(batch: Batch, sku: str, a: Allocation, units: int) -> int:

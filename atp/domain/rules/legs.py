@@ -18,15 +18,16 @@ from atp.domain.rules.batch import Batch
 from atp.domain.rules.clock import find_record
 from atp.domain.rules.contended import BY_SELLER, contended
 from atp.domain.rules.limits import count_held, count_sold, hold_ttl, refuse_seller, refuse_ttl, refuse_units
+from atp.domain.rules.naming import name
 from atp.domain.rules.reserve import decided_before, record_of, release_replaced, replaced, rotate_refusals
 from atp.domain.rules.sourcing import Sourcing
 from atp.domain.sellers import seller_name
 from atp.domain.state import SHIPPED_BUCKET_MS, Basket, Refusal
 
-#: Units held, committed and fulfilled by (sku, location, day of the supply, needed by).
+#: Units held, committed, fulfilled, and shipped without being counted by (sku, location, day of the supply, needed by).
 Places = dict[tuple[str, str, str, str], list[int]]
 
-_NONE = (0, 0, 0)
+_NONE = (0, 0, 0, 0)
 
 
 def open_basket(batch: Batch, c: OpenBasket) -> Result:
@@ -129,6 +130,7 @@ def decide_basket(batch: Batch, c: Decide) -> Result:
     reservation.lines = deepcopy(c.lines)
     _move(batch, reservation, {}, _places(reservation.lines))
     state.reservations[identity] = reservation
+    name(batch, reservation)
     state.due[r.id] = reservation.expires_at + GRACE_MS
     basket.deadline = 0
     _tidy(batch, r.id)
@@ -179,7 +181,7 @@ def follow_home(batch: Batch, c: FollowHome) -> Result:
     after = _places(c.lines)
     _move(batch, leg.reservation(), _places(leg.lines), after)
     drew, leg.lines, leg.seq = leg.lines, deepcopy(c.lines), c.seq
-    if not any(held or committed for held, committed, _ in after.values()):
+    if not any(held or committed for held, committed, *_ in after.values()):
         del state.legs[c.id]
     _tidy(batch, c.id)
     batch.entries.append(LegFollowed(batch.next_seq(), batch.now, "", "", *_after(batch, leg, drew)))
@@ -223,7 +225,7 @@ def _tidy(batch: Batch, id: str) -> None:
 def _contend(batch: Batch, leg: Leg, sign: int) -> None:
     """Count the units of an undecided leg as tentative, or no longer: by position, and by seller and sku."""
     seller = BY_SELLER + seller_name(leg.channel, leg.campaign)
-    for (sku, location, *_), (held, _, _) in _places(leg.lines).items():
+    for (sku, location, *_), (held, *_) in _places(leg.lines).items():
         for place in ((sku, location), (seller, sku)):
             units = batch.state.contended.pop(place, 0) + sign * held
             if units:
@@ -235,7 +237,7 @@ def _move(batch: Batch, r: Reservation, before: Places, after: Places) -> None:
     minute = batch.now // SHIPPED_BUCKET_MS * SHIPPED_BUCKET_MS
     for place in {**before, **after}:
         units = zip(after.get(place, _NONE), before.get(place, _NONE), strict=True)
-        held, committed, fulfilled = (new - old for new, old in units)
+        held, committed, fulfilled, shipped = (new - old for new, old in units)
         sku, location, supply, needed_by = place
         position = batch.position(sku, location)
         if supply:
@@ -243,8 +245,8 @@ def _move(batch: Batch, r: Reservation, before: Places, after: Places) -> None:
         else:
             position.held += held
             position.committed += committed
-        if fulfilled > 0:
-            position.shipped[minute] = position.shipped.get(minute, 0) + fulfilled
+        if shipped > 0:
+            position.shipped[minute] = position.shipped.get(minute, 0) + shipped
         count_held(batch, r, sku, held)
         count_sold(batch, r, sku, held + committed + fulfilled)
 
@@ -253,10 +255,11 @@ def _places(lines: list[Line]) -> Places:
     found: Places = {}
     for line in lines:
         for a in line.allocations:
-            units = found.setdefault((line.sku, a.location, a.supply, line.needed_by), [0, 0, 0])
+            units = found.setdefault((line.sku, a.location, a.supply, line.needed_by), [0, 0, 0, 0])
             units[0] += a.held
             units[1] += a.committed
             units[2] += a.fulfilled
+            units[3] += sum(a.told[2::3])
     return found
 
 

@@ -19,6 +19,7 @@ from atp.domain.rules.clock import deadline_of, find_record, is_due
 from atp.domain.rules.contended import give_back_tentative
 from atp.domain.rules.inclusion import uncount
 from atp.domain.rules.limits import count_held, count_sold
+from atp.domain.rules.naming import name, unname
 from atp.domain.rules.retention import answer_change, why_ended
 from atp.domain.rules.sourcing import Draws, Sourcing
 
@@ -84,7 +85,10 @@ def _commit_held(batch: Batch, reservation: Reservation, wanted: list[tuple[Line
 
 
 def _committed(batch: Batch, found: Reservation, c: Confirm) -> Result:
-    found.order_ref = c.order_ref or found.order_ref
+    if c.order_ref and c.order_ref != found.order_ref:
+        unname(batch, found.id, found.order_ref)
+        found.order_ref = c.order_ref
+    name(batch, found)
     changed(batch, found, c.change)
     copy, balances = batch.after(found)
     batch.entries.append(Committed(found.seq, batch.now, c.client, c.cause, copy, balances))

@@ -14,6 +14,7 @@ from atp.domain.rules.clock import find_record, is_due
 from atp.domain.rules.contended import contended
 from atp.domain.rules.lifecycle import end_held
 from atp.domain.rules.limits import count_held, count_sold, hold_ttl, refuse_seller, refuse_ttl, refuse_units
+from atp.domain.rules.naming import name
 from atp.domain.rules.sourcing import Draws, Sourcing
 from atp.domain.state import REFUSED_MAX, REFUSED_MS, Refusal
 
@@ -109,6 +110,7 @@ def _hold(batch: Batch, c: Reserve, drawn: list[Draws], ttl: int, old: Reservati
             count_held(batch, reservation, line.sku, a.held)
             count_sold(batch, reservation, line.sku, a.held)
     batch.state.reservations[identity_of(c.id)] = reservation
+    name(batch, reservation)
     batch.state.due[c.id] = reservation.expires_at + GRACE_MS
     copy, balances = batch.after(reservation)
     batch.entries.append(Held(seq, batch.now, c.client, c.cause, copy, balances))

@@ -13,6 +13,7 @@ from atp.domain.outcomes import Outcome
 from atp.domain.records import REVOKED, TOMBSTONE_CHANGES, TOMBSTONE_MS, WHOLE_MS, Reservation
 from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
+from atp.domain.rules.naming import unname
 from atp.domain.state import Tombstone
 
 #: Records cut down, and tombstones removed, by one batch at most, so that its time stays bounded.
@@ -37,6 +38,7 @@ def retire(batch: Batch) -> None:
             state.ended.append((seq, batch.now, identity))  # its legs have not heard of the end yet (R3)
         elif r is not None and r.seq == seq:
             del state.reservations[identity]
+            unname(batch, r.id, r.order_ref)
             if identity in state.baskets and not state.baskets[identity].deadline:
                 del state.baskets[identity]
             state.tombstones[identity] = Tombstone(r.id, r.fingerprint, r.state, seq, r.changes[-TOMBSTONE_CHANGES:])

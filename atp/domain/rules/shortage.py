@@ -29,7 +29,8 @@ class _Item(Struct):
 
 def unpromised(batch: Batch, sku: str, location: str) -> int:
     """Supply not promised, on the worst day; safety stock limits sales and never makes a shortage (R10, R38)."""
-    balance, position = batch.balance(sku, location), batch.sku(sku).positions.get(location)
+    balance, item = batch.balance(sku, location), batch.state.skus.get(sku)
+    position = item.positions.get(location) if item else None
     return lowest(balance.free, position.supply if position else {}, "", batch.now) + balance.safety_stock
 
 

@@ -5,14 +5,15 @@ version is taken together with those deltas, a delta at or below the level's ver
 is applied once by its id.
 """
 
-from atp.domain.commands import Cursor, Delta, Incoming, Level, Received, Status
+from atp.domain.commands import Cursor, Delta, Incoming, Level, Received, Status, TakeBack
 from atp.domain.entries import AuthorityTaken, CursorMoved, DeltaApplied, LevelSet, SourceSeen, StatusSet
 from atp.domain.outcomes import Outcome
 from atp.domain.records import Version
 from atp.domain.results import Result
 from atp.domain.rules import shortage
+from atp.domain.rules.asides import level_knows, status_knows
 from atp.domain.rules.batch import Batch
-from atp.domain.rules.inclusion import include
+from atp.domain.rules.inclusion import include, include_order
 from atp.domain.state import (
     RECENT_CUT,
     RECENT_MAX,
@@ -23,7 +24,7 @@ from atp.domain.state import (
 )
 
 #: Everything a source says of one position.
-StockEvent = Level | Delta | Status | Incoming | Received
+StockEvent = Level | Delta | Status | Incoming | Received | TakeBack
 
 
 def level(batch: Batch, c: Level) -> Result:
@@ -34,6 +35,8 @@ def level(batch: Batch, c: Level) -> Result:
     version: Version = (source.generation, *c.version)
     known = _known(batch, c)
     if known.has_level and (version, c.position) <= (known.version, known.tie):
+        for order_ref in c.includes:
+            include_order(batch, c, order_ref, version)
         return Result(Outcome.STALE, batch.state.seq)
     before = shortage.unpromised(batch, c.sku, c.location)
     policy = batch.location(c.location)
@@ -49,6 +52,7 @@ def level(batch: Batch, c: Level) -> Result:
     _seen(batch, c, known, source)
     if c.source == batch.authority(c.location):
         _count_shipped(batch, c)
+        level_knows(batch.sku(c.sku).positions[c.location], c.source, version, c.as_of)
     seq = batch.next_seq()
     batch.touch(seq, [c.sku])
     batch.entries.append(
@@ -57,6 +61,8 @@ def level(batch: Batch, c: Level) -> Result:
             c.stream, c.position, c.as_of, [batch.balance(c.sku, c.location)],
         )
     )  # fmt: skip
+    for order_ref in c.includes:
+        include_order(batch, c, order_ref, version)
     shortage.report(batch, c.sku, c.location, c.cause, before)
     return Result(Outcome.APPLIED, seq)
 
@@ -92,16 +98,18 @@ def delta(batch: Batch, c: Delta) -> Result:
     return Result(Outcome.APPLIED, seq)
 
 
-def apply_change(batch: Batch, c: Received | Delta, source: Source, version: Version) -> SourceNumber:
-    """Change a source's own number as by a delta, unless its level shows it already or may do."""
+def change_number(batch: Batch, c: Delta | Received, version: Version) -> tuple[SourceNumber, bool]:
+    """Change a source's own number as by a delta, unless its level shows it already or may do; whether it changed."""
     known = _known(batch, c)
-    if not (known.has_level and version <= known.version) and version > known.floor and c.event not in known.recent:
+    fits = not (known.has_level and version <= known.version) and version > known.floor
+    changed = fits and c.event not in known.recent
+    if changed:
         known.number += c.quantity
         known.recent[c.event] = (version, c.quantity)
         if len(known.recent) > RECENT_MAX:
             _forget(known)
-    _seen(batch, c, known, source)
-    return known
+    _seen(batch, c, known, batch.state.sources[c.source])
+    return known, changed
 
 
 def status(batch: Batch, c: Status) -> Result:
@@ -114,14 +122,15 @@ def status(batch: Batch, c: Status) -> Result:
     if known.status and (*version, c.position) <= known.status:
         return Result(Outcome.STALE, batch.state.seq)
     before = shortage.unpromised(batch, c.sku, c.location)
-    known.unsellable, known.status = c.unsellable, (*version, c.position)
+    later = status_knows(batch.sku(c.sku).positions[c.location], c.source, version)
+    known.unsellable, known.status = c.unsellable + later, (*version, c.position)
     if c.as_of:
         source.lag_ms = max(0, batch.now - c.as_of)
     seq = batch.next_seq()
     batch.touch(seq, [c.sku])
     batch.entries.append(
         StatusSet(
-            seq, batch.now, "", c.cause, c.sku, c.location, c.source, c.unsellable, version,
+            seq, batch.now, "", c.cause, c.sku, c.location, c.source, known.unsellable, version,
             c.stream, c.position, c.as_of, [batch.balance(c.sku, c.location)],
         )
     )  # fmt: skip

@@ -12,7 +12,7 @@ from atp.domain.records import Version
 from atp.domain.results import Result
 from atp.domain.rules import shortage
 from atp.domain.rules.batch import Batch
-from atp.domain.rules.stock import apply_change, known_source, refuse_stock
+from atp.domain.rules.stock import change_number, known_source, refuse_stock
 from atp.domain.state import RECEIPTS_MAX, Supply
 
 
@@ -55,7 +55,7 @@ def received(batch: Batch, c: Received) -> Result:
         return Result(Outcome.DUPLICATE, batch.state.seq)
     position = batch.position(c.sku, c.location)
     before = shortage.unpromised(batch, c.sku, c.location)
-    known = apply_change(batch, c, source, version)
+    known, _ = change_number(batch, c, version)
     _expect(position.supply, supply, -1)
     supply.received += c.quantity
     supply.receipts = [*supply.receipts, c.event][-RECEIPTS_MAX:]

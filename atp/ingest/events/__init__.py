@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from atp.domain.commands import Command
 from atp.ingest.events.levels import deltas, levels, statuses
 from atp.ingest.events.notices import heartbeat, touch
+from atp.ingest.events.orders import acknowledged, cancelled, fulfilled, returned
 from atp.ingest.events.snapshots import snapshot
 from atp.ingest.events.supply import incoming, received
 from atp.ingest.events.told import Told
@@ -18,6 +19,10 @@ STATUS = "atp.stock.status.v1"
 SNAPSHOT = "atp.stock.snapshot.v1"
 INCOMING = "atp.supply.incoming.v1"
 RECEIVED = "atp.supply.received.v1"
+FULFILLED = "atp.order.fulfilled.v1"
+CANCELLED = "atp.order.cancelled.v1"
+ACKNOWLEDGED = "atp.order.acknowledged.v1"
+RETURNED = "atp.return.received.v1"
 HEARTBEAT = "atp.source.heartbeat.v1"
 TOUCH = "atp.stock.touch.v1"
 
@@ -29,27 +34,28 @@ TYPES: dict[str, Callable[[Told], Sequence[Command]]] = {
     SNAPSHOT: snapshot,
     INCOMING: incoming,
     RECEIVED: received,
+    FULFILLED: fulfilled,
+    CANCELLED: cancelled,
+    ACKNOWLEDGED: acknowledged,
+    RETURNED: returned,
     HEARTBEAT: heartbeat,
     TOUCH: touch,
 }
 
-#: Types of the contract that this release does not apply yet.
-PLANNED = frozenset(
-    (
-        "atp.order.acknowledged.v1",
-        "atp.order.fulfilled.v1",
-        "atp.order.cancelled.v1",
-        "atp.return.received.v1",
-    )
-)
+#: What events are called where they are counted.
+KINDS = {type: type.split(".")[2] for type in TYPES} | {RETURNED: "return"}
 
 __all__ = [
+    "ACKNOWLEDGED",
+    "CANCELLED",
     "DELTA",
+    "FULFILLED",
     "HEARTBEAT",
     "INCOMING",
+    "KINDS",
     "LEVEL",
-    "PLANNED",
     "RECEIVED",
+    "RETURNED",
     "SNAPSHOT",
     "STATUS",
     "TOUCH",

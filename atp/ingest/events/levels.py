@@ -2,14 +2,21 @@
 
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from atp.domain.commands import Delta, Level, Status
-from atp.domain.identifiers import LocationId, Sku
-from atp.ingest.events.checks import LINES, Count, Quantity, check_distinct, check_keys, check_places
+from atp.domain.identifiers import REF_MAX, LocationId, Sku
+from atp.ingest.events.checks import LINES, Count, Quantity, check_distinct, check_identifier, check_keys, check_places
 from atp.ingest.events.told import Told
 from atp.ingest.reasons import Reason, Rejected
 from atp.ingest.strictjson import decoder_of
+
+
+class Includes(Struct, forbid_unknown_fields=True, gc=False):
+    """Orders that a number of measure `available` is net of already (R1, R39)."""
+
+    orders: Annotated[list[Annotated[str, Meta(min_length=1, max_length=REF_MAX)]], Meta(max_length=1_000)] = []
+    through: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
 
 
 class LevelLine(Struct, forbid_unknown_fields=True, gc=False):
@@ -19,7 +26,7 @@ class LevelLine(Struct, forbid_unknown_fields=True, gc=False):
     location: LocationId
     quantity: Quantity
     measure: Literal["on_hand", "sellable", "available"] | UnsetType = UNSET
-    includes: Raw | UnsetType = UNSET
+    includes: Includes | UnsetType = UNSET
 
 
 class DeltaLine(Struct, forbid_unknown_fields=True, gc=False):
@@ -63,16 +70,17 @@ def levels(told: Told) -> list[Level]:
     check_places(lines, root)
     options = 0
     for index, line in enumerate(lines):
-        if line.includes is not UNSET:
-            # Taken without it, the level would deduct the orders it already includes a second time (R1).
-            raise Rejected(Reason.UNSUPPORTED_FIELD, f"{root}.lines[{index}].includes is not supported yet")
         options += line.measure is not UNSET
+        if line.includes is not UNSET:
+            _check_includes(line.includes, f"{root}.lines[{index}].includes")
+            options += 1 + bool(line.includes.orders)
     check_keys(event.data, 1 + 3 * len(lines) + options)
     check_distinct(lines, root)
     return [
         Level(
             line.sku, line.location, told.source, line.quantity, version.kind, version.number,
             told.stream, told.position, version.as_of, "" if line.measure is UNSET else line.measure, event.cause,
+            [] if line.includes is UNSET else line.includes.orders,
         )
         for line in lines
     ]  # fmt: skip
@@ -112,3 +120,11 @@ def statuses(told: Told) -> list[Status]:
         )
         for line in lines
     ]  # fmt: skip
+
+
+def _check_includes(includes: Includes, path: str) -> None:
+    for index, order in enumerate(includes.orders):
+        check_identifier(order, f"{path}.orders[{index}]", REF_MAX)
+    if includes.through is not UNSET:
+        # Taken without it, the level would deduct the orders it already includes a second time (R1).
+        raise Rejected(Reason.UNSUPPORTED_FIELD, f"{path}.through is not supported yet; name the orders")

@@ -3,7 +3,7 @@
 
 local META = { 'law', 'epoch', 'seq', 'last_now', 'policy_version', 'refused_gen', 'refused_since', 'trimmed', 'birth',
   'network', 'apart', 'apart_at', 'moved', 'shortages', 'exceptions', 'baskets',
-  'overdue_at' }
+  'overdue_at', 'awaited' }
 
 local function read_meta(prefix)
   local values = call('HMGET', prefix .. 'meta', unpack(META))
@@ -22,12 +22,13 @@ local function refuse_batch(prefix, meta, header)
   if session and tonumber(session) > header[3] then return 'FENCED ' .. session end
 end
 
-handlers[C.OPEN], handlers[C.TAKE], handlers[C.DECIDE], handlers[C.ABORT] = legs.open, legs.take, legs.decide, legs.abort
+handlers[C.OPEN], handlers[C.TAKE], handlers[C.ABORT] = legs.open, legs.take, legs.abort
 handlers[C.DROP], handlers[C.FOLLOWHOME], handlers[C.FOLLOWED] = legs.drop, legs.follow_home, legs.followed
 
 -- What a full memory still takes: the rest is not decided.
 local relieving = {
-  [C.LEVEL] = 'position', [C.DELTA] = 'position', [C.STATUS] = 'position', [C.RECEIVED] = 'position', [C.CURSOR] = true,
+  [C.LEVEL] = 'position', [C.DELTA] = 'position', [C.STATUS] = 'position', [C.RECEIVED] = 'position',
+  [C.BACK] = 'position', [C.TELL] = true, [C.CURSOR] = true,
   [C.CONFIRM] = true, [C.RELEASE] = true, [C.EXTEND] = true, [C.FULFIL] = true, [C.ACKNOWLEDGE] = true,
   [C.TRANSFER] = true, [C.AFFECT] = true, [C.RESOLVE] = true, [C.ZERO] = 'position', [C.PART] = 'taken',
   [C.SNAPSHOTDECIDE] = true,
@@ -42,8 +43,8 @@ end
 
 -- Fetch every record the batch is known to touch with a few bulk reads; what sourcing needs beyond is read in place.
 local function gather(b, commands, due)
-  local wanted = { ids = {}, skus = {}, positions = {}, sources = {}, streams = {}, refused = {}, holding = {} }
-  local known = { ids = {}, skus = {}, positions = {}, sources = {}, streams = {}, refused = {}, holding = {} }
+  local wanted = { orders = {}, ids = {}, skus = {}, positions = {}, sources = {}, streams = {}, refused = {}, holding = {} }
+  local known = { orders = {}, ids = {}, skus = {}, positions = {}, sources = {}, streams = {}, refused = {}, holding = {} }
   local function want(kind, field)
     if not known[kind][field] then
       known[kind][field] = true
@@ -53,11 +54,15 @@ local function gather(b, commands, due)
   for _, id in ipairs(due) do want('ids', identity_of(id)) end
   for _, c in ipairs(commands) do
     local tag = c[1]
-    if tag == C.LEVEL or tag == C.DELTA or tag == C.STATUS or tag == C.INCOMING or tag == C.RECEIVED then
+    if tag == C.LEVEL or tag == C.DELTA or tag == C.STATUS or tag == C.INCOMING or tag == C.RECEIVED
+        or tag == C.BACK then
       want('skus', c[2])
       want('positions', position_key(c[2], c[3]))
       want('sources', c[4])
       want('streams', c[8])
+      if tag == C.LEVEL then
+        for _, ref in ipairs(c[13]) do want('orders', ref) end
+      end
     elseif tag == C.CURSOR then
       want('streams', c[2])
     elseif tag == C.PART then
@@ -67,7 +72,10 @@ local function gather(b, commands, due)
       want('skus', c[2])
       want('positions', position_key(c[2], c[3]))
       want('sources', c[4])
+    elseif tag == C.TELL then
+      stock.gather_order(c, want)
     elseif tag == C.RESERVE then
+      if c[7] ~= '' then want('orders', c[7]) end
       want('ids', identity_of(c[2]))
       want('refused', identity_of(c[2]))
       if c[16] ~= '' then want('ids', identity_of(c[16])) end
@@ -91,10 +99,17 @@ local function gather(b, commands, due)
       legs.gather(c, want)
     else
       want('ids', identity_of(c[2]))
+      if tag == C.CONFIRM and c[4] ~= '' then want('orders', c[4]) end
       if tag == C.CONFIRM and #c[9] > 0 then
         for _, line in ipairs(c[9][1][R_LINES]) do want('skus', line[L_SKU]) end
       end
       if tag == C.ACKNOWLEDGE and c[7] ~= '' then want('sources', c[7]) end
+    end
+  end
+  if wanted.orders[1] then
+    fetch(b.prefix .. 'orders', wanted.orders, b.orders, unpack_one)
+    for _, ref in ipairs(wanted.orders) do
+      for _, id in ipairs(naming.ids(b, ref)) do want('ids', identity_of(id)) end
     end
   end
   fetch(b.prefix .. 'res', wanted.ids, b.raw)
@@ -183,6 +198,7 @@ local function scatter(b, header, gen_before, meta)
   exceptions.write(b)
   snapshots.write(b)
   stock.write_adjusted(b)
+  naming.write(b)
   call('HSET', b.prefix .. 'sessions', header[2], header[3])
   write_retention(b) -- before the records: an id that is forgotten may be used anew in the same batch
   write_hash(b.prefix .. 'res', b.dirty_reservations, function(identity) return b.raw[identity] end)
@@ -235,6 +251,7 @@ local function apply(keys, args, relief)
   gather(b, commands, due)
   settle(b, due)
   pass_edges(b)
+  naming.give_up(b)
   if b.watching then settle_sums(b) end
   retire(b)
   snapshots.tell_overdue(b)

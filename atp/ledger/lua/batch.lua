@@ -7,6 +7,7 @@ local function new_batch(prefix, meta, now)
     snapshots = {}, dirty_snapshots = {}, parts = {}, sweeps = {}, dirty_sweeps = {},
     overdue_at = tonumber(meta.overdue_at or 0), overdue_changed = false,
     adjusted = {}, dirty_adjusted = {}, adjustments = {}, unadjusted = 0, -- adjusting.lua
+    orders = {}, dirty_orders = {}, awaited = {}, awaited_count = tonumber(meta.awaited or 0),
     apart = false, moved = meta.moved and unpack_one(meta.moved) or {}, clock_changed = false,
     prefix = prefix, now = now, seq = tonumber(meta.seq), due_left = false,
     entries = {}, entry_count = 0,

@@ -60,6 +60,7 @@ function clock.next_due(b)
     from = above(m[2])
   end
   take(first_due(b, from, '+inf'))
+  if b.awaited_count > 0 then take(tonumber(call('ZRANGE', b.prefix .. 'awaited', 0, 0, 'WITHSCORES')[2])) end
   return nearest or 0
 end
 

@@ -1,18 +1,5 @@
 -- Fulfil, acknowledge, transfer: domain/rules/fulfilment.py gives the reasons.
 
-local function ship(b, sku, location, units)
-  local shipped = position_record(b, sku, location)[P_SHIPPED]
-  local minute = math.floor(b.now / SHIPPED_BUCKET_MS) * SHIPPED_BUCKET_MS
-  for i = 1, #shipped, 2 do
-    if shipped[i] == minute then
-      shipped[i + 1] = shipped[i + 1] + units
-      return
-    end
-  end
-  shipped[#shipped + 1] = minute
-  shipped[#shipped + 1] = units
-end
-
 local function fulfil(b, c)
   local r, outcome = find_to_change(b, c[2], c[3], 'fulfilled')
   if outcome then return answer_found(b, c[2], r, outcome) end
@@ -26,6 +13,7 @@ local function fulfil(b, c)
     if t.fulfilled > 0 then return answer_found(b, c[2], r, O.REPLAYED) end
     return ended(b, c[2], r, t)
   end
+  local minute = math.floor(b.now / SHIPPED_BUCKET_MS) * SHIPPED_BUCKET_MS
   local wanted, refusal, line_id = wanted_lines(r, c[4], 'committed')
   if refusal then return refusal, r[R_SEQ], packed(b, c[2]), nil, line_id end
   for _, want in ipairs(wanted) do
@@ -39,7 +27,8 @@ local function fulfil(b, c)
         a[A_ACKNOWLEDGED] = math.min(a[A_ACKNOWLEDGED], a[A_COMMITTED])
         a[A_FULFILLED] = a[A_FULFILLED] + units
         shift_units(b, line, a, 0, -units)
-        if units > shown and not b.foreign[line[L_SKU]] then ship(b, line[L_SKU], a[A_LOCATION], units - shown) end
+        note_told(a, minute, units, units - shown)
+        if units > shown and not b.foreign[line[L_SKU]] then ship(b, line[L_SKU], a[A_LOCATION], minute, units - shown) end
       end
     end
   end
@@ -61,7 +50,7 @@ local function acknowledge(b, c)
   if c[7] ~= '' then
     local expected = expected_kind(b, c[7], c[9])
     if c[9] ~= expected then return O.VERSION_KIND_MISMATCH, r[R_SEQ], packed(b, c[2]), nil, expected end
-    version = { source_record(b, c[7], c[9], c[6])[3], c[8][1], c[8][2] }
+    version = { stock.source_record(b, c[7], c[9], c[6])[3], c[8][1], c[8][2] }
   end
   for _, want in ipairs(wanted) do
     local quantity = want[2]

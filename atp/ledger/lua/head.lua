@@ -14,19 +14,22 @@
 --   meta       hash    law, partition, partitions, epoch, seq, last_now, policy_version, refused_gen, refused_since, trimmed,
 --                      apart, apart_at, moved [[after, through, until], …] (R22), shortages (open ones),
 --                      overdue_at (ms, when an incomplete snapshot is to be told of, or 0),
---                      baskets (how many there are)
+--                      baskets, awaited (how many there are)
 --   sessions   hash    process -> session: an older session's batch is refused whole (R5)
 --   sku        hash    sku -> [format, seq, policy version, policy, safety stock, [location, n, …], location NUL …,
 --                      [seller, …], sums: see floors.lua, empty places: see policies.lua]
 --   places     hash    sku -> location NUL …, of a sku with many: its record has '+' instead
 --   pos        hash    sku NUL location -> [format, held, committed, 0, [source number, …],
---                      [minute, units shipped and not counted yet, …], [supply by day, …]]
+--                      [minute, units shipped and not counted yet, …], [supply by day, …],
+--                      [units set aside: see asides.lua]]
 --   supply     hash    sku NUL location NUL supply id -> [format, day, start, quantity, received, source, version, receipts]
 --   recent:sku NUL location NUL source   hash   event digest -> packed version and quantity (R8, R15)
 --   res        hash    identity -> record (domain/records.py, slot 1 holds the format) and, last, the id's bucket
 --   ended      list    [seq, when, identity] of whole records without live units, oldest first (R18)
 --   buried     list    the same of tombstones: res holds [format, fingerprint, bucket, state, seq, changes] for them
 --   due        zset    reservation id -> deadline with grace, ms
+--   orders     hash    order_ref -> [format, [id, …], [event, …], [[until, event that waits], …]] (R9)
+--   awaited    zset    order_ref -> when the first of its waiting events is given up, ms
 --   policy     hash    kind/id -> [version, JSON body]
 --   exception  hash    kind US sku US location US source US reservation -> seq that raised it, while open; US is 0x1F
 --   shortage   hash    sku NUL location -> [format, seq, short by, policy, victims, found, cursor, done], while open (R28)
@@ -67,6 +70,13 @@ local SEPARATOR = '\31' -- domain/sellers.py
 local RECENT_MAX = 4096
 local RECENT_CUT = 1024
 local PENDING_MAX = 1024
+local TOLD_MAX = 8
+local ASIDE_EVENTS_MAX = 32
+local ORDER_IDS_MAX = 64
+local ORDER_EVENTS_MAX = 32
+local AWAITED_MAX = 10000
+local AWAIT_MS = 900000
+local GIVEN_UP_MAX = 256
 local RECEIPTS_MAX = 64
 local ADJUSTED_CUT = 2
 local REFUSED_MS = 60000
@@ -88,7 +98,8 @@ local SHIPPED_COUNTED_MS = 60000
 -- domain/outcomes.py
 local O = {
   APPLIED = 1, REPLAYED = 2, QUOTED = 3,
-  SETTLED = 10, STALE = 11, INCLUDED = 12, DUPLICATE = 13, LATE_DELTA = 14, SNAPSHOT_OVER = 18,
+  SETTLED = 10, STALE = 11, INCLUDED = 12, DUPLICATE = 13, LATE_DELTA = 14,
+  AWAITED = 15, ORPHANED = 16, SNAPSHOT_OVER = 18,
   AGAIN = 20, CONTENDED = 21, NO_ROOM = 22,
   KEY_REUSED = 30, NOT_FOUND = 31, UNKNOWN_LOCATION = 32, UNKNOWN_LINE = 33, MEASURE_MISMATCH = 34,
   VERSION_KIND_MISMATCH = 35, VERSION_MISMATCH = 36, CONTRADICTED = 39, EXPIRED = 40, NOT_ACTIVE = 41, NO_AUTHORITY = 42,
@@ -98,7 +109,7 @@ local O = {
 
 -- Tags of commands and of entries: domain/commands.py, domain/entries.py. Tables, because a chunk has 200 locals.
 local C = {
-  LEVEL = 1, DELTA = 2, CURSOR = 3, STATUS = 4, INCOMING = 5, RECEIVED = 6, RESERVE = 10, CONFIRM = 11, RELEASE = 12,
+  LEVEL = 1, DELTA = 2, CURSOR = 3, STATUS = 4, INCOMING = 5, RECEIVED = 6, TELL = 7, BACK = 8, RESERVE = 10, CONFIRM = 11, RELEASE = 12,
   EXTEND = 13, FULFIL = 14, ACKNOWLEDGE = 15, TRANSFER = 16, AFFECT = 17, POLICY = 20, RAISE = 26, RESOLVE = 27,
   PART = 23, ZERO = 24, SNAPSHOTDECIDE = 25,
   ADJUST = 28,
@@ -108,13 +119,13 @@ local E = {
   OPENED = 1, LEVEL = 2, DELTA = 3, AUTHORITY = 4, SOURCE = 5, CURSOR = 6, SHORTAGE = 7, AFFECTED = 8, CLOSED = 9,
   HELD = 10, COMMITTED = 11, RELEASED = 12, EXTENDED = 13, EXPIRED = 14, FULFILLED = 15, ACKNOWLEDGED = 16, TRANSFERRED = 17, POLICY = 20,
   STATUS = 21, EXPECTED = 22, RECEIVED = 23, MOVED = 24, APART = 25, CAMPAIGNOPENED = 26, CAMPAIGNCLOSED = 27,
-  RAISED = 40, RESOLVED = 41, ADJUSTED = 47,
+  RAISED = 40, RESOLVED = 41, TOLD = 42, SHIPMENT = 43, ASIDE = 44, GIVENUP = 45, RETURN = 46, ADJUSTED = 47,
   BASKETOPENED = 30, BASKETABORTED = 31, LEGTAKEN = 32, LEGDROPPED = 33, LEGFOLLOWED = 34,
   BEGUN = 60, PARTSEEN = 61, SNAPSHOTMOVED = 62,
 }
 
 -- Slots of a position, of a source's number inside it, of a sku, a reservation, a line and an allocation.
-local P_HELD, P_COMMITTED, P_SOURCES, P_SHIPPED, P_SUPPLY = 2, 3, 5, 6, 7
+local P_HELD, P_COMMITTED, P_SOURCES, P_SHIPPED, P_SUPPLY, P_ASIDE = 2, 3, 5, 6, 7, 8 -- the last only where there is any
 local N_SOURCE, N_NUMBER, N_LEVEL, N_VERSION, N_TIE, N_FLOOR, N_AS_OF = 1, 2, 3, 4, 5, 6, 7
 local N_INCLUDED, N_PENDING = 8, 9 -- acknowledged units the level counts; {generation, high, low, units, …} it will
 local N_UNSELLABLE, N_STATUS = 10, 11 -- units; {generation, high, low, tie} of the last status, or {}
@@ -130,6 +141,7 @@ local L_ID, L_SKU, L_ALLOCATIONS, L_NEEDED = 1, 2, 4, 5 -- the day only of lines
 local A_SUPPLY = 2
 local A_LOCATION, A_HELD, A_COMMITTED, A_ACKNOWLEDGED, A_FULFILLED, A_RELEASED, A_EXPIRED = 1, 3, 4, 5, 6, 7, 8
 local A_COUNTED_BY, A_COUNTED = 9, 10 -- only where a source counts acknowledged units
+local A_TOLD = 11 -- {minute, units, uncounted, …} that left by the word of others; only where there are any
 
 -- What carries out a command, by its tag: each part adds its own.
 local handlers = {}

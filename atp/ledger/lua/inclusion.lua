@@ -64,6 +64,22 @@ local function count_units(b, sku, a, source, version, units)
   change_counted(b, sku, a, kept + units)
 end
 
+-- The source's number is net of all committed units of the allocation as of a version it has reached; whether that is
+-- news. What the location's authority counts is not taken from it by another source's word. `c` is the level.
+local function include_all(b, c, a, version)
+  local by = a[A_COUNTED_BY] or ''
+  if by ~= '' and by ~= c[4] and by == authority_of(b, c[3]) then return false end
+  local news, counted = a[A_ACKNOWLEDGED] < a[A_COMMITTED], a[A_COUNTED] or {}
+  a[A_ACKNOWLEDGED] = a[A_COMMITTED]
+  if measure_of(b, c[4]) ~= 'available' then return news end
+  local same = by == c[4] and counted[1] == a[A_COMMITTED]
+  if same and not version_less(version, { counted[2], counted[3], counted[4] }) then return news end
+  if counted[1] then change_counted(b, c[2], a, -counted[1]) end
+  a[A_COUNTED_BY], a[A_COUNTED] = c[4], { a[A_COMMITTED], version[1], version[2], version[3] }
+  change_counted(b, c[2], a, a[A_COMMITTED])
+  return true
+end
+
 -- Take up to `units` counted units out; returns how many of them the number that sells here was net of.
 local function uncount(b, sku, a, units)
   local counted = a[A_COUNTED]

@@ -59,20 +59,21 @@ local function place_of(line, a)
   return a[A_SUPPLY] == '' and place or place .. '\0' .. a[A_SUPPLY] .. '\0' .. line[L_NEEDED]
 end
 
--- Units held, committed and fulfilled by place: place -> {sku, location, units of each, supply, needed by}, and the
--- places in order.
+-- Units held, committed and fulfilled by place: place -> {sku, location, units of each, supply, needed by, units shipped
+-- without being counted}, and the places in order.
 local function by_place(lines)
   local found, order = {}, {}
   for _, line in ipairs(lines) do
     for _, a in ipairs(line[L_ALLOCATIONS]) do
       local place = place_of(line, a)
       if not found[place] then
-        found[place] = { line[L_SKU], a[A_LOCATION], 0, 0, 0, a[A_SUPPLY], line[L_NEEDED] }
+        found[place] = { line[L_SKU], a[A_LOCATION], 0, 0, 0, a[A_SUPPLY], line[L_NEEDED], 0 }
         order[#order + 1] = place
       end
       local units = found[place]
       units[3], units[4] = units[3] + a[A_HELD], units[4] + a[A_COMMITTED]
       units[5] = units[5] + a[A_FULFILLED]
+      for i = 3, #(a[A_TOLD] or {}), 3 do units[8] = units[8] + a[A_TOLD][i] end
     end
   end
   return found, order
@@ -113,7 +114,10 @@ local function move_all(b, r, before, after)
       local sku, location = known[1], known[2]
       local held, committed, fulfilled = new[3] - old[3], new[4] - old[4], new[5] - old[5]
       shift_units(b, { '', sku, 0, {}, known[7] }, { location, known[6] }, held, committed)
-      if fulfilled > 0 and not b.foreign[sku] then ship(b, sku, location, fulfilled) end
+      local shipped = (new[8] or 0) - (old[8] or 0)
+      if shipped > 0 and not b.foreign[sku] then
+        ship(b, sku, location, math.floor(b.now / SHIPPED_BUCKET_MS) * SHIPPED_BUCKET_MS, shipped)
+      end
       count_held(b, r, sku, held)
       count_sold(b, r, sku, held + committed + fulfilled)
       live = live or new[3] + new[4] > 0
@@ -263,6 +267,7 @@ function legs.decide(b, c)
   move_all(b, whole, {}, c[3])
   local balances
   record, balances = keep(b, id, whole, seq, 1)
+  naming.name(b, id, r[7])
   log_reservation(b, E.HELD, seq, r[4], r[12], record, balances)
   return O.APPLIED, seq, record
 end

@@ -122,7 +122,11 @@ local function commit_held(b, r, wanted)
 end
 
 local function committed(b, c, r, held)
-  if c[4] ~= '' then r[R_ORDER] = c[4] end
+  if c[4] ~= '' and c[4] ~= r[R_ORDER] then
+    naming.unname(b, c[2], r[R_ORDER])
+    r[R_ORDER] = c[4]
+  end
+  naming.name(b, c[2], r[R_ORDER])
   return changed(b, c, r, held, E.COMMITTED, c[6], c[7])
 end
 

@@ -6,8 +6,17 @@ local function shipped_units(p)
   return units
 end
 
+-- Units that were not on the shelf; those that came back unfit are among what their source says is unsellable.
+local function set_aside(p)
+  local units = 0
+  for _, x in ipairs(p[P_ASIDE] or {}) do
+    if x[1] == 'short' then units = units + x[5] end
+  end
+  return units
+end
+
 -- {sku, location, number, unsellable, safety stock, held, committed, shipped} of a position, as entries show it; if its
--- number is not of measure `on_hand`, then also included units and the measure.
+-- number is not of measure `on_hand`, or units are set aside, then also included units, the measure, and those units.
 local function balance(b, sku, location)
   local s, p = find_sku(b, sku), find_position(b, sku, location)
   local source = authority_of(b, location)
@@ -19,12 +28,14 @@ local function balance(b, sku, location)
   end
   local measure = measure_of(b, source)
   if measure ~= 'on_hand' then t[9], t[10] = measure == 'available' and n and n[N_INCLUDED] or 0, measure end
+  local aside = p and p[P_ASIDE] and set_aside(p) or 0
+  if aside > 0 then t[9], t[10], t[11] = t[9] or 0, measure, aside end
   return t
 end
 
 local function free_of(t)
-  local free = t[3] - t[5] - t[6] - t[7] - t[8]
-  return t[10] and free + t[9] or free - t[4] -- numbers of the other measures are net of unsellable units
+  local free = t[3] - t[5] - t[6] - t[7] - t[8] - (t[11] or 0)
+  return t[10] and t[10] ~= 'on_hand' and free + t[9] or free - t[4] -- numbers of the other measures are net of unsellable units
 end
 
 -- Free units of a position, without the table of a balance; `place` is its key.
@@ -34,6 +45,7 @@ local function free_at(b, sku, location, place)
   local source = authority_of(b, location)
   local n = find_number(p, source)
   local promised = safety_stock(b.skus[sku], location) + p[P_HELD] + p[P_COMMITTED] + shipped_units(p)
+  if p[P_ASIDE] then promised = promised + set_aside(p) end
   if not n then return -promised end
   local measure = measure_of(b, source)
   if measure == 'on_hand' then return n[N_NUMBER] - n[N_UNSELLABLE] - promised end

@@ -42,6 +42,7 @@ local function retire(b)
       b.ended[#b.ended + 1] = pack({ item[1], b.now, identity }) -- not before its legs have heard of the end
     elseif r and not r.tombstone and r[R_SEQ] == item[1] then
       local tombstone = tombstone_of(r)
+      naming.unname(b, r[R_BUCKET] .. identity, r[R_ORDER])
       b.raw[identity] = pack(tombstone)
       tombstone.tombstone = true
       b.reservations[identity] = tombstone

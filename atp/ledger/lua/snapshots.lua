@@ -148,7 +148,7 @@ function snapshots.take_part(b, c)
   local found, source = snapshots.find(b, c[2]), lookup(b, b.sources, 'source', c[2])
   local version = { source and source[3] or 1, c[5][1], c[5][2] }
   if not found or is_newer(found, c, version) then
-    source_record(b, c[2], c[4], c[16])
+    stock.source_record(b, c[2], c[4], c[16])
     found = begin(b, c, version, found)
   elseif found[Q.ID] ~= c[3] then
     return O.SNAPSHOT_OVER, b.seq, nil, nil, found[Q.ID]
@@ -173,7 +173,7 @@ local function zero(b, c)
   local p, source = find_position(b, c[2], c[3]), lookup(b, b.sources, 'source', c[4])
   if not (p and source and find_number(p, c[4])) then return O.NOT_FOUND, b.seq end
   if source[3] ~= c[6][1] then return O.STALE, b.seq end
-  return handlers[C.LEVEL](b, { C.LEVEL, c[2], c[3], c[4], 0, c[5], { c[6][2], c[6][3] }, '', 0, c[7], '', c[8] })
+  return handlers[C.LEVEL](b, { C.LEVEL, c[2], c[3], c[4], 0, c[5], { c[6][2], c[6][3] }, '', 0, c[7], '', c[8], {} })
 end
 
 local BEFORE = { counted = 'counting', accept = 'parked', discard = 'parked', swept = 'sweeping' }

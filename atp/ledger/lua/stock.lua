@@ -9,16 +9,24 @@ local function expected_kind(b, id, kind)
   return source and source[2] or kind
 end
 
+function stock.is_settled(b, c) return c[9] > 0 and c[9] <= (b.cursors[c[8]] or 0) end
+
+-- How the source orders its events, if this one is ordered otherwise.
+function stock.other_kind(b, c)
+  local expected = expected_kind(b, c[4], c[6])
+  if c[6] ~= expected then return expected end
+end
+
 function stock.refuse(b, c, measure)
-  if c[9] > 0 and c[9] <= (b.cursors[c[8]] or 0) then return O.SETTLED end
+  if stock.is_settled(b, c) then return O.SETTLED end
   if not b.policies.locations[c[3]] then return O.UNKNOWN_LOCATION, c[3] end
   local measured = measure_of(b, c[4])
   if measure ~= '' and measure ~= measured then return O.MEASURE_MISMATCH, measured end
-  local expected = expected_kind(b, c[4], c[6])
-  if c[6] ~= expected then return O.VERSION_KIND_MISMATCH, expected end
+  local expected = stock.other_kind(b, c)
+  if expected then return O.VERSION_KIND_MISMATCH, expected end
 end
 
-local function source_record(b, id, kind, cause)
+function stock.source_record(b, id, kind, cause)
   local source = lookup(b, b.sources, 'source', id)
   if not source then
     source = { FORMAT, kind, 1, 0 }
@@ -29,7 +37,7 @@ local function source_record(b, id, kind, cause)
   return source
 end
 
-local function seen(b, c, source, n)
+function stock.seen(b, c, source, n)
   if c[10] > 0 then
     if n then n[N_AS_OF] = math.max(n[N_AS_OF], c[10]) end
     source[4] = math.max(0, b.now - c[10])
@@ -116,12 +124,13 @@ end
 local function level(b, c)
   local refusal, detail = stock.refuse(b, c, c[11])
   if refusal then return refusal, b.seq, nil, nil, detail end
-  local source = source_record(b, c[4], c[6], c[12])
+  local source = stock.source_record(b, c[4], c[6], c[12])
   local version = { source[3], c[7][1], c[7][2] }
   local p = find_position(b, c[2], c[3])
   local n = p and find_number(p, c[4])
   if n and n[N_LEVEL] and (version_less(version, n[N_VERSION])
       or (not version_less(n[N_VERSION], version) and c[9] <= n[N_TIE])) then
+    stock.include_orders(b, c, version)
     return O.STALE, b.seq
   end
   p = position_record(b, c[2], c[3])
@@ -138,12 +147,16 @@ local function level(b, c)
   if version_less(version, n[N_FLOOR]) then number = math.min(number, n[N_NUMBER]) end
   n[N_NUMBER], n[N_LEVEL], n[N_VERSION], n[N_TIE] = number, true, version, c[9]
   include(n)
-  seen(b, c, source, n)
-  if c[4] == authority_of(b, c[3]) then count_shipped(p, c[10]) end
+  stock.seen(b, c, source, n)
+  if c[4] == authority_of(b, c[3]) then
+    count_shipped(p, c[10])
+    asides.level_knows(p, c[4], version, c[10])
+  end
   local seq = next_seq(b)
   touch(b, c[2], seq)
   log(b, pack({ E.LEVEL, seq, b.now, '', c[12], c[2], c[3], c[4], c[5], number, version, c[8], c[9], c[10],
     { balance(b, c[2], c[3]) } }))
+  stock.include_orders(b, c, version)
   shortage.report(b, c[2], c[3], c[12], before)
   return O.APPLIED, seq
 end
@@ -151,7 +164,7 @@ end
 local function delta(b, c)
   local refusal, detail = stock.refuse(b, c, '')
   if refusal then return refusal, b.seq, nil, nil, detail end
-  local source = source_record(b, c[4], c[6], c[12])
+  local source = stock.source_record(b, c[4], c[6], c[12])
   local version = { source[3], c[7][1], c[7][2] }
   local p = find_position(b, c[2], c[3])
   local n = p and find_number(p, c[4])
@@ -166,7 +179,7 @@ local function delta(b, c)
   n[N_NUMBER] = n[N_NUMBER] + c[5]
   remember(recent, event, version, c[5])
   if recent.count > RECENT_MAX then forget_oldest(recent, n) end
-  seen(b, c, source, n)
+  stock.seen(b, c, source, n)
   local seq = next_seq(b)
   touch(b, c[2], seq)
   log(b, pack({ E.DELTA, seq, b.now, '', c[12], c[2], c[3], c[4], c[5], n[N_NUMBER], version, c[8], c[9], c[10],
@@ -175,25 +188,29 @@ local function delta(b, c)
   return O.APPLIED, seq
 end
 
--- Change a source's own number as by a delta, unless its level shows it already or may do; slots as of a delta.
+-- Change a source's own number as by a delta, unless its level shows it already or may do; whether it changed. Slots as
+-- of a delta.
 function stock.change(b, c, source, version)
   local n = number_record(position_record(b, c[2], c[3]), c[4])
   local shown = n[N_LEVEL] and not version_less(n[N_VERSION], version) or not version_less(n[N_FLOOR], version)
   local recent, event = recent_of(b, c), string.format('%.0f', c[11])
-  if not shown and not is_recent(recent, event) then
+  local changed = not shown and not is_recent(recent, event)
+  if changed then
     n[N_NUMBER] = n[N_NUMBER] + c[5]
     remember(recent, event, version, c[5])
     if recent.count > RECENT_MAX then forget_oldest(recent, n) end
   end
-  seen(b, c, source, n)
-  return n
+  stock.seen(b, c, source, n)
+  return n, changed
 end
+
+function stock.is_recent(b, c) return is_recent(recent_of(b, c), string.format('%.0f', c[11])) end
 
 -- What a source says cannot be sold: slots as of a level, but no measure; a chain of versions of its own.
 local function status(b, c)
   local refusal, detail = stock.refuse(b, c, '')
   if refusal then return refusal, b.seq, nil, nil, detail end
-  local source = source_record(b, c[4], c[6], c[11])
+  local source = stock.source_record(b, c[4], c[6], c[11])
   local version = { source[3], c[7][1], c[7][2] }
   local p = find_position(b, c[2], c[3])
   local n = p and find_number(p, c[4])
@@ -204,11 +221,12 @@ local function status(b, c)
   p = position_record(b, c[2], c[3])
   n = number_record(p, c[4])
   local before = shortage.unpromised(b, c[2], c[3])
-  n[N_UNSELLABLE], n[N_STATUS] = c[5], { version[1], version[2], version[3], c[9] }
-  seen(b, c, source)
+  n[N_UNSELLABLE] = c[5] + asides.status_knows(p, c[4], version)
+  n[N_STATUS] = { version[1], version[2], version[3], c[9] }
+  stock.seen(b, c, source)
   local seq = next_seq(b)
   touch(b, c[2], seq)
-  log(b, pack({ E.STATUS, seq, b.now, '', c[11], c[2], c[3], c[4], c[5], version, c[8], c[9], c[10],
+  log(b, pack({ E.STATUS, seq, b.now, '', c[11], c[2], c[3], c[4], n[N_UNSELLABLE], version, c[8], c[9], c[10],
     { balance(b, c[2], c[3]) } }))
   shortage.report(b, c[2], c[3], c[11], before)
   return O.APPLIED, seq

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atp.domain.commands import Status
+from atp.domain.commands import Status, TellOrder
 from atp.ingest.events import TYPES
 from atp.ingest.messages import Decoder, Message
 from atp.ingest.reasons import Reason, Rejected
@@ -32,7 +32,12 @@ _lines = st.fixed_dictionaries(
 _data = (
     st.fixed_dictionaries(
         {"lines": st.lists(_lines, max_size=3) | _json},
-        optional={"supply_id": st.text(max_size=130) | _json, "sku": st.text(max_size=66)},
+        optional={
+            "order_ref": st.text(max_size=130),
+            "complete": _json,
+            "supply_id": st.text(max_size=130) | _json,
+            "sku": st.text(max_size=66),
+        },
     )
     .map(json.dumps)
     .map(str.encode)
@@ -66,6 +71,9 @@ def test_any_message_is_decoded_or_refused_with_a_reason(subject, headers, paylo
     assert rejected is None or (isinstance(rejected.reason, Reason) and rejected.detail)
     for command in commands:
         found: Any = command  # every kind of event has these
+        if isinstance(found, TellOrder):
+            assert found.order
+            continue
         assert 1 <= len(found.sku) <= 64
         assert -(10**9) <= (found.unsellable if isinstance(found, Status) else found.quantity) <= 10**9
         assert 0 <= found.version[0] < 2**31

@@ -14,7 +14,7 @@ from atp.domain.ids import reservation_id
 from atp.domain.records import Asked, Reservation
 from atp.journal import Journal, NotJournaled
 from tests.scenarios import drawing
-from tests.scenarios.laws import START_MS, RulesLaw
+from tests.scenarios.laws import START_MS, RulesLaw, records_in
 from tests.scenarios.readings import reading_of
 from tests.scenarios.world import LOCATION_BODIES, LOCATIONS
 
@@ -41,8 +41,7 @@ class Life:
     def batch(self, commands: list) -> None:
         found = self.reference.apply(commands, self.now)[1]
         self.entries += found
-        changed = [record for entry in found if (record := getattr(entry, "reservation", None))]
-        self.journaled |= {record.id: deepcopy(record) for record in changed}
+        self.journaled |= {record.id: deepcopy(record) for record in records_in(found)}
         state = self.reference.state
         self.readings[state.seq] = {
             sku: reading_of(self.reference, sku, Asked(), self.now) for sku in [*self.skus, "never heard of"]

@@ -7,7 +7,7 @@ from msgspec import structs
 
 from atp.domain import commands as c
 from atp.domain.ids import identity_of
-from tests.scenarios.world import LOCATIONS, SOURCES
+from tests.scenarios.world import LOCATIONS, ORDERS, SOURCES
 
 SHARE = 35
 
@@ -26,7 +26,7 @@ def command(life: Any, draw: Random) -> c.Command:
         if kept and draw.random() < 0.1:
             kept = [structs.replace(kept[0], seq=kept[0].seq - 1)]
         again = draw.random() < (0.8 if kept else 0.3)
-        return c.Confirm(target, change, draw.choice(["", "A-1"]), lines, "client", "t", again, kept)
+        return c.Confirm(target, change, draw.choice(["", "", *ORDERS]), lines, "client", "t", again, kept)
     if kind < 20:
         return c.Release(target, change, draw.choice(["", "held", "committed", "all"]), lines, "why", "client")
     if kind < 24:

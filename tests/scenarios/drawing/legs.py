@@ -79,6 +79,8 @@ def _follow(life: Any, draw: Random) -> c.FollowHome:
             setattr(a, where, getattr(a, where) + units)
             if draw.random() < 0.3:
                 a.fulfilled, a.committed = a.fulfilled + a.committed, 0
+            if a.fulfilled and draw.random() < 0.7:
+                a.told = [0, a.fulfilled, a.fulfilled]
             if draw.random() < 0.1:
                 a.location = "DC2"
     return c.FollowHome(leg.id, leg.seq + draw.choice([0, 1, 1, 1, 5]), draw.choice([lines] * 9 + [[]]))

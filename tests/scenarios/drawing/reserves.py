@@ -6,7 +6,7 @@ from typing import Any
 from atp.domain import commands as c
 from atp.domain.ids import identity_of
 from tests.scenarios.table import day_of
-from tests.scenarios.world import CAMPAIGNS, CHANNELS, LOCATIONS
+from tests.scenarios.world import CAMPAIGNS, CHANNELS, LOCATIONS, ORDERS
 
 SHARE = 35
 
@@ -27,10 +27,11 @@ def command(life: Any, draw: Random) -> c.Command:
     fingerprint = draw.choice([7] * 9 + [8])
     ttl = draw.choice([0, 1_000, 5_000, 600_000, 14_400_000])
     replaces = draw.choice([*[""] * 5, draw.choice(life.ids)])
+    order = draw.choice(["", *ORDERS])
     customer = draw.choice(["", "", "", "c-1"])
     channel, campaign = draw.choice(["web", "web", *CHANNELS, "new"]), draw.choice([*[""] * 5, *CAMPAIGNS])
     partial, split, dry = draw.random() < 0.2, draw.random() < 0.8, draw.random() < 0.1
     return c.Reserve(
-        reservation, fingerprint, "client", channel, customer, "", campaign, "", ttl, lines, "t",
+        reservation, fingerprint, "client", channel, customer, order, campaign, "", ttl, lines, "t",
         partial, split, dry, replaces,
     )  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Any
 
 from atp.domain import commands as c
 from tests.scenarios.laws import START_MS
-from tests.scenarios.world import LOCATIONS, SOURCES
+from tests.scenarios.world import LOCATIONS, ORDERS, SOURCES
 
 SHARE = 25
 
@@ -24,7 +24,10 @@ def command(life: Any, draw: Random) -> c.Command:
     if kind < 13:
         measure = draw.choice(["", "", "on_hand", "available"])
         quantity = draw.choice([0, 3, 10, 25, 40, -2, 10**9])
-        return c.Level(sku, at, source, quantity, version_kind, version, "STOCK/0", life.position, as_of, measure, "e")
+        included = draw.sample(ORDERS, draw.choice([0, 0, 0, 1, 2]))
+        return c.Level(
+            sku, at, source, quantity, version_kind, version, "STOCK/0", life.position, as_of, measure, "e", included
+        )
     quantity = draw.choice([1, 5, 12, -1, -4, -(10**9)])
     if kind < 16:
         unsellable = draw.choice([0, 1, 4, 4, 30])

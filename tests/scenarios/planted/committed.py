@@ -11,7 +11,7 @@ MUTANTS = (
     ("a basket is split against its wish", "local together = open and not split and best_location(s, lines)", "split = true local together"),
     ("shipped units are sold again", "+ p[P_COMMITTED] + shipped_units(p)", "+ p[P_COMMITTED]"),
     ("any level counts a shipment", "shipped[i] >= as_of - SHIPPED_COUNTED_MS - SHIPPED_BUCKET_MS", "false"),
-    ("another source's level counts a shipment", "if c[4] == authority_of(b, c[3]) then count_shipped", "if true then count_shipped"),
+    ("another source's level counts a shipment", "if c[4] == authority_of(b, c[3]) then\n    count_shipped", "if true then\n    count_shipped"),
     ("a parcel counts twice", "if known[1] == c[5] then return answer_found(b, c[2], r, O.REPLAYED) end", ""),
     ("a transfer takes what is not free", "if available < c[7] then", "if false then"),
     ("a transfer keeps acknowledgements", "for _, a in ipairs(here) do a[A_ACKNOWLEDGED] = math.min(a[A_ACKNOWLEDGED], a[A_COMMITTED]) end", ""),

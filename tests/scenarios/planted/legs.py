@@ -36,7 +36,7 @@ MUTANTS = (
     ("a leg is refused on due holds", "if b.due_left and #shortfalls > 0 then return O.AGAIN, b.seq end", ""),
     ("an older word of home is applied", "if c[3] <= leg[LEG.SEQ] then return O.STALE, b.seq end", ""),
     ("a leg follows without its positions", "local live = move_all(b, reservation_of(leg), leg[LEG.LINES], c[4])", "local live = true"),
-    ("units shipped elsewhere are sold again", "if fulfilled > 0 and not b.foreign[sku] then ship(b, sku, location, fulfilled) end", ""),
+    ("units shipped elsewhere are sold again", "if shipped > 0 and not b.foreign[sku] then", "if false then"),
     ("a leg that ended stays", "set_leg(b, id, live and followed)", "set_leg(b, id, followed)"),
     ("a decided leg stays tentative", "if leg[LEG.SEQ] == 0 then contend(b, leg, -1) end", ""),
     ("home's leg stays beside its record", "    move_all(b, reservation_of(leg), leg[LEG.LINES], {})\n    set_leg(b, id, false)", ""),

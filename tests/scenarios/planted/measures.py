@@ -17,7 +17,7 @@ MUTANTS = (
     ("a source's units are claimed by another", "if a[A_COUNTED_BY] == by then\n    kept", "if before > 0 then\n    kept"),
     ("versions are remembered without bound", "#n[N_PENDING] >= 4 * PENDING_MAX then", "false then"),
     ("units that left wait for ever", "if pending[at + 3] == 0 then drop_pending(pending, at) end", ""),
-    ("an included order's shipment is subtracted", "ship(b, line[L_SKU], a[A_LOCATION], units - shown) end", "ship(b, line[L_SKU], a[A_LOCATION], units) end"),
+    ("an included order's shipment is subtracted", "ship(b, line[L_SKU], a[A_LOCATION], minute, units - shown) end", "ship(b, line[L_SKU], a[A_LOCATION], minute, units) end"),
     ("another source's inclusion hides a shipment", "return included and by == authority_of(b, a[A_LOCATION]) and", "return included and"),
     ("a pending shipment counts as shown", "return included and by", "return by"),
     ("an old measure hides a shipment", " and measure_of(b, by) == 'available' and taken or 0", " and taken or 0"),

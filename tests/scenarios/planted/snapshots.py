@@ -23,7 +23,7 @@ MUTANTS = (
     ("a snapshot is complete without its last part", "if found[Q.ARRIVED] == found[Q.PARTS] then complete", "if found[Q.ARRIVED] >= found[Q.PARTS] - 1 then complete"),
     ("a zero makes a number where there was none", "if not (p and source and find_number(p, c[4])) then return O.NOT_FOUND, b.seq end", "if not (p and source) then return O.NOT_FOUND, b.seq end"),
     ("a zero of an earlier generation counts", "if source[3] ~= c[6][1] then return O.STALE, b.seq end", ""),
-    ("a zero wins a tie", "{ c[6][2], c[6][3] }, '', 0, c[7], '', c[8] })", "{ c[6][2], c[6][3] }, '', 1e9, c[7], '', c[8] })"),
+    ("a zero wins a tie", "{ c[6][2], c[6][3] }, '', 0, c[7], '', c[8], {} })", "{ c[6][2], c[6][3] }, '', 1e9, c[7], '', c[8], {} })"),
     ("the guard is not asked", "if count[3] * 100 > percent * count[2] then", "if false then"),
     ("the guard parks at its limit", "if count[3] * 100 > percent * count[2] then", "if count[3] * 100 >= percent * count[2] then"),
     ("the guard of the source is not read", "guard = policy.full_guard_percent or GUARD_PERCENT", "guard = GUARD_PERCENT"),

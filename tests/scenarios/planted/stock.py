@@ -2,7 +2,7 @@
 # ruff: noqa: E501 - one line is one mutant
 
 MUTANTS = (
-    ("an older level wins", "c[9] <= n[N_TIE])) then\n    return O.STALE, b.seq", "c[9] <= n[N_TIE])) then\n    n = n"),
+    ("an older level wins", "c[9] <= n[N_TIE])) then\n    stock.include_orders(b, c, version)\n    return O.STALE, b.seq", "c[9] <= n[N_TIE])) then\n    n = n"),
     ("the tie of equal versions is ignored", " and c[9] <= n[N_TIE])", ")"),
     ("a delta counts twice", "if is_recent(recent, event) then return O.DUPLICATE, b.seq end", ""),
     ("a delta inside the level counts", "if n and n[N_LEVEL] and not version_less(n[N_VERSION], version) then return O.INCLUDED, b.seq end", ""),
@@ -11,7 +11,7 @@ MUTANTS = (
     ("deltas below a level stay in memory", "bulk('HDEL', key, removed)", ""),
     ("a level below forgotten deltas is believed", "number = math.min(number, n[N_NUMBER])", "number = number + 0"),
     ("a cursor moves back", "if c[3] <= (b.cursors[c[2]] or 0) then return O.SETTLED, b.seq end", ""),
-    ("a settled event counts again", "if c[9] > 0 and c[9] <= (b.cursors[c[8]] or 0) then return O.SETTLED end", ""),
+    ("a settled event counts again", "return c[9] > 0 and c[9] <= (b.cursors[c[8]] or 0) end", "return false end"),
     ("a measure is not compared", "if measure ~= '' and measure ~= measured then", "if false then"),
     ("a kind of version is not compared", "if c[6] ~= expected then", "if false then"),
     ("the last source takes the authority", "if not policy.listed and not b.policies.authorities[c[3]] then", "if not policy.listed then"),

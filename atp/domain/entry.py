@@ -1,0 +1,12 @@
+"""Entry: what all entries begin with."""
+
+from msgspec import Struct
+
+
+class Entry(Struct, array_like=True):
+    """What every entry has. ``at`` is the ledger's time in ms; ``client`` and ``cause`` say who and by what."""
+
+    seq: int
+    at: int
+    client: str
+    cause: str
