@@ -1,8 +1,8 @@
 """Telemetry: every metric of the service in one table.
 
 Labels come from closed sets (routes, outcomes, kinds), never from ids or skus, so the number of series is bounded
-(DESIGN §8). Looking a labelled series up takes a lock and a tuple of strings; hot paths therefore ask ``series`` once
-per combination and keep what it returns.
+(DESIGN §8); sources are few, and bounded by who shows them. Looking a labelled series up takes a lock and a tuple of
+strings; hot paths therefore ask ``series`` once per combination and keep what it returns.
 """
 
 from functools import cache
@@ -37,6 +37,8 @@ BASKETS_RESOLVED = Counter("atp_baskets_aborted", "Attempts at baskets ended bec
 STOCK_EVENTS = Counter("atp_stock_events", "Stock event lines by kind and outcome.", ["kind", "outcome"])
 DEAD_LETTERS = Counter("atp_dead_letters", "Stock events set aside, by reason.", ["reason"])
 STOCK_LAG_SECONDS = Histogram("atp_stock_lag_seconds", "From a source's event to its effect.", buckets=SECONDS)
+SOURCE_LAG = Gauge("atp_source_lag_seconds", "How late the source's last event reached the ledger.", ["source"])
+SOURCE_AGE = Gauge("atp_source_age_seconds", "Since the ledger last heard of the source.", ["source"])
 
 # Outbox
 OUTBOX_ENTRIES = Gauge("atp_outbox_entries", "Entries waiting in the outbox.", ["partition"])

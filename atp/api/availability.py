@@ -13,7 +13,7 @@ from atp.api.service import Service, now_ms
 from atp.deadletters import Suspects
 from atp.domain.explain import Explanation, explain
 from atp.domain.ids import digest53, partition_of
-from atp.domain.records import Asked, LocationStock, SkuStock
+from atp.domain.records import Asked, LocationStock, SkuStock, SourceStock
 from atp.domain.times import rfc3339
 
 _body = Body(AvailabilityBody)
@@ -24,12 +24,26 @@ _CACHE = "private, no-cache"
 
 
 class StockSourceView(Struct, frozen=True, gc=False):
-    """Where a location's number comes from."""
+    """A source of a location's number. The first one is that whose number is sold."""
 
     source: str
-    as_of: Annotated[str | None, Meta(description="When the number was true, by the source's word.")]
-    lag_seconds: Annotated[float, Meta(description="How late the source's last event reached the ledger.")]
-    role: Literal["authority"]
+    as_of: Annotated[str | None, Meta(description="When its number was true, by its own word.")]
+    lag_seconds: Annotated[float, Meta(description="How late its last event reached the ledger.")]
+    role: Annotated[
+        Literal["authority", "adjuster", "fallback", "shadow"],
+        Meta(
+            description="`authority`: its number counts. `adjuster`: its changes count in that number. `fallback`: is "
+            "sold beside a silent authority. `shadow`: kept for comparison."
+        ),
+    ]
+    stale: Annotated[
+        Literal[True] | UnsetType,
+        Meta(description="It sends heartbeats, and was not heard for longer than its policy allows."),
+    ] = UNSET
+    uncertain: Annotated[
+        Literal[True] | UnsetType,
+        Meta(description="Changes that its number may lack are forgotten: until its next level it is on the low side."),
+    ] = UNSET
 
 
 class PromiseView(Struct, frozen=True, gc=False):
@@ -73,6 +87,13 @@ class LocationStockView(Struct, frozen=True):
     suspect: Annotated[
         bool | UnsetType, Meta(description="True while an event of this position is in the dead letters.")
     ] = UNSET
+    on_fallback: Annotated[
+        Literal[True] | UnsetType,
+        Meta(
+            description="The authority was silent. Until its next level of this sku, that of its number and the "
+            "fallback's is sold which leaves fewer units."
+        ),
+    ] = UNSET
 
 
 class AvailabilityView(Struct, frozen=True):
@@ -92,7 +113,13 @@ class AvailabilityView(Struct, frozen=True):
     locations: list[LocationStockView]
     as_of: Annotated[str, Meta(description="When the ledger was read.")]
     position: Annotated[str, Meta(description="`partition:seq` of the last change of this sku.")]
-    stale: Annotated[bool, Meta(description="Whether a source has been silent for longer than its policy allows.")]
+    stale: Annotated[
+        bool,
+        Meta(
+            description="Whether a source that a number here hangs on has been silent for longer than its policy "
+            "allows. Only of sources that send heartbeats can that be told."
+        ),
+    ]
     campaign: Annotated[str | UnsetType, Meta(description="The campaign that was asked about.")] = UNSET
     explain: Annotated[
         Explanation | UnsetType, Meta(description="With `explain=true`: the terms that add up to `ats`.")
@@ -179,7 +206,7 @@ def availability_view(
         locations,
         rfc3339(now),
         f"{partition_of(sku, partitions)}:{stock.seq}",
-        False,
+        any(s.stale and s.role in ("authority", "adjuster") for at in stock.locations for s in at.sources),
         asked.campaign or UNSET,
         atp=[PromiseView(day, quantity) for day, quantity in stock.atp] or UNSET,
     )
@@ -196,21 +223,26 @@ def _location(at: LocationStock) -> LocationStockView:
         b.held,
         b.committed,
         b.shipped_uncounted,
-        [StockSourceView(at.source, rfc3339(at.as_of) if at.as_of else None, at.lag_ms / 1000, "authority")]
-        if at.source
-        else [],
+        [_source(source) for source in at.sources],
         UNSET if b.measure == "on_hand" else b.measure,  # pyright: ignore[reportArgumentType]
         b.included if b.measure == "available" else UNSET,
         at.promised_later or UNSET,
+        on_fallback=at.on_fallback or UNSET,
     )
+
+
+def _source(s: SourceStock) -> StockSourceView:
+    as_of = rfc3339(s.as_of) if s.as_of else None
+    return StockSourceView(s.source, as_of, s.lag_ms / 1000, s.role, s.stale or UNSET, s.uncertain or UNSET)  # pyright: ignore[reportArgumentType]
 
 
 def _etag(view: AvailabilityView) -> str:
     """Of everything but the times: a policy that changes the numbers without an entry of the sku changes it too."""
     numbers = [
         (at.location, at.ats, at.on_hand, at.unsellable, at.safety_stock, at.held, at.committed,
-         at.shipped_uncounted, [source.source for source in at.sources], at.measure or "", at.committed_included or 0,
-         at.promised_later or 0, at.suspect or False)
+         at.shipped_uncounted, [(s.source, s.role, bool(s.stale), bool(s.uncertain)) for s in at.sources],
+         at.measure or "", at.committed_included or 0, at.promised_later or 0, at.suspect or False,
+         bool(at.on_fallback))
         for at in view.locations
     ]  # fmt: skip
     promises = view.atp or []  # a day that begins changes them without an entry too

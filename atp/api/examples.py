@@ -110,6 +110,7 @@ BODIES: dict[str, Any] = {
         "skus": {"TSHIRT-M": {"quantity": 500}}, "ttl_seconds": 300, "per_customer": 2,
     },
     "resolve_exception": {"reason": "Counted again: the ERP is right.", "resolution": "accepted"},
+    "move_authority": {"to": "erp-new"},
     "put_source": {"kind": "wms", "measure": "on_hand", "version": "sequence", "full_guard_percent": 20,
                    "stale_after_seconds": 900},
     "post_stock_events": [_EVENT],

@@ -129,18 +129,18 @@ class Policies[T: Struct]:
         id = self.id_of(call)
         body = self._body.decode(await call.body())
         self._check(body)
-        command = self.command(call, id, body, await self._if_version(service, call, id))
+        command = self.command(call, id, body, await self.if_version(service, call, id))
         result = await service.ledger.put_policy(command)
         if not result.outcome.accepted:
             raise refusal(result)
-        return self._answer(Policy(self.kind, id, result.seq, command.body))
+        return self.answer(Policy(self.kind, id, result.seq, command.body))
 
     async def get(self, service: Service, call: Call) -> Answer:
         """The object, with its version."""
         found = await service.ledger.policy(self.kind, self.id_of(call))
         if found is None:
             raise Problem(NOT_FOUND, f"There is no such {self.kind}.")
-        return self._answer(found)
+        return self.answer(found)
 
     async def list(self, service: Service, call: Call) -> Answer:
         """All objects of this kind."""
@@ -177,10 +177,10 @@ class Policies[T: Struct]:
         version = "policy_version" if policy.kind == "source" else "version"
         return {**self.shown_id(policy.id), **self.shown(_decode_raw(policy.body)), version: policy.version}
 
-    def _answer(self, policy: Policy) -> Answer:
+    def answer(self, policy: Policy) -> Answer:
         return Answer(200, _encode(self._view(policy)), {"etag": f'"{policy.version}"'})
 
-    async def _if_version(self, service: Service, call: Call, id: str) -> int:
+    async def if_version(self, service: Service, call: Call, id: str) -> int:
         """The version the caller expects, as the command has it: −1 for any, 0 for none."""
         if call.headers.get(b"if-none-match") == b"*":
             return 0
@@ -211,8 +211,13 @@ def _check_location(body: LocationBody) -> None:
         if listed.source in seen:
             raise invalid(f"The source {listed.source!r} is listed twice.", pointer=f"/sources/{index}/source")
         seen.add(listed.source)
-    if sum(listed.role == "authority" for listed in body.sources) > 1:
-        raise invalid("A location has one authority.", pointer="/sources")
+    roles = [listed.role for listed in body.sources]
+    for role in ("authority", "fallback"):
+        if roles.count(role) > 1:
+            raise invalid(f"A location has one {role}.", pointer="/sources")
+    for index, role in enumerate(roles):
+        if role in ("adjuster", "fallback") and "authority" not in roles:
+            raise invalid(f"There is no authority that this {role} could serve.", pointer=f"/sources/{index}/role")
 
 
 def _check_item(body: ItemBody) -> None:

@@ -73,6 +73,7 @@ _OF_OUTCOME = {
     Outcome.UNKNOWN_LOCATION: (INVALID, "The request names a location that does not exist."),
     Outcome.UNKNOWN_LINE: (INVALID, "The reservation has no such line."),
     Outcome.VERSION_MISMATCH: (VERSION_MISMATCH, "If-Match names another version than the object has."),
+    Outcome.TIME_REQUIRED: (INVALID, "The location's sources are compared by time, and the event has none."),
     Outcome.EXPIRED: (EXPIRED, "The deadline passed before this call; the units are free again."),
     Outcome.NOT_ACTIVE: (NOT_ACTIVE, "The reservation does not have the units that this call would change."),
     Outcome.NO_AUTHORITY: (INVALID, "No source has told a number at this location yet: there is none to correct."),
@@ -89,6 +90,7 @@ _LIMITS = {
     "ttl": "The hold would live longer than the longest hold allowed.",
     "held_units_per_customer": "The customer would hold more units at once than this channel allows.",
     "per_customer": "The customer would have more units of a sku than this campaign allows.",
+    "generations": "A source cannot begin anew so often.",
     "protections": "A sku has protections for as many channels and campaigns as it can have.",
 }
 

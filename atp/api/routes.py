@@ -6,6 +6,7 @@ from litestar.enums import HttpMethod
 from msgspec import Struct
 
 from atp.api import (
+    authority,
     availability,
     batches,
     change_bodies,
@@ -109,6 +110,12 @@ ROUTES = (
           policies.SourceView, problems=(404,)),
     Route(PUT, "/v1/sources/{id:str}", ADMIN, policies.SOURCES.put, "put_source", "Put a source",
           policies.SourceView, policies.SourceBody, headers=_IF, problems=(412,)),
+
+    Route(POST, "/v1/locations/{id:str}/authority", ADMIN, authority.move_authority, "move_authority",
+          "Cut a location over to another source", policies.LocationView, authority.AuthorityBody, keyed=True,
+          headers=("If-Match",), problems=(404, 412, 422)),
+    Route(POST, "/v1/sources/{id:str}/restart", ADMIN, authority.restart_source, "restart_source",
+          "Let a source begin anew", authority.RestartView, keyed=True, problems=(404, 409)),
 
     Route(PUT, "/v1/items/{sku:str}/channels/{channel:str}", ADMIN, selling.SHARES.put, "put_item_channel",
           "Put a channel's share of an item", selling.ShareView, selling.ShareBody, headers=_IF, problems=(409, 412)),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 from atp import __version__
-from atp.cli import config, dlq, keys, mapping
+from atp.cli import config, dlq, keys, mapping, source
 from atp.cli.demo import demo
 from atp.cli.dev import dev
 from atp.cli.drain import drain
@@ -49,6 +49,10 @@ def build() -> App:
     mappings.command(mapping.show, name="show")
     mappings.command(mapping.try_mapping, name="test")
     app.command(mappings)
+    stock = App(name="source", help="The systems that send stock events.")
+    stock.command(source.move, name="move")
+    stock.command(source.restart, name="restart")
+    app.command(stock)
     clients = App(name="keys", help="API clients and their keys.")
     clients.command(keys.create, name="create")
     clients.command(keys.revoke, name="revoke")

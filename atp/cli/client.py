@@ -24,8 +24,16 @@ class Api(Struct, frozen=True):
 
     def get(self, path: str) -> Any:
         """The decoded answer. Raises Refused with the API's own words."""
+        return self._ask("GET", path, {})
+
+    def post(self, path: str, body: dict[str, Any] | None, key: str) -> Any:
+        """The decoded answer to a call that counts once under its Idempotency-Key. Raises Refused."""
+        headers = {"idempotency-key": key} | ({} if body is None else {"content-type": "application/json"})
+        return self._ask("POST", path, headers, None if body is None else msgspec.json.encode(body))
+
+    def _ask(self, method: str, path: str, headers: dict[str, str], body: bytes | None = None) -> Any:
         request = urllib.request.Request(  # noqa: S310 - the setting takes http and https only
-            self.url.rstrip("/") + path, headers={"authorization": f"Bearer {self.key}"}
+            self.url.rstrip("/") + path, body, {"authorization": f"Bearer {self.key}"} | headers, method=method
         )
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
@@ -41,12 +49,16 @@ class _Problem(Struct):
     detail: str = ""
 
 
-def find_api(config: Config) -> Api:
-    """Of ATP_API_URL and ATP_API_KEY, else of the `atp dev` that runs in this folder. Raises Refused."""
+def find_api(config: Config, *, admin: bool = False) -> Api:
+    """Of ATP_API_URL and ATP_API_KEY, else of the `atp dev` that runs in this folder. Raises Refused.
+
+    Of the latter, what an administrator does is called with the administrator's key.
+    """
     if config.api_url:
         return Api(config.api_url, config.api_key)
-    found = _dev_endpoints("ATP_API_URL and ATP_API_KEY", "api", "api_key")
-    return Api(found["api"], found["api_key"])
+    key = "admin_key" if admin else "api_key"
+    found = _dev_endpoints("ATP_API_URL and ATP_API_KEY", "api", key)
+    return Api(found["api"], found[key])
 
 
 def _dev_endpoints(variables: str, *names: str) -> dict[str, str]:

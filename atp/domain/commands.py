@@ -6,9 +6,11 @@ are checked where the command is made (``api``, ``ingest``); the law relies on t
 
 from msgspec import Struct
 
+from atp.domain.change import Change
 from atp.domain.order_commands import TakeBack, TellOrder
 from atp.domain.records import Line, Reservation, Shortfall
 from atp.domain.snapshots import SnapshotDecide, SnapshotPart, Zero
+from atp.domain.source_commands import Heartbeat, MoveAuthority, Recheck, RestartSource
 
 
 class Level(Struct, array_like=True, tag=1):
@@ -130,13 +132,6 @@ class Reserve(Struct, array_like=True, tag=10):
     allow_split: bool = True  # False: all lines that name no location from one location (R38)
     dry_run: bool = False  # answer without holding
     replaces: str = ""  # the caller's earlier hold, released in the same step (R37)
-
-
-class Change(Struct, array_like=True):
-    """Identity of one lifecycle call: digests of (client, key) and of the body (R4)."""
-
-    key: int
-    body: int
 
 
 class Confirm(Struct, array_like=True, tag=11):
@@ -361,12 +356,13 @@ CHANGES = (Confirm, Release, Extend, Fulfil, Acknowledge, Transfer)
 RELIEVING = (
     Level, Delta, Status, Received, TellOrder, TakeBack, Cursor,
     Confirm, Release, Extend, Fulfil, Acknowledge, Transfer, Affect,
-    SnapshotPart, Zero, SnapshotDecide, Resolve, Abort, DropLeg, FollowHome, Followed,
+    SnapshotPart, Zero, SnapshotDecide, Resolve, Heartbeat, Abort, DropLeg, FollowHome, Followed,
 )  # fmt: skip
 
 Command = (
     Level | Delta | Cursor | Status | Incoming | Received | TellOrder | TakeBack
     | Reserve | Confirm | Release | Extend | Fulfil | Acknowledge
     | Transfer | Affect | PutPolicy | Raise | Resolve | SnapshotPart | Zero | SnapshotDecide
+    | Heartbeat | MoveAuthority | RestartSource | Recheck
     | Adjust | OpenBasket | TakeLeg | Decide | Abort | DropLeg | FollowHome | Followed
 )  # fmt: skip

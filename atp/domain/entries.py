@@ -10,6 +10,15 @@ from msgspec import Struct
 from atp.domain.entry import Entry
 from atp.domain.order_entries import OrderGivenUp, OrderTold, ReturnTaken, ShipmentNoted, UnitsSetAside
 from atp.domain.records import Balance, Leg, Reservation, Version
+from atp.domain.source_entries import (
+    AuthorityMoved,
+    AuthorityReturned,
+    FallbackTaken,
+    PositionsRecounted,
+    SourceHeard,
+    SourceRestarted,
+    SourceSilent,
+)
 
 
 class LedgerOpened(Entry, array_like=True, tag=1):
@@ -33,6 +42,7 @@ class LevelSet(Entry, array_like=True, tag=2):
     position: int
     as_of: int
     balances: list[Balance]
+    uncertain: bool = False  # deltas that it may not include were forgotten: the lower number was kept (R8)
 
 
 class DeltaApplied(Entry, array_like=True, tag=3):
@@ -49,6 +59,7 @@ class DeltaApplied(Entry, array_like=True, tag=3):
     as_of: int
     event: int
     balances: list[Balance]
+    of: str = ""  # the source whose number it changed, if another one: an adjuster's authority (R24)
 
 
 class AuthorityTaken(Entry, array_like=True, tag=4):
@@ -278,6 +289,7 @@ class SupplyReceived(Entry, array_like=True, tag=23):
     as_of: int
     event: int
     balances: list[Balance]
+    of: str = ""  # as in DeltaApplied
 
 
 class Adjusted(Entry, array_like=True, tag=47):
@@ -377,6 +389,8 @@ AnyEntry = (
     | Held | Committed | Released | Extended | Expired | Fulfilled | Acknowledged | Transferred | PolicyPut
     | ShortageAffected | ShortageClosed | DeadlinesMoved | ClockApart
     | OrderTold | ShipmentNoted | UnitsSetAside | OrderGivenUp | ReturnTaken
+    | FallbackTaken | AuthorityReturned | AuthorityMoved | PositionsRecounted
+    | SourceSilent | SourceHeard | SourceRestarted
     | CampaignOpened | CampaignClosed | StatusSet | SupplyExpected | SupplyReceived | Adjusted
     | ExceptionRaised | ExceptionResolved | BasketOpened | BasketAborted | LegTaken | LegDropped | LegFollowed
     | SnapshotBegun | SnapshotPartSeen | SnapshotMoved

@@ -1,4 +1,4 @@
-"""Entry: what all entries begin with."""
+"""Entry: what every kind of entry has."""
 
 from msgspec import Struct
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, json
 
-from atp.domain.records import Asked, Balance, LocationStock, SkuStock, Version
+from atp.domain.records import Asked, Balance, LocationStock, SkuStock, SourceStock, Version
 from atp.domain.sellers import SEPARATOR, seller_name
 from atp.domain.times import rfc3339
 
@@ -30,6 +30,7 @@ class SourceReading(Struct, array_like=True):
     deltas: int  # sum of the deltas above the level that are remembered
     delta_count: int  # −1: too many to be added up in one reading
     forgotten: bool  # deltas above the level are not remembered any more: they stand inside the rest of the number
+    free: int = 0  # what the position would have free by this number
 
 
 class LocationReading(Struct, array_like=True):
@@ -37,18 +38,20 @@ class LocationReading(Struct, array_like=True):
 
     balance: Balance
     active: bool
-    authority: str
+    selling: str  # the source whose number is sold
     policy_version: int
     policy: str  # JSON text, or "" for a location without one
     sources: list[SourceReading]
     uncapped: int  # what a line naming it would be granted, were there no ceiling and no window
     ats: int  # what it would be granted
     promised_later: int = 0  # free units that promises for later days need (R10)
+    on_fallback: bool = False  # the authority was silent: the lower of its and the fallback's number is sold (R12)
+    listed: list[SourceStock] = []  # as an availability answer has them
 
     @property
     def counting(self) -> SourceReading | None:
         """The source whose number counts, once it has sent one."""
-        return next((known for known in self.sources if known.source == self.authority), None)
+        return next((known for known in self.sources if known.source == self.selling), None)
 
 
 class SellerReading(Struct, array_like=True):
@@ -95,11 +98,12 @@ class Term(Struct, frozen=True, omit_defaults=True):
 
 
 class OtherNumber(Struct, frozen=True, omit_defaults=True):
-    """What another source says; it does not count."""
+    """What another source says; it does not count. On fallback that is the higher of the two numbers."""
 
     source: str
     role: Annotated[str, Meta(description="As the location lists it, or `unlisted`.")]
     quantity: int
+    free: Annotated[int, Meta(description="What the location would have free by this number.")] = 0
     version: str = ""
     as_of: str = ""
 
@@ -113,6 +117,9 @@ class LocationExplanation(Struct, frozen=True):
     limits: list[Term]
     ats: int
     other_sources: list[OtherNumber]
+    on_fallback: Annotated[
+        bool, Meta(description="The authority was silent; until its next level the lower of two numbers is sold.")
+    ] = False
 
 
 class Explanation(Struct, frozen=True):
@@ -189,14 +196,14 @@ def _explain_location(at: LocationReading, item_version: int, share: tuple[bool,
     if at.uncapped != open_stock(at):
         limits.append(Term("protection", at.uncapped - open_stock(at)))
     limits += _ceiling(at.uncapped, at.ats, *share)
-    return LocationExplanation(b.location, terms, b.free, limits, at.ats, _others(at))
+    return LocationExplanation(b.location, terms, b.free, limits, at.ats, _others(at), at.on_fallback)
 
 
 def _number(at: LocationReading) -> list[Term]:
     """The authority's number, as the last level and what came on top of it."""
     known = at.counting
     if known is None:  # nothing was ever sent, or the journal's search for it went back far enough
-        return [Term("number", at.balance.number, source=at.authority)] if at.balance.number else []
+        return [Term("number", at.balance.number, source=at.selling)] if at.balance.number else []
     if not known.has_level:
         return [Term("deltas", known.number, source=known.source, as_of=_time(known.as_of))]
     name = "level_and_deltas" if known.delta_count < 0 else "level_and_older_deltas" if known.forgotten else "level"
@@ -206,22 +213,19 @@ def _number(at: LocationReading) -> list[Term]:
 
 def _others(at: LocationReading) -> list[OtherNumber]:
     roles = _roles(at.policy)
+    nobody = "shadow" if roles else "unlisted"  # a location that lists sources has no use for others
     return [
         OtherNumber(
-            other.source, roles.get(other.source, "unlisted"), other.number,
+            other.source, roles.get(other.source, nobody), other.number, other.free,
             _version(other) if other.has_level else "", _time(other.as_of),
         )
         for other in at.sources
-        if other.source != at.authority
+        if other.source != at.selling
     ]  # fmt: skip
 
 
 def _stock(at: LocationReading) -> LocationStock:
-    known = at.counting
-    return LocationStock(
-        at.balance, at.active, known.source if known else "", known.as_of if known else 0,
-        known.lag_ms if known else 0, at.ats, at.promised_later,
-    )  # fmt: skip
+    return LocationStock(at.balance, at.active, at.listed, at.ats, at.promised_later, at.on_fallback)
 
 
 class _Listed(Struct):

@@ -57,7 +57,7 @@ class OrderGivenUp(Entry, array_like=True, tag=45):
 
 
 class ReturnTaken(Entry, array_like=True, tag=46):
-    """Units came back; ``number`` and ``unsellable`` are what the source that says so has now."""
+    """Units came back; ``number`` and ``unsellable`` are what the source whose number it moves has now."""
 
     sku: str
     location: str
@@ -73,3 +73,4 @@ class ReturnTaken(Entry, array_like=True, tag=46):
     as_of: int
     event: int
     balances: list[Balance]
+    of: str = ""  # the source whose number it is, where another one says so (R24)

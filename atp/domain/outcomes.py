@@ -41,6 +41,7 @@ class Outcome(IntEnum):
     MEASURE_MISMATCH = 34  # a stock event measures something other than its source does
     VERSION_KIND_MISMATCH = 35  # a source that orders by sequence sent a time, or the other way round
     VERSION_MISMATCH = 36  # If-Match names another version
+    TIME_REQUIRED = 38  # sources that share a number are compared by time, and this event has none (R24)
     CONTRADICTED = 39  # a part of a snapshot differs from what was said of it before
     EXPIRED = 40
     NOT_ACTIVE = 41

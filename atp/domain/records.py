@@ -178,16 +178,26 @@ class Asked(Struct, array_like=True, frozen=True):
     date: str = ""
 
 
+class SourceStock(Struct, array_like=True):
+    """A source at one position of an availability answer."""
+
+    source: str
+    role: str  # authority, adjuster, fallback or shadow
+    as_of: int  # ms: when its number was true, by its own word; 0 if unknown
+    lag_ms: int  # how late its last event reached the ledger
+    stale: bool  # it sends heartbeats and was not heard for longer than its policy allows (R12)
+    uncertain: bool  # changes that its number may lack are forgotten: it stands on the low side (R8)
+
+
 class LocationStock(Struct, array_like=True):
-    """One position of an availability answer, with the source its number comes from."""
+    """One position of an availability answer, with the sources of its number: first the one that is sold."""
 
     balance: Balance
     active: bool
-    source: str  # the authority, or "" while no source has sent a level
-    as_of: int  # ms: when the number was true, by the source's word; 0 if unknown
-    lag_ms: int  # how late the source's last event reached the ledger
+    sources: list[SourceStock]
     ats: int = 0  # what a reserve naming this location would be granted now, for the seller that was asked about
     promised_later: int = 0  # free units that promises for later days need, beyond the supply they hang on (R10)
+    on_fallback: bool = False  # the authority was silent: the lower of its and the fallback's number is sold (R12)
 
 
 class SkuStock(Struct, array_like=True):

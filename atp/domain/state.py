@@ -40,6 +40,10 @@ class SourceNumber(Struct):
     pending: dict[Version, int] = field(default_factory=dict)  # version → acknowledged units it will count
     unsellable: int = 0
     status: tuple[int, ...] = ()  # version and tie of the last status, in one; () while there was none (R14)
+    level_at: int = 0  # ms: when the level was true, where adjusters' changes are compared with it; 0 if unknown
+    returned: int = 0  # seq of the fallback that this source's level ended here (R12)
+    uncertain: bool = False  # changes that the number may lack are forgotten: it stands on the low side (R8)
+    forgotten_at: int = 0  # ms: the newest adjuster's change that was forgotten
 
 
 #: Shipped units that the source has not counted yet are remembered by the minute (R8).
@@ -160,11 +164,26 @@ class Sku(Struct):
 
 
 class Source(Struct):
-    """What is known of a source without any policy: how it orders events, and how late they arrive."""
+    """What is known of a source without any policy: how it orders events, how late they arrive, when it was heard."""
 
-    version_kind: str
+    version_kind: str  # "" while only its heartbeats are known
     generation: int = 1
     lag_ms: int = 0
+    last_heard: int = 0  # ms, by the ledger's clock
+    beats: bool = False  # it sends heartbeats, so its silence can be told from having nothing to say (R12)
+    silent: bool = False
+    older: int = 0  # levels in a row that were older than what is known (R14)
+    restart: int = 0  # digest of the last call that restarted it
+
+
+class Location(Struct):
+    """Where a location stands beside its policy."""
+
+    fallback: str = ""  # the source that sells beside the silent authority (R12)
+    since: int = 0  # seq of the entry that took it, 0 while the authority alone sells
+    recheck: int = 0  # seq of the last change of what counts here, until its positions were gone through
+    moves: list[tuple[int, int]] = []  # (digest of client and key, of the body) of the last calls that moved it
+    before: str = ""  # whose number counted before that change
 
 
 class Campaign(Struct):
@@ -278,6 +297,9 @@ class State(Struct):
     apart: bool = False  # the last batch's sender had another clock
     apart_at: int = 0  # when that was last told
     sources: dict[str, Source] = field(default_factory=dict)
+    next_silence: int = 0  # ms: no source falls silent before; 0 if none can
+    silence_from: int = 0  # ms: nobody could be heard before (R22)
+    locations: dict[str, Location] = field(default_factory=dict)
     authorities: dict[str, str] = field(default_factory=dict)  # location → source, where none is listed (R24)
     policies: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)  # (kind, id) → version, body
     orders: dict[str, Order] = field(default_factory=dict)  # by order_ref

@@ -39,6 +39,7 @@ class Reason(StrEnum):
     # What the ledger says of it; its other lines were applied.
     UNKNOWN_LOCATION = "unknown-location"
     MEASURE_MISMATCH = "measure-mismatch"
+    TIME_MISSING = "time-missing"
     VERSION_KIND_MISMATCH = "version-kind-mismatch"
     SNAPSHOT_CONTRADICTED = "snapshot-contradicted"
     UNPROCESSABLE = "unprocessable"

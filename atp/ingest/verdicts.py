@@ -20,6 +20,7 @@ log = structlog.get_logger("atp.ingest")
 _REASONS = {
     Outcome.UNKNOWN_LOCATION: (Reason.UNKNOWN_LOCATION, "location {!r} is not known"),
     Outcome.MEASURE_MISMATCH: (Reason.MEASURE_MISMATCH, "the source measures {}"),
+    Outcome.TIME_REQUIRED: (Reason.TIME_MISSING, "at {!r} sources are compared by time, and the event has none"),
     Outcome.VERSION_KIND_MISMATCH: (Reason.VERSION_KIND_MISMATCH, "the source orders its events by {}"),
     Outcome.CONTRADICTED: (Reason.SNAPSHOT_CONTRADICTED, "other {} than before"),
 }

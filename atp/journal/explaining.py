@@ -7,13 +7,14 @@ position falls inside it, and at most ``TOLD_MAX`` stock events are looked throu
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import Struct, json
+from msgspec import Struct, json, structs
 
 from atp.domain.entries import (
     Adjusted,
     AnyEntry,
     AuthorityTaken,
     DeltaApplied,
+    FallbackTaken,
     LevelSet,
     PolicyPut,
     ReturnTaken,
@@ -46,6 +47,9 @@ class _Location(Struct):
     active: bool = True
     sources: list[_Listed] = []
 
+    def listed(self, role: str) -> str:
+        return next((listed.source for listed in self.sources if listed.role == role), "")
+
 
 class _Source(Struct):
     measure: str = "on_hand"
@@ -72,17 +76,23 @@ class Past:
             version, body = (policy.version, policy.body) if isinstance(policy, PolicyPut) else (0, "")
             known = json.decode(body, type=_Location) if body else None
             authority = await self._authority(location, known)
-            sources = [await self._source(events, complete) for (at, _), events in told.items() if at == location]
-            number = next((s.number for s in sources if s.source == authority), balance.number if not complete else 0)
+            sources = [await self._source(of, events, complete) for (at, of), events in told.items() if at == location]
             # The authority and what it measures may have changed since the entry that carries the balance. What another
             # source had counted is not in it then, and so not left out (errs low).
-            balance.number, balance.unsellable = number, unsellable.get((location, authority), 0)
-            measure = await self._measure(authority)
-            balance.included = balance.included if balance.measure == measure == "available" else 0
-            balance.measure = measure
+            numbers = {authority: 0 if complete else balance.number} | {s.source: s.number for s in sources}
+            by = {
+                id: await self._balance_by(balance, id, number, unsellable.get((location, id), 0))
+                for id, number in numbers.items()
+            }
+            for source in sources:
+                source.free = by[source.source].free
+            fallback = await self._fallback(location, known, authority, told)
+            beside = [s.source for s in sources if s.source == fallback and s.has_level]
+            selling = min([authority, *beside], key=lambda id: by[id].free)
+            balance = by[selling]
             rank = (known is None, known.priority if known else 0, location)
             active = known is not None and known.active
-            reading = LocationReading(balance, active, authority, version, body, sources, 0, 0)
+            reading = LocationReading(balance, active, selling, version, body, sources, 0, 0, 0, bool(fallback))
             reading.uncapped = reading.ats = open_stock(reading)
             found.append((rank, reading))
         locations = [at for _, at in sorted(found, key=lambda pair: pair[0])]
@@ -111,16 +121,16 @@ class Past:
         for row in rows:
             entry = _decode(row["body"])
             if isinstance(entry, StatusSet | ReturnTaken):
-                unsellable.setdefault((entry.location, entry.source), entry.unsellable)
+                unsellable.setdefault((entry.location, _of(entry)), entry.unsellable)
             if isinstance(entry, _Told):
-                events = told.setdefault((entry.location, entry.source), [])
+                events = told.setdefault((entry.location, _of(entry)), [])
                 if not events or not isinstance(events[-1], LevelSet):
                     events.append(entry)
         return told, unsellable, len(rows) < TOLD_MAX
 
-    async def _source(self, events: list[_Told], complete: bool) -> SourceReading:
+    async def _source(self, id: str, events: list[_Told], complete: bool) -> SourceReading:
         newest, oldest = events[0], events[-1]
-        seen = await self._last(newest.source, "source-seen")
+        seen = await self._last(id, "source-seen")
         kind = seen.version_kind if isinstance(seen, SourceSeen) else "sequence"
         as_of = max(event.as_of for event in events)
         if isinstance(oldest, LevelSet):
@@ -128,21 +138,52 @@ class Past:
         else:
             deltas, count, version = (newest.number, len(events), _NONE) if complete else (0, -1, _NONE)
         has_level = isinstance(oldest, LevelSet) or not complete
-        return SourceReading(newest.source, kind, newest.number, has_level, version, as_of, 0, deltas, count, False)
+        return SourceReading(id, kind, newest.number, has_level, version, as_of, 0, deltas, count, False)
 
     async def _authority(self, location: str, known: _Location | None) -> str:
         if known and known.sources:
-            return next((listed.source for listed in known.sources if listed.role == "authority"), "")
+            return known.listed("authority")
         taken = await self._last(location, "authority-taken")
         return taken.source if isinstance(taken, AuthorityTaken) else ""
+
+    async def _fallback(
+        self, location: str, known: _Location | None, authority: str, told: dict[tuple[str, str], list[_Told]]
+    ) -> str:
+        """The source that sold beside the silent authority at a position, or "" (R12)."""
+        taken = await self._last(location, "fallback-taken")
+        if known is None or not isinstance(taken, FallbackTaken):
+            return ""
+        pair = (taken.source, taken.fallback)
+        seq = self._seq
+        while isinstance(put := await self._last(f"location:{location}", "policy-put", seq), PolicyPut):
+            policy = json.decode(put.body, type=_Location)
+            if (policy.listed("authority"), policy.listed("fallback")) != pair:
+                return ""  # a put of another pair ends it, now or in between
+            if put.seq < taken.seq:
+                break
+            seq = put.seq - 1
+        events = told.get((location, authority), [])
+        returned = any(isinstance(event, LevelSet) and event.seq > taken.seq for event in events)
+        return "" if returned else taken.fallback
+
+    async def _balance_by(self, balance: Balance, source: str, number: int, unsellable: int) -> Balance:
+        """The position by one source's number."""
+        measure = await self._measure(source)
+        included = balance.included if balance.measure == measure == "available" else 0
+        return structs.replace(balance, number=number, unsellable=unsellable, included=included, measure=measure)
 
     async def _measure(self, source: str) -> str:
         policy = await self._last(f"source:{source}", "policy-put")
         return json.decode(policy.body, type=_Source).measure if isinstance(policy, PolicyPut) else "on_hand"
 
-    async def _last(self, subject: str, kind: str) -> AnyEntry | None:
-        rows = await self._fetch("last_of", self._partition, subject, kind, self._seq)
+    async def _last(self, subject: str, kind: str, seq: int | None = None) -> AnyEntry | None:
+        rows = await self._fetch("last_of", self._partition, subject, kind, self._seq if seq is None else seq)
         return _decode(rows[0]["body"]) if rows else None
 
     async def _fetch(self, name: str, *arguments: object) -> list[Any]:
         return await self._connection.fetch(self._sql[name], *arguments)
+
+
+def _of(entry: StatusSet | _Told) -> str:
+    """The source whose number the entry is about: an adjuster changes that of the authority (R24)."""
+    return getattr(entry, "of", "") or entry.source

@@ -15,6 +15,8 @@ from atp.domain.entries import (
     Acknowledged,
     Adjusted,
     AnyEntry,
+    AuthorityMoved,
+    AuthorityReturned,
     AuthorityTaken,
     BasketAborted,
     BasketOpened,
@@ -29,6 +31,7 @@ from atp.domain.entries import (
     ExceptionResolved,
     Expired,
     Extended,
+    FallbackTaken,
     Fulfilled,
     Held,
     LedgerOpened,
@@ -39,6 +42,7 @@ from atp.domain.entries import (
     OrderGivenUp,
     OrderTold,
     PolicyPut,
+    PositionsRecounted,
     Released,
     ReturnTaken,
     ShipmentNoted,
@@ -48,7 +52,10 @@ from atp.domain.entries import (
     SnapshotBegun,
     SnapshotMoved,
     SnapshotPartSeen,
+    SourceHeard,
+    SourceRestarted,
     SourceSeen,
+    SourceSilent,
     StatusSet,
     SupplyExpected,
     SupplyReceived,
@@ -70,6 +77,13 @@ KINDS: dict[type, str] = {
     DeltaApplied: "delta-applied",
     AuthorityTaken: "authority-taken",
     SourceSeen: "source-seen",
+    FallbackTaken: "fallback-taken",
+    AuthorityReturned: "authority-returned",
+    AuthorityMoved: "authority-moved",
+    SourceSilent: "source-silent",
+    SourceHeard: "source-heard",
+    SourceRestarted: "source-restarted",
+    PositionsRecounted: "positions-recounted",
     CursorMoved: "cursor-moved",
     ShortageFound: "shortage-found",
     ShortageAffected: "shortage-affected",
@@ -212,7 +226,8 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
                 key = (entry.sku, entry.location, entry.source)
                 rows.levels[key] = LevelRow(entry.seq, entry.number, entry.quantity, entry.version, entry.as_of)
             case DeltaApplied() | SupplyReceived() | ReturnTaken() | Adjusted():
-                row = rows.levels.setdefault((entry.sku, entry.location, entry.source), LevelRow(0, 0))
+                of = getattr(entry, "of", "") or entry.source
+                row = rows.levels.setdefault((entry.sku, entry.location, of), LevelRow(0, 0))
                 row.seq, row.number = entry.seq, entry.number
                 row.as_of = entry.as_of or row.as_of
             case PolicyPut():
@@ -232,7 +247,10 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
             case ShortageClosed() as e:
                 rows.resolved.append((e.shortage, instant(e.at), "over", "", ""))
             case (
-                AuthorityTaken() | SourceSeen() | CampaignOpened() | CampaignClosed() | DeadlinesMoved() | ClockApart()
+                FallbackTaken() | AuthorityReturned() | AuthorityMoved()
+                | SourceSilent() | SourceHeard() | SourceRestarted() | PositionsRecounted()
+                | AuthorityTaken() | SourceSeen()
+                | CampaignOpened() | CampaignClosed() | DeadlinesMoved() | ClockApart()
                 | ShortageAffected() | StatusSet() | SupplyExpected()
                 | OrderTold() | ShipmentNoted() | UnitsSetAside() | OrderGivenUp()
                 | BasketOpened() | BasketAborted() | LegTaken() | LegDropped() | LegFollowed()
@@ -261,12 +279,15 @@ def subject_of(entry: AnyEntry) -> str:
         case (
             LevelSet() | DeltaApplied() | StatusSet() | SupplyExpected() | SupplyReceived() | Adjusted()
             | ShipmentNoted() | UnitsSetAside() | ReturnTaken()
-            | ShortageFound() | ShortageAffected() | ShortageClosed()
+            | ShortageFound() | ShortageAffected() | ShortageClosed() | AuthorityReturned()
         ):  # fmt: skip
             return entry.sku
-        case AuthorityTaken():
+        case AuthorityTaken() | AuthorityMoved() | FallbackTaken() | PositionsRecounted():
             return entry.location
-        case SourceSeen() | SnapshotBegun() | SnapshotPartSeen() | SnapshotMoved():
+        case (
+            SourceSeen() | SourceSilent() | SourceHeard() | SourceRestarted()
+            | SnapshotBegun() | SnapshotPartSeen() | SnapshotMoved()
+        ):  # fmt: skip
             return entry.source
         case CursorMoved():
             return entry.stream

@@ -8,53 +8,22 @@ from collections.abc import Sequence
 
 from msgspec import Struct, field, structs
 
-from atp.domain.commands import (
-    Abort,
-    Acknowledge,
-    Adjust,
-    Affect,
-    Command,
-    Confirm,
-    Cursor,
-    Decide,
-    Delta,
-    DropLeg,
-    Extend,
-    Followed,
-    FollowHome,
-    Fulfil,
-    Incoming,
-    Level,
-    OpenBasket,
-    PutPolicy,
-    Raise,
-    Received,
-    Release,
-    Reserve,
-    Resolve,
-    SnapshotDecide,
-    SnapshotPart,
-    Status,
-    TakeBack,
-    TakeLeg,
-    TellOrder,
-    Transfer,
-    Zero,
-)
+from atp.domain.commands import Command, Cursor, Heartbeat, PutPolicy, Raise, Resolve
 from atp.domain.entries import AnyEntry
 from atp.domain.explain import SkuReading
 from atp.domain.ids import partition_of, reservation_partition
 from atp.domain.outcomes import Outcome
 from atp.domain.records import FORMAT, Asked, Policy, Reservation, SkuStock
 from atp.domain.results import Result
-from atp.domain.sellers import split_item_channel
 from atp.domain.state import Shortage
 from atp.ledger import fitness, wire
 from atp.ledger.batcher import Batcher, Limits, load_library
 from atp.ledger.connection import connect
 from atp.ledger.errors import BasketInProgress, LedgerError, LedgerRecovering, LedgerUnavailable, LedgerUnfit
 from atp.ledger.reader import Reader
+from atp.ledger.routing import partition_for, policy_home
 from atp.ledger.snapshots import Snapshots
+from atp.ledger.sources import Sources
 from atp.ledger.spanning import Spanning
 from atp.ledger.wire import Head
 from atp.telemetry import QUEUE_FILL
@@ -99,6 +68,7 @@ class Ledger:
         self._readers = [Reader(settings.url, settings.namespace, p) for p in range(settings.partitions)]
         self.spanning = Spanning(self._batchers, self._readers)
         self.snapshots = Snapshots(self._batchers, self._readers)
+        self.sources = Sources(self._batchers, self._readers)
 
     async def open(self, witness: dict[int, int] | None = None) -> None:
         """Check the server, load the library, find every partition's head, create an empty ledger.
@@ -119,7 +89,7 @@ class Ledger:
 
     async def close(self) -> None:
         """Finish what is queued, then close every connection."""
-        await self.spanning.close()
+        await asyncio.gather(self.spanning.close(), self.sources.close())
         await asyncio.gather(*(batcher.close() for batcher in self._batchers))
         await asyncio.gather(*(reader.close() for reader in self._readers))
 
@@ -131,7 +101,7 @@ class Ledger:
         Raises LedgerBusy, LedgerUnavailable, LedgerRecovering or CrossPartition at once; the future may raise
         OutcomeUnknown as well. Cancelling the future abandons the answer, never the command.
         """
-        partition = self._partition_of(command)
+        partition = partition_for(command, self.partitions)
         if partition is None:
             future = asyncio.get_running_loop().create_future()
             future.set_result(Result(Outcome.NOT_FOUND))
@@ -170,9 +140,10 @@ class Ledger:
         return [sku for sku in skus if partition_of(sku, self.partitions) == partition]
 
     async def sweep(self, stop: asyncio.Event) -> None:
-        """Settle due holds while nobody else sends batches, until ``stop`` is set; any process may run one."""
+        """Settle what is due while nobody else sends batches, until ``stop`` is set; any process may run one."""
         follow_at = 0.0
         while not await stopped_within(stop, SWEEP_INTERVAL_S):
+            self.sources.watch()
             if self.partitions > 1 and time.monotonic() >= follow_at:
                 follow_at = time.monotonic() + FOLLOW_INTERVAL_S
                 with contextlib.suppress(LedgerError):  # the batcher reports an absent ledger
@@ -230,7 +201,7 @@ class Ledger:
 
     async def policy(self, kind: str, name: str) -> Policy | None:
         """One policy object; items are asked of their sku's partition."""
-        partition = self._home_of(kind, name)
+        partition = policy_home(kind, name, self.partitions)
         return (await self._readers[partition].ask(wire.ask_policy(kind, name)))[0]
 
     async def policies(self, kind: str) -> list[Policy]:
@@ -354,37 +325,16 @@ class Ledger:
             raise LedgerRecovering("the ledger is empty but the journal is not: it must be rebuilt first")
         await self._readers[partition].call("create", partition, self.partitions, LAW, 1, 0)
 
-    def _partition_of(self, command: Command) -> int | None:
-        match command:
-            case Reserve():
-                return partition_of(min(line.sku for line in command.lines), self.partitions)
-            case Confirm() | Release() | Extend() | Fulfil() | Acknowledge() | Transfer():
-                return reservation_partition(command.id, self.partitions)
-            case Level() | Delta() | Status() | Incoming() | Received() | TakeBack() | Adjust() | Affect() | Zero():
-                return partition_of(command.sku, self.partitions)
-            case PutPolicy():
-                return self._home_of(command.kind, command.id)
-            case Cursor() | TellOrder() | SnapshotPart() | SnapshotDecide():
-                return 0
-            case Raise() | Resolve():
-                return partition_of(command.sku, self.partitions) if command.sku else 0
-            case OpenBasket() | TakeLeg() | Decide() | Abort() | DropLeg() | FollowHome() | Followed():
-                raise TypeError(f"{type(command).__name__} is sent by the ledger itself")
-
-    def _home_of(self, kind: str, id: str) -> int:
-        """The partition that decides on a policy object: its sku's, else the first (R31)."""
-        if kind == "item":
-            return partition_of(id, self.partitions)
-        return partition_of(split_item_channel(id)[0], self.partitions) if kind == "item-channel" else 0
-
     async def _apply_chunk(self, commands: Sequence[Command]) -> list[Result]:
         futures: list[asyncio.Future[Result]] = []
         copies: list[asyncio.Future[Result]] = []  # a cursor's, for the other partitions
         try:
             for command in commands:
                 futures.append(self.submit(command))
-                if isinstance(command, Cursor):
+                if isinstance(command, Cursor | Heartbeat):
                     copies += [batcher.submit(command) for batcher in self._batchers[1:]]
+            for command in self.sources.signs_of_life(commands):
+                copies += [batcher.submit(command) for batcher in self._batchers]
         except LedgerError:
             await asyncio.gather(*futures, *copies, return_exceptions=True)
             raise

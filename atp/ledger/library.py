@@ -11,10 +11,10 @@ from importlib.resources import files
 
 #: Files in the order in which they are joined: a local must stand above its first use.
 PARTS = (
-    "head", "batch", "writing", "exceptions", "clock", "policies", "positions", "projection", "floors", "inclusion",
-    "shortage", "asides", "stock", "adjusting", "snapshots", "supply", "returns", "limits", "reservations", "naming",
-    "retention", "drawing", "sourcing", "contended", "reserve", "lifecycle", "shipping", "fulfilment", "legs",
-    "telling", "orders", "affect", "campaigns", "policy", "apply", "explain", "read",
+    "head", "batch", "writing", "exceptions", "clock", "policies", "sources", "positions", "projection", "floors",
+    "inclusion", "shortage", "asides", "stock", "adjusting", "snapshots", "supply", "returns", "limits",
+    "reservations", "naming", "retention", "drawing", "sourcing", "contended", "reserve", "lifecycle", "shipping",
+    "fulfilment", "legs", "telling", "orders", "affect", "campaigns", "authority", "policy", "apply", "explain", "read",
 )  # fmt: skip
 
 

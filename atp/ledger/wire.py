@@ -4,6 +4,7 @@ Everything travels as msgpack arrays; the structs of ``domain`` are ``array_like
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -13,7 +14,7 @@ from atp.domain.entries import AnyEntry
 from atp.domain.explain import SkuReading
 from atp.domain.records import Asked, Policy, Reservation, SkuStock, Version
 from atp.domain.results import Result
-from atp.domain.state import Shortage
+from atp.domain.state import Location, Shortage, Source
 
 
 class Header(Struct, array_like=True):
@@ -138,6 +139,25 @@ def decode_shortage(data: bytes) -> Shortage:
     try:
         return Shortage(*_shortage.decode(data)[1:])
     except msgspec.DecodeError as problem:
+        raise WireCorrupt(str(problem)) from problem
+
+
+_fields = msgspec.msgpack.Decoder(list[Any])
+
+
+def decode_source(data: bytes) -> Source:
+    """A stored source; its first slot is the format, and one of an earlier release has fewer."""
+    try:
+        return Source(*_fields.decode(data)[1:])
+    except (msgspec.DecodeError, TypeError) as problem:
+        raise WireCorrupt(str(problem)) from problem
+
+
+def decode_location(data: bytes) -> Location:
+    """What the ledger keeps of a location beside its policy; the first slot is the format."""
+    try:
+        return Location(*_fields.decode(data)[1:])
+    except (msgspec.DecodeError, TypeError) as problem:
         raise WireCorrupt(str(problem)) from problem
 
 

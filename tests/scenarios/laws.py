@@ -120,7 +120,8 @@ class RulesLaw:
                     p.held, p.committed, dict(p.shipped),
                     {
                         source: (n.number, n.has_level, tuple(n.version), n.tie, tuple(n.floor), n.as_of,
-                                 n.included, dict(n.pending), n.unsellable, n.status)
+                                 n.included, dict(n.pending), n.unsellable, n.status,
+                                 n.level_at, (n.returned, int(n.uncertain), n.forgotten_at))
                         for source, n in p.sources.items()
                     },
                     {day: (d.starts_at, d.quantity, d.pegged, d.due) for day, d in p.supply.items()},
@@ -157,7 +158,12 @@ class RulesLaw:
             "exceptions": dict(s.exceptions),
             "policies": dict(s.policies),
             "authorities": dict(s.authorities),
-            "sources": {name: (v.version_kind, v.generation, v.lag_ms) for name, v in s.sources.items()},
+            "sources": {name: msgspec.structs.astuple(v) for name, v in s.sources.items()},
+            "silence": (s.next_silence, s.silence_from),
+            "locations": {
+                name: (v.fallback, v.since, v.recheck, v.moves, v.before)
+                for name, v in s.locations.items()
+            },
             "cursors": dict(s.cursors),
             "snapshots": {
                 source: (n.id, n.seq, n.version_kind, tuple(n.version), n.parts, n.full, n.locations, n.as_of, n.since,
@@ -272,7 +278,7 @@ class LuaLaw:
                     {
                         n[0]: (n[1], n[2], tuple(n[3]), n[4], tuple(n[5]), n[6],
                                n[7], {tuple(n[8][i : i + 3]): n[8][i + 3] for i in range(0, len(n[8]), 4)},
-                               n[9], tuple(n[10]))
+                               n[9], tuple(n[10]), n[11], tuple(n[12]) or (0, 0, 0))
                         for n in r[4]
                     },
                     _days(r[6]),
@@ -309,6 +315,11 @@ class LuaLaw:
             "policies": {tuple(k.decode().split("/", 1)): tuple(_unpack(v)) for k, v in self._hash("policy").items()},
             "authorities": {k.decode(): v.decode() for k, v in self._hash("authority").items()},
             "sources": {k.decode(): tuple(_unpack(v)[1:]) for k, v in self._hash("source").items()},
+            "silence": (int(meta.get(b"next_silence", 0)), int(meta.get(b"silence_from", 0))),
+            "locations": {
+                k.decode(): (*r[1:4], [tuple(change) for change in r[4]], r[5])
+                for k, v in self._hash("location").items() if (r := _unpack(v))
+            },
             "cursors": {k.decode(): int(v) for k, v in self._hash("cursor").items()},
             "snapshots": {
                 k.decode(): (*r[1:4], tuple(r[4]), *r[5:],

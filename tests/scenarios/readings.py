@@ -5,10 +5,10 @@ from copy import deepcopy
 from atp.domain.commands import ReserveLine
 from atp.domain.explain import LocationReading, SellerReading, SkuReading, SourceReading
 from atp.domain.projection import lowest
-from atp.domain.records import Asked
+from atp.domain.records import Asked, SourceStock
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.sourcing import Sourcing
-from atp.domain.state import Position, State
+from atp.domain.state import Source, SourceNumber
 from tests.scenarios.laws import RulesLaw
 
 
@@ -28,9 +28,9 @@ def reading_of(law: RulesLaw, sku: str, asked: Asked, now: int) -> SkuReading:
         policy, (version, body) = known[at], state.policies.get(("location", at), (0, ""))
         locations.append(
             LocationReading(
-                batch.balance(sku, at), policy is not None and policy.active, batch.authority(at), version, body,
-                _sources(state, item.positions[at]), uncapped.free(sku, at), each[at],
-                _promised_later(batch, sku, at),
+                batch.balance(sku, at), policy is not None and policy.active, batch.selling(sku, at), version, body,
+                _sources(batch, sku, at), uncapped.free(sku, at), each[at],
+                _promised_later(batch, sku, at), batch.on_fallback(sku, at), _listed(batch, sku, at),
             )
         )  # fmt: skip
     if asked.location:
@@ -66,12 +66,26 @@ def _sellers(batch: Batch, sku: str) -> list[SellerReading]:
     ]
 
 
-def _sources(state: State, position: Position) -> list[SourceReading]:
+def _sources(batch: Batch, sku: str, at: str) -> list[SourceReading]:
+    state = batch.state
     return [
         SourceReading(
             source, state.sources[source].version_kind, known.number, known.has_level, known.version, known.as_of,
             state.sources[source].lag_ms, sum(quantity for _, quantity in known.recent.values()), len(known.recent),
-            known.version < known.floor,
+            known.version < known.floor, batch.balance_by(sku, at, source).free,
         )
-        for source, known in position.sources.items()
+        for source, known in batch.sku(sku).positions[at].sources.items()
     ]  # fmt: skip
+
+
+def _listed(batch: Batch, sku: str, at: str) -> list[SourceStock]:
+    """The source that is sold, then those that the location lists, then others that said something."""
+    policy, numbers = batch.location(at), batch.sku(sku).positions[at].sources
+    named = [batch.selling(sku, at), *(listed.source for listed in (policy.sources if policy else [])), *numbers]
+    found = []
+    for source in dict.fromkeys(filter(None, named)):
+        known, about = numbers.get(source) or SourceNumber(), batch.state.sources.get(source) or Source("")
+        heard = max(about.last_heard, batch.state.silence_from)
+        stale = about.beats and batch.now - heard >= batch.source_policy(source).stale_after_seconds * 1000
+        found.append(SourceStock(source, batch.role(source, at), known.as_of, about.lag_ms, stale, known.uncertain))
+    return found

@@ -12,7 +12,17 @@ from typing import Any
 import pytest
 
 from atp.domain.commands import Command
-from atp.domain.entries import Acknowledged, AnyEntry, CampaignClosed, CampaignOpened, Expired
+from atp.domain.entries import (
+    AnyEntry,
+    CampaignClosed,
+    CampaignOpened,
+    ExceptionRaised,
+    Expired,
+    FallbackTaken,
+    SourceHeard,
+    SourceSeen,
+    SourceSilent,
+)
 from atp.domain.outcomes import Outcome
 from atp.domain.results import Result
 from atp.ledger import keys, library
@@ -28,8 +38,12 @@ WRITES = {
     "RPUSH": "list", "LPOP": "list", "UNLINK": "any", "DEL": "any",
 }  # fmt: skip
 
-#: What a refused command may change: the clock, the sender's session, the memory of refusals.
-CLOCK = {b"last_now", b"refused_gen", b"refused_since"}
+#: What a refused command may change: the clock, the sender's session, the memory of refusals. Whatever a source says
+#: tells that it is there.
+CLOCK = {b"last_now", b"refused_gen", b"refused_since", b"next_silence", b"silence_from"}
+
+#: What came due before a command is settled, and a source's first word is kept, whatever becomes of it.
+DUE = Acknowledged | Expired | CampaignOpened | CampaignClosed | SourceSilent | SourceHeard | FallbackTaken | SourceSeen
 
 SPY = (
     "pack, unpack_one, call = cmsgpack.pack, cmsgpack.unpack, redis.call",
@@ -194,11 +208,13 @@ class Watched(LuaLaw):
         results, entries = super().apply(commands, *more, **named)
         if results[0].outcome not in EFFECTIVE:
             Watched.refused.add(results[0].outcome)
-            # Holds and windows that fell due are settled, whatever becomes of the command; and so is what a stale level
-            # says of orders (R39).
-            if not any(
-                isinstance(entry, Expired | CampaignOpened | CampaignClosed | Acknowledged) for entry in entries
-            ):
+            if any(isinstance(entry, DUE) for entry in entries):
+                return results, entries
+            told = [entry for entry in entries if isinstance(entry, ExceptionRaised)]
+            if told:  # of an event that changes nothing, but people should know of it
+                assert results[0].outcome in (Outcome.STALE, Outcome.LATE_DELTA)
+                assert {entry.kind for entry in told} <= {"source-rewound", "late-delta"}
+            else:
                 assert not entries, f"{results[0].outcome.name} left entries"
                 changed = differences(before, everything(self))
                 assert not changed, f"{results[0].outcome.name} changed {changed}"
@@ -209,7 +225,7 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """Keys and fields that differ beyond what a refusal may change."""
     changed = []
     for key in before.keys() | after.keys():
-        if before.get(key) == after.get(key) or key == "sessions" or key.startswith("refused:"):
+        if before.get(key) == after.get(key) or key in ("sessions", "source") or key.startswith("refused:"):
             continue
         if key == "meta":
             old, new = before[key][1], after[key][1]

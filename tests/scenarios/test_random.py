@@ -75,7 +75,8 @@ class LawsAgree(RuleBasedStateMachine):
         self.conserved()
         state = self.reference.state
         counting = [next((u for a, b, u in state.moved if a < at <= b), at) for at in state.due.values()]
-        assert self.lua.next_due == min([*counting, *state.awaited.values()], default=0)
+        counting += [*state.awaited.values(), *([state.next_silence] if state.next_silence else [])]
+        assert self.lua.next_due == min(counting, default=0)
         return expected[0]
 
     def sold_as_told(self) -> None:

@@ -390,7 +390,8 @@ def replayed(entries: list) -> tuple[dict[str, tuple], dict[int, tuple]]:
 
 def test_people_are_told_once_and_told_when_it_is_over(table: Table) -> None:
     table.run(
-        "level A@DC1 9 v50\npart S 1/2 v99 B:1@DC1 full DC1\nwait 1800\nwait 1800\npart S 2/2 v99 full DC1\nsweep"
+        "source wms {}\nlevel A@DC1 9 v50\npart S 1/2 v99 B:1@DC1 full DC1\n"
+        "wait 1800\nwait 1800\npart S 2/2 v99 full DC1\nsweep"
     )
     raised = [e for e in table.entries if isinstance(e, ExceptionRaised)]
     assert [(e.kind, e.source, e.detail) for e in raised] == [

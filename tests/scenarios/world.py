@@ -8,6 +8,12 @@ LOCATION_BODIES = (
     '{"kind":"store","priority":2,"groups":["east","shops"]}',
     '{"kind":"warehouse","active":false}',
     '{"kind":"store","priority":1,"sources":[{"source":"erp","role":"authority"},{"source":"pos","role":"shadow"}]}',
+    '{"kind":"store","sources":[{"source":"erp","role":"authority"},{"source":"pos","role":"adjuster"},'
+    '{"source":"wms","role":"fallback"}]}',
+    '{"kind":"warehouse","sources":[{"source":"erp","role":"fallback"},{"source":"wms","role":"authority"},'
+    '{"source":"pos","role":"adjuster"}]}',
+    '{"kind":"warehouse","sources":[{"source":"erp","role":"adjuster"},{"source":"pos","role":"adjuster"},'
+    '{"source":"wms","role":"authority"}]}',
 )
 ITEM_BODIES = (
     "{}", '{"safety_stock":2}', '{"safety_stock":1,"safety_stock_by_location":{"DC1":0,"S-9":5}}',
@@ -29,4 +35,6 @@ SOURCE_BODIES = (
     '{"kind":"wms","measure":"available"}',
     '{"kind":"wms","measure":"available"}',
     '{"kind":"wms","measure":"sellable"}',
+    '{"kind":"erp","stale_after_seconds":2}',
+    '{"kind":"wms","measure":"available","stale_after_seconds":5}',
 )

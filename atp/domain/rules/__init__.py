@@ -2,7 +2,8 @@
 
 ``apply`` is read by people and is the oracle of the tests; the Lua library is what runs. Both pass the same scenario
 tables and the same random workload, batch by batch (DESIGN §3). The order within a batch is part of the law: time
-first, then due holds, then what ended long ago, then overdue snapshots, then the commands one after the other (R21).
+first, then due holds, then silent sources and what ended long ago, then overdue snapshots, then the commands one after
+the other (R21).
 """
 
 from collections.abc import Sequence
@@ -23,15 +24,19 @@ from atp.domain.commands import (
     Followed,
     FollowHome,
     Fulfil,
+    Heartbeat,
     Incoming,
     Level,
+    MoveAuthority,
     OpenBasket,
     PutPolicy,
     Raise,
     Received,
+    Recheck,
     Release,
     Reserve,
     Resolve,
+    RestartSource,
     SnapshotDecide,
     SnapshotPart,
     Status,
@@ -46,6 +51,7 @@ from atp.domain.outcomes import Outcome
 from atp.domain.results import Result
 from atp.domain.rules import clock, exceptions, shortage
 from atp.domain.rules.adjusting import adjust
+from atp.domain.rules.authority import move_authority, recheck
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.campaigns import pass_edges
 from atp.domain.rules.fulfilment import acknowledge, fulfil, transfer
@@ -58,6 +64,7 @@ from atp.domain.rules.reserve import reserve
 from atp.domain.rules.retention import retire
 from atp.domain.rules.returns import take_back
 from atp.domain.rules.snapshots import decide_snapshot, take_part, tell_overdue, zero
+from atp.domain.rules.sources import heartbeat, listen, restart
 from atp.domain.rules.stock import delta, level, move_cursor, status
 from atp.domain.rules.supply import incoming, received
 from atp.domain.state import State
@@ -87,6 +94,7 @@ def apply(
     settle(batch, settle_max)
     pass_edges(batch)
     give_up(batch)
+    listen(batch)
     retire(batch)
     tell_overdue(batch)
     results: list[Result] = []
@@ -154,6 +162,14 @@ def decide(batch: Batch, command: Command) -> Result:
             return decide_snapshot(batch, command)
         case PutPolicy():
             return put_policy(batch, command)
+        case Heartbeat():
+            return heartbeat(batch, command)
+        case MoveAuthority():
+            return move_authority(batch, command)
+        case RestartSource():
+            return restart(batch, command)
+        case Recheck():
+            return recheck(batch, command)
         case Raise():
             return exceptions.raise_told(batch, command)
         case Resolve():

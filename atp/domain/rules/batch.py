@@ -7,7 +7,7 @@ from atp.domain.entries import AnyEntry
 from atp.domain.ids import identity_of
 from atp.domain.records import Balance, Line, Reservation
 from atp.domain.rules import policies
-from atp.domain.state import Position, Sku, State
+from atp.domain.state import Position, Sku, SourceNumber, State
 
 #: Deadlines looked at to tell a refused buyer when units may come back, oldest first: a bound, not a search.
 EXPIRIES_MAX = 64
@@ -76,12 +76,58 @@ class Batch:
         """The source whose number counts: the listed authority, else the first that sent a level (R24), else ""."""
         policy = self.location(location)
         if policy and policy.sources:
-            return next((listed.source for listed in policy.sources if listed.role == "authority"), "")
+            return policy.listed("authority")
         return self.state.authorities.get(location, "")
 
-    def balance(self, sku: str, location: str) -> Balance:
+    def fallback(self, location: str) -> str:
+        """The source that sells beside a silent authority, or ""."""
+        policy = self.location(location)
+        return policy.listed("fallback") if policy else ""
+
+    def role(self, source: str, location: str) -> str:
+        """What the source's number is there: authority, adjuster, fallback, else shadow."""
+        policy = self.location(location)
+        if policy and policy.sources:
+            return next((listed.role for listed in policy.sources if listed.source == source), "shadow")
+        return "authority" if self.authority(location) == source else "shadow"
+
+    def adjusted(self, location: str) -> bool:
+        """Whether sources beside the authority change its number there (R24)."""
+        policy = self.location(location)
+        return bool(policy and policy.listed("adjuster"))
+
+    def counted_as(self, source: str, location: str) -> str:
+        """The source whose number a change told by ``source`` moves: an adjuster's authority (R24), else itself."""
+        adjusts = self.role(source, location) == "adjuster"
+        return (self.authority(location) if adjusts else "") or source
+
+    def on_fallback(self, sku: str, location: str) -> bool:
+        """Whether the authority is, or was, silent, and sent no level of this position since (R12)."""
+        place = self.state.locations.get(location)
+        if place is None or not place.since:
+            return False
+        position = self.state.skus.get(sku, Sku()).positions.get(location, Position())
+        return position.sources.get(self.authority(location), SourceNumber()).returned != place.since
+
+    def selling(self, sku: str, location: str) -> str:
+        """The source whose number is sold: the authority, or on fallback the one that leaves fewer units (R12)."""
         authority = self.authority(location)
-        return self.state.balance(sku, location, authority, self.source_policy(authority).measure)
+        if not self.on_fallback(sku, location):
+            return authority
+        fallback = self.state.locations[location].fallback
+        position = self.state.skus.get(sku, Sku()).positions.get(location, Position())
+        if not position.sources.get(fallback, SourceNumber()).has_level:
+            return authority
+        lower = self.balance_by(sku, location, fallback).free < self.balance_by(sku, location, authority).free
+        return fallback if lower else authority
+
+    def balance(self, sku: str, location: str) -> Balance:
+        """The position by the number that is sold."""
+        return self.balance_by(sku, location, self.selling(sku, location))
+
+    def balance_by(self, sku: str, location: str, source: str) -> Balance:
+        """The position by one source's number."""
+        return self.state.balance(sku, location, source, self.source_policy(source).measure)
 
     def sku(self, id: str) -> Sku:
         """The sku's record, created when it is first heard of."""

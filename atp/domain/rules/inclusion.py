@@ -79,7 +79,7 @@ def uncount(batch: Batch, sku: str, a: Allocation, units: int) -> int:
         return 0
     a.acknowledged -= taken
     included = _change(batch, sku, a, -taken)
-    sells = a.counted_by == batch.authority(a.location)
+    sells = a.counted_by == batch.authority(a.location) and not batch.on_fallback(sku, a.location)
     shown = taken if included and sells and batch.source_policy(a.counted_by).measure == "available" else 0
     if taken < a.counted[0]:
         a.counted = [a.counted[0] - taken, *a.counted[1:]]

@@ -20,6 +20,10 @@ class Location(Struct):
     sources: list[ListedSource] = []
     groups: list[str] = []
 
+    def listed(self, role: str) -> str:
+        """The first source with this role, or ""."""
+        return next((listed.source for listed in self.sources if listed.role == role), "")
+
 
 class Source(Struct):
     """How a source's events are to be read; one that nobody has put measures on_hand (R24)."""
@@ -27,6 +31,7 @@ class Source(Struct):
     measure: str = "on_hand"
     version: str = ""  # "" is whatever the source's first event used
     full_guard_percent: int = 20  # of a location's non-zero positions: a full snapshot that zeroes more waits (R13)
+    stale_after_seconds: int = 900  # a source with heartbeats that is not heard for so long is silent (R12)
 
 
 class Channel(Struct):

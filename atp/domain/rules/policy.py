@@ -10,6 +10,7 @@ from atp.domain.outcomes import Outcome
 from atp.domain.records import Balance
 from atp.domain.results import Result
 from atp.domain.rules import policies
+from atp.domain.rules.authority import settle_authority
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.campaigns import put_campaign
 from atp.domain.sellers import seller_name, split_item_channel
@@ -24,6 +25,7 @@ def put_policy(batch: Batch, c: PutPolicy) -> Result:
         return Result(Outcome.VERSION_MISMATCH, state.seq, detail=str(current))
     if _too_many_floors(batch, c):
         return Result(Outcome.LIMIT_EXCEEDED, state.seq, detail="protections")
+    before = batch.authority(c.id), batch.fallback(c.id)  # of a location
     seq = batch.next_seq()
     version = c.version or seq
     balances: list[Balance] = []
@@ -38,6 +40,10 @@ def put_policy(batch: Batch, c: PutPolicy) -> Result:
             state.policies[c.kind, c.id] = (version, c.body)
             state.policy_version = seq
     batch.entries.append(PolicyPut(seq, batch.now, c.client, c.cause, c.kind, c.id, c.body, version, balances))
+    if c.kind in ("location", "source"):
+        state.next_silence = batch.now  # by the next batch another source may be silent, or silent somewhere else
+    if c.kind == "location":
+        settle_authority(batch, c.id, before, c.client, c.cause)
     return Result(Outcome.APPLIED, seq, detail=str(version))
 
 

@@ -8,8 +8,8 @@ from atp.domain.results import Result
 from atp.domain.rules import shortage
 from atp.domain.rules.asides import is_noted, note
 from atp.domain.rules.batch import Batch
-from atp.domain.rules.stock import change_number, known_source, refuse_stock
-from atp.domain.state import Position, SourceNumber
+from atp.domain.rules.stock import change_number, changed_of, known_source, refuse_stock, version_in
+from atp.domain.state import SourceNumber
 
 
 def take_back(batch: Batch, c: TakeBack) -> Result:
@@ -21,10 +21,11 @@ def take_back(batch: Batch, c: TakeBack) -> Result:
         return refusal
     source = known_source(batch, c.source, c.version_kind, c.cause)
     version: Version = (source.generation, *c.version)
-    counts = c.sellable or batch.source_policy(c.source).measure == "on_hand"
-    position = batch.sku(c.sku).positions.setdefault(c.location, Position())
-    known = position.sources.setdefault(c.source, SourceNumber())
-    if c.event in known.recent or is_noted(position, c.source, "unfit", c.event):
+    of = batch.counted_as(c.source, c.location)
+    counts = c.sellable or batch.source_policy(of).measure == "on_hand"
+    position = batch.position(c.sku, c.location)
+    known = position.sources.setdefault(of, SourceNumber())
+    if c.event in known.recent or is_noted(position, of, "unfit", c.event):
         return Result(Outcome.DUPLICATE, batch.state.seq)
     before = shortage.unpromised(batch, c.sku, c.location)
     changed = False
@@ -35,11 +36,11 @@ def take_back(batch: Batch, c: TakeBack) -> Result:
         _, changed = change_number(batch, told, version)
     elif c.as_of:
         source.lag_ms = max(0, batch.now - c.as_of)
-    unfit = not c.sellable and not (known.status and version <= known.status[:3])
+    unfit = not c.sellable and (of != c.source or not (known.status and version <= known.status[:3]))
     if not changed and not unfit:
         return Result(Outcome.INCLUDED, batch.state.seq)
     if unfit:
-        note(batch, position, c.source, "unfit", c.quantity, version, c.event)
+        note(batch, position, of, "unfit", c.quantity, version_in(c, of, version), c.event)
         known.unsellable += c.quantity
     seq = batch.next_seq()
     batch.touch(seq, [c.sku])
@@ -47,6 +48,7 @@ def take_back(batch: Batch, c: TakeBack) -> Result:
         ReturnTaken(
             seq, batch.now, "", c.cause, c.sku, c.location, c.source, c.quantity, c.sellable, c.order, known.number,
             known.unsellable, version, c.stream, c.position, c.as_of, c.event, [batch.balance(c.sku, c.location)],
+            changed_of(batch, c),
         )
     )  # fmt: skip
     shortage.report(batch, c.sku, c.location, c.cause, before)

@@ -37,14 +37,25 @@ def unpromised(batch: Batch, sku: str, location: str) -> int:
 def report(batch: Batch, sku: str, location: str, cause: str, before: int) -> None:
     """Open a shortage if the units left are fewer than ``before`` and fewer than what is promised."""
     after = unpromised(batch, sku, location)
-    if after >= min(0, before):
-        return
+    if after < min(0, before):
+        _open(batch, sku, location, cause, -after)
+
+
+def recheck(batch: Batch, sku: str, location: str, cause: str) -> None:
+    """Open a shortage if another number counts here now and promises are not covered, or fewer than was told."""
+    open = batch.state.shortages.get((sku, location))
+    short_by = -unpromised(batch, sku, location)
+    if short_by > (open.short_by if open else 0):
+        _open(batch, sku, location, cause, short_by)
+
+
+def _open(batch: Batch, sku: str, location: str, cause: str, short_by: int) -> None:
     policy = batch.sku(sku).policy
     item = json.decode(policy, type=_Item) if policy else _Item()
     seq = batch.next_seq()
-    batch.state.shortages[sku, location] = Shortage(seq, -after, item.on_shortage, item.victims)
+    batch.state.shortages[sku, location] = Shortage(seq, short_by, item.on_shortage, item.victims)
     batch.entries.append(
-        ShortageFound(seq, batch.now, "", cause, sku, location, -after, item.on_shortage, item.victims)
+        ShortageFound(seq, batch.now, "", cause, sku, location, short_by, item.on_shortage, item.victims)
     )
 
 

@@ -6,14 +6,17 @@ is applied once by its id.
 """
 
 from atp.domain.commands import Cursor, Delta, Incoming, Level, Received, Status, TakeBack
-from atp.domain.entries import AuthorityTaken, CursorMoved, DeltaApplied, LevelSet, SourceSeen, StatusSet
+from atp.domain.entries import AuthorityReturned, AuthorityTaken, CursorMoved, DeltaApplied, LevelSet, StatusSet
+from atp.domain.exceptions import Kind
 from atp.domain.outcomes import Outcome
-from atp.domain.records import Version
+from atp.domain.records import Version, split_version
 from atp.domain.results import Result
 from atp.domain.rules import shortage
 from atp.domain.rules.asides import level_knows, status_knows
 from atp.domain.rules.batch import Batch
+from atp.domain.rules.exceptions import end_exception, raise_exception
 from atp.domain.rules.inclusion import include, include_order
+from atp.domain.rules.sources import known_source, note_older
 from atp.domain.state import (
     RECENT_CUT,
     RECENT_MAX,
@@ -26,6 +29,13 @@ from atp.domain.state import (
 #: Everything a source says of one position.
 StockEvent = Level | Delta | Status | Incoming | Received | TakeBack
 
+#: Clocks of two sources are taken to differ by no more: within it a change counts as in the level or not, whichever
+#: leaves fewer units (R24).
+OVERLAP_MS = 60_000
+
+#: Generation of the versions that adjusters' changes are remembered by: their times, in ms. A source's own begin at 1.
+BY_TIME = 0
+
 
 def level(batch: Batch, c: Level) -> Result:
     """Take a source's absolute number, unless a newer one is already there."""
@@ -33,36 +43,56 @@ def level(batch: Batch, c: Level) -> Result:
         return refusal
     source = known_source(batch, c.source, c.version_kind, c.cause)
     version: Version = (source.generation, *c.version)
-    known = _known(batch, c)
+    known = _known(batch, c, c.source)
     if known.has_level and (version, c.position) <= (known.version, known.tie):
         for order_ref in c.includes:
             include_order(batch, c, order_ref, version)
+        if version < known.version:
+            note_older(batch, c.source, source, c.cause)
         return Result(Outcome.STALE, batch.state.seq)
+    source.older = 0
     before = shortage.unpromised(batch, c.sku, c.location)
     policy = batch.location(c.location)
     if policy and not policy.sources and c.location not in batch.state.authorities:
         batch.state.authorities[c.location] = c.source
         batch.entries.append(AuthorityTaken(batch.next_seq(), batch.now, "", c.cause, c.location, c.source))
-    number = c.quantity + sum(q for v, q in known.recent.values() if v > version)
-    if version < known.floor:
-        number = min(number, known.number)  # deltas above this level were forgotten: the lower number is sold (R8)
-    known.recent = {event: (v, q) for event, (v, q) in known.recent.items() if v > version}
+    true_at = c.as_of or batch.now
+    known.recent = {event: change for event, change in known.recent.items() if _is_above(*change, version, true_at)}
+    number = c.quantity + sum(quantity for _, quantity in known.recent.values())
+    # Changes above this level may have been forgotten: the lower number is sold (R8).
+    cut = version < known.floor or known.forgotten_at > true_at - OVERLAP_MS
+    was_uncertain, known.uncertain = known.uncertain, cut
+    if cut:
+        number = min(number, known.number)
+    else:
+        known.forgotten_at = 0
+    known.level_at = c.as_of if batch.adjusted(c.location) else 0
     known.number, known.has_level, known.version, known.tie = number, True, version, c.position
     include(known)
     _seen(batch, c, known, source)
+    returns = False
     if c.source == batch.authority(c.location):
         _count_shipped(batch, c)
         level_knows(batch.sku(c.sku).positions[c.location], c.source, version, c.as_of)
+        if returns := batch.on_fallback(c.sku, c.location):
+            known.returned = batch.state.locations[c.location].since
     seq = batch.next_seq()
     batch.touch(seq, [c.sku])
     batch.entries.append(
         LevelSet(
             seq, batch.now, "", c.cause, c.sku, c.location, c.source, c.quantity, number, version,
-            c.stream, c.position, c.as_of, [batch.balance(c.sku, c.location)],
+            c.stream, c.position, c.as_of, [batch.balance(c.sku, c.location)], cut,
         )
     )  # fmt: skip
     for order_ref in c.includes:
         include_order(batch, c, order_ref, version)
+    if returns:
+        batch.entries.append(AuthorityReturned(batch.next_seq(), batch.now, "", c.cause, c.sku, c.location, c.source))
+    if cut:
+        raise_exception(batch, Kind.REBASE_WINDOW, c.cause, c.sku, c.location, c.source)
+    elif was_uncertain:
+        end_exception(batch, Kind.REBASE_WINDOW, c.cause, c.sku, c.location, c.source)
+        end_exception(batch, Kind.LATE_DELTA, c.cause, c.sku, c.location, c.source)
     shortage.report(batch, c.sku, c.location, c.cause, before)
     return Result(Outcome.APPLIED, seq)
 
@@ -73,43 +103,50 @@ def delta(batch: Batch, c: Delta) -> Result:
         return refusal
     source = known_source(batch, c.source, c.version_kind, c.cause)
     version: Version = (source.generation, *c.version)
-    known = _known(batch, c)
-    if known.has_level and version <= known.version:
+    of = batch.counted_as(c.source, c.location)
+    known, recent = _known(batch, c, of), version_in(c, of, version)
+    if _is_inside(known, recent, c.quantity):
         return Result(Outcome.INCLUDED, batch.state.seq)
     if c.event in known.recent:
         return Result(Outcome.DUPLICATE, batch.state.seq)
-    if version <= known.floor:
+    if _is_late(known, recent):
+        known.uncertain = True
+        raise_exception(batch, Kind.LATE_DELTA, c.cause, c.sku, c.location, of)
         return Result(Outcome.LATE_DELTA, batch.state.seq)
     before = shortage.unpromised(batch, c.sku, c.location)
-    known.number += c.quantity
-    known.recent[c.event] = (version, c.quantity)
-    if len(known.recent) > RECENT_MAX:
-        _forget(known)
+    _change(known, c.event, recent, c.quantity)
     _seen(batch, c, known, source)
     seq = batch.next_seq()
     batch.touch(seq, [c.sku])
     batch.entries.append(
         DeltaApplied(
             seq, batch.now, "", c.cause, c.sku, c.location, c.source, c.quantity, known.number, version,
-            c.stream, c.position, c.as_of, c.event, [batch.balance(c.sku, c.location)],
+            c.stream, c.position, c.as_of, c.event, [batch.balance(c.sku, c.location)], changed_of(batch, c),
         )
     )  # fmt: skip
     shortage.report(batch, c.sku, c.location, c.cause, before)
     return Result(Outcome.APPLIED, seq)
 
 
-def change_number(batch: Batch, c: Delta | Received, version: Version) -> tuple[SourceNumber, bool]:
-    """Change a source's own number as by a delta, unless its level shows it already or may do; whether it changed."""
-    known = _known(batch, c)
-    fits = not (known.has_level and version <= known.version) and version > known.floor
-    changed = fits and c.event not in known.recent
+def change_number(batch: Batch, c: Received | Delta | TakeBack, version: Version) -> tuple[SourceNumber, bool]:
+    """Change the number that the source's word moves, as by a delta, unless the level shows it already or may do.
+
+    Returns it, and whether it changed.
+    """
+    of = batch.counted_as(c.source, c.location)
+    known, recent = _known(batch, c, of), version_in(c, of, version)
+    inside = _is_inside(known, recent, c.quantity) or _is_late(known, recent)
+    changed = not inside and c.event not in known.recent
     if changed:
-        known.number += c.quantity
-        known.recent[c.event] = (version, c.quantity)
-        if len(known.recent) > RECENT_MAX:
-            _forget(known)
+        _change(known, c.event, recent, c.quantity)
     _seen(batch, c, known, batch.state.sources[c.source])
     return known, changed
+
+
+def changed_of(batch: Batch, c: Delta | Received | TakeBack) -> str:
+    """The source whose number a change moves, for its entry: "" if it is the one that says so (R24)."""
+    of = batch.counted_as(c.source, c.location)
+    return of if of != c.source else ""
 
 
 def status(batch: Batch, c: Status) -> Result:
@@ -118,7 +155,7 @@ def status(batch: Batch, c: Status) -> Result:
         return refusal
     source = known_source(batch, c.source, c.version_kind, c.cause)
     version: Version = (source.generation, *c.version)
-    known = _known(batch, c)
+    known = _known(batch, c, c.source)
     if known.status and (*version, c.position) <= known.status:
         return Result(Outcome.STALE, batch.state.seq)
     before = shortage.unpromised(batch, c.sku, c.location)
@@ -159,31 +196,70 @@ def refuse_stock(batch: Batch, c: StockEvent, measure: str) -> Result | None:
     expected = expected_kind(batch, c.source, c.version_kind)
     if c.version_kind != expected:
         return Result(Outcome.VERSION_KIND_MISMATCH, batch.state.seq, detail=expected)
+    if not c.as_of and _needs_time(batch, c):
+        return Result(Outcome.TIME_REQUIRED, batch.state.seq, detail=c.location)
     return None
+
+
+def _needs_time(batch: Batch, c: StockEvent) -> bool:
+    """Adjusters' changes and the levels they are compared with have no versions in common but their times (R24)."""
+    if isinstance(c, Level):
+        return batch.adjusted(c.location) and c.source == batch.authority(c.location)
+    changes = not isinstance(c, Status | Incoming)
+    return changes and batch.counted_as(c.source, c.location) != c.source
 
 
 def expected_kind(batch: Batch, source: str, kind: str) -> str:
     """How the source orders its events: by its policy, else as it always did, else ``kind``, as now."""
     seen = batch.state.sources.get(source)
-    return batch.source_policy(source).version or (seen.version_kind if seen else kind)
+    return batch.source_policy(source).version or (seen.version_kind if seen else "") or kind
 
 
-def known_source(batch: Batch, id: str, kind: str, cause: str) -> Source:
-    """What is known of the source; the first event of a source creates it, journaled (R24)."""
-    source = batch.state.sources.get(id)
-    if source is None:
-        source = batch.state.sources[id] = Source(kind)
-        batch.entries.append(SourceSeen(batch.next_seq(), batch.now, "", cause, id, kind, source.generation))
-    return source
-
-
-def _known(batch: Batch, c: StockEvent) -> SourceNumber:
+def _known(batch: Batch, c: StockEvent, source: str) -> SourceNumber:
     """What this source has said of this position so far."""
     position = batch.position(c.sku, c.location)
-    return position.sources.setdefault(c.source, SourceNumber())
+    return position.sources.setdefault(source, SourceNumber())
 
 
-def _seen(batch: Batch, c: Level | Delta | Received, known: SourceNumber, source: Source) -> None:
+def version_in(c: Delta | Received | TakeBack, of: str, version: Version) -> Version:
+    """The version by which a change is remembered: its own, or in another source's number its time (R24)."""
+    return version if of == c.source else (BY_TIME, *split_version(c.as_of))
+
+
+def _time_of(version: Version) -> int:
+    return (version[1] << 32) + version[2]
+
+
+def _is_above(version: Version, quantity: int, level: Version, true_at: int) -> bool:
+    """Whether a change is not in a level. Near the level it counts as what leaves fewer units (R24)."""
+    if version[0] != BY_TIME:
+        return version > level
+    return _time_of(version) > (true_at - OVERLAP_MS if quantity < 0 else true_at)
+
+
+def _is_inside(known: SourceNumber, version: Version, quantity: int) -> bool:
+    if not known.has_level:
+        return False
+    if version[0] == BY_TIME and not known.level_at:
+        return quantity > 0  # nobody knows when the level was true: errs low until the next one
+    return not _is_above(version, quantity, known.version, known.level_at)
+
+
+def _is_late(known: SourceNumber, version: Version) -> bool:
+    """Whether a change is older than the memory: it cannot be told from a repeat (R15)."""
+    if version[0] == BY_TIME:
+        return _time_of(version) <= known.forgotten_at
+    return version <= known.floor
+
+
+def _change(known: SourceNumber, event: int, version: Version, quantity: int) -> None:
+    known.number += quantity
+    known.recent[event] = (version, quantity)
+    if len(known.recent) > RECENT_MAX:
+        _forget(known)
+
+
+def _seen(batch: Batch, c: Level | Delta | Received | TakeBack, known: SourceNumber, source: Source) -> None:
     if c.as_of:
         known.as_of = max(known.as_of, c.as_of)
         source.lag_ms = max(0, batch.now - c.as_of)
@@ -197,8 +273,11 @@ def _count_shipped(batch: Batch, c: Level) -> None:
 
 
 def _forget(known: SourceNumber) -> None:
-    """Forget the oldest deltas by version; a level below them can no longer be re-based exactly (R8)."""
+    """Forget the oldest changes by version; a level below them can no longer be re-based exactly (R8)."""
     oldest = sorted((v, event) for event, (v, _) in known.recent.items())[:RECENT_CUT]
-    for _, event in oldest:
+    for version, event in oldest:
         del known.recent[event]
-    known.floor = max(known.floor, oldest[-1][0])
+        if version[0] == BY_TIME:
+            known.forgotten_at = max(known.forgotten_at, _time_of(version))
+        else:
+            known.floor = max(known.floor, version)

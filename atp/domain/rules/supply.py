@@ -12,7 +12,7 @@ from atp.domain.records import Version
 from atp.domain.results import Result
 from atp.domain.rules import shortage
 from atp.domain.rules.batch import Batch
-from atp.domain.rules.stock import change_number, known_source, refuse_stock
+from atp.domain.rules.stock import change_number, changed_of, known_source, refuse_stock
 from atp.domain.state import RECEIPTS_MAX, Supply
 
 
@@ -67,6 +67,7 @@ def received(batch: Batch, c: Received) -> Result:
         SupplyReceived(
             seq, batch.now, "", c.cause, c.sku, c.location, c.source, c.supply_id, c.quantity, supply.left,
             known.number, version, c.stream, c.position, c.as_of, c.event, [batch.balance(c.sku, c.location)],
+            changed_of(batch, c),
         )
     )  # fmt: skip
     shortage.report(batch, c.sku, c.location, c.cause, before)

@@ -2,7 +2,7 @@
 
 from msgspec import UNSET, Struct, UnsetType
 
-from atp.domain.commands import Command
+from atp.domain.commands import Command, Heartbeat
 from atp.domain.identifiers import LocationId, Sku
 from atp.ingest.events.checks import check_identifier, check_keys
 from atp.ingest.events.told import Told
@@ -23,11 +23,11 @@ _decode_heartbeat = decoder_of(_Heartbeat)
 _decode_touch = decoder_of(_Touch)
 
 
-def heartbeat(told: Told) -> list[Command]:
-    """No command. Raises Rejected unless the data is a heartbeat's, or empty."""
+def heartbeat(told: Told) -> list[Heartbeat]:
+    """A sign of life. Raises Rejected unless the data is a heartbeat's, or empty."""
     if bytes(told.event.data).strip():
         _decode_heartbeat(told.event.data, told.event.root, Reason.INVALID_DATA)
-    return []
+    return [Heartbeat(told.source, told.stream, told.position, told.event.cause)]
 
 
 def touch(told: Told) -> list[Command]:

@@ -3,7 +3,7 @@
 
 local META = { 'law', 'epoch', 'seq', 'last_now', 'policy_version', 'refused_gen', 'refused_since', 'trimmed', 'birth',
   'network', 'apart', 'apart_at', 'moved', 'shortages', 'exceptions', 'baskets',
-  'overdue_at', 'awaited' }
+  'overdue_at', 'awaited', 'next_silence', 'silence_from' }
 
 local function read_meta(prefix)
   local values = call('HMGET', prefix .. 'meta', unpack(META))
@@ -31,7 +31,7 @@ local relieving = {
   [C.BACK] = 'position', [C.TELL] = true, [C.CURSOR] = true,
   [C.CONFIRM] = true, [C.RELEASE] = true, [C.EXTEND] = true, [C.FULFIL] = true, [C.ACKNOWLEDGE] = true,
   [C.TRANSFER] = true, [C.AFFECT] = true, [C.RESOLVE] = true, [C.ZERO] = 'position', [C.PART] = 'taken',
-  [C.SNAPSHOTDECIDE] = true,
+  [C.SNAPSHOTDECIDE] = true, [C.HEARTBEAT] = true,
   [C.ABORT] = true, [C.DROP] = true, [C.FOLLOWHOME] = true, [C.FOLLOWED] = true,
 }
 
@@ -90,10 +90,18 @@ local function gather(b, commands, due)
       for _, id in ipairs(c[7]) do want('ids', identity_of(id)) end
     elseif tag == C.POLICY then
       if c[2] == 'item' then want('skus', c[3]) end
+    elseif tag == C.HEARTBEAT then
+      want('sources', c[2])
+      want('streams', c[3])
+    elseif tag == C.RECHECK then
+      for _, sku in ipairs(c[4]) do
+        want('skus', sku)
+        want('positions', position_key(sku, c[2]))
+      end
     elseif tag == C.ADJUST then
       want('skus', c[2])
       want('positions', position_key(c[2], c[3]))
-    elseif tag == C.RAISE or tag == C.RESOLVE or tag == C.SNAPSHOTDECIDE then
+    elseif tag == C.MOVE or tag == C.RESTART or tag == C.RAISE or tag == C.RESOLVE or tag == C.SNAPSHOTDECIDE then
       -- read in place: they are rare
     elseif tag >= C.OPEN then
       legs.gather(c, want)
@@ -199,6 +207,7 @@ local function scatter(b, header, gen_before, meta)
   snapshots.write(b)
   stock.write_adjusted(b)
   naming.write(b)
+  sources.write(b, meta)
   call('HSET', b.prefix .. 'sessions', header[2], header[3])
   write_retention(b) -- before the records: an id that is forgotten may be used anew in the same batch
   write_hash(b.prefix .. 'res', b.dirty_reservations, function(identity) return b.raw[identity] end)
@@ -212,6 +221,7 @@ local function scatter(b, header, gen_before, meta)
   write_hash(b.prefix .. 'cursor', b.dirty_cursors)
   write_hash(b.prefix .. 'policy', b.dirty_policies)
   write_hash(b.prefix .. 'authority', b.dirty_authorities)
+  write_hash(b.prefix .. 'location', b.dirty_locations, pack_value)
   write_hash(b.prefix .. 'campaign', b.dirty_campaigns, pack_value)
   write_fields(b.prefix .. 'holding', b.dirty_holding, count_of)
   for campaign in pairs(b.closed) do call('UNLINK', b.prefix .. 'buyers:' .. campaign) end
@@ -252,6 +262,7 @@ local function apply(keys, args, relief)
   settle(b, due)
   pass_edges(b)
   naming.give_up(b)
+  sources.listen(b)
   if b.watching then settle_sums(b) end
   retire(b)
   snapshots.tell_overdue(b)

@@ -8,7 +8,8 @@ local function new_batch(prefix, meta, now)
     overdue_at = tonumber(meta.overdue_at or 0), overdue_changed = false,
     adjusted = {}, dirty_adjusted = {}, adjustments = {}, unadjusted = 0, -- adjusting.lua
     orders = {}, dirty_orders = {}, awaited = {}, awaited_count = tonumber(meta.awaited or 0),
-    apart = false, moved = meta.moved and unpack_one(meta.moved) or {}, clock_changed = false,
+    next_silence = tonumber(meta.next_silence or 0), silence_from = tonumber(meta.silence_from or 0),
+    dirty_locations = {}, apart = false, moved = meta.moved and unpack_one(meta.moved) or {}, clock_changed = false,
     prefix = prefix, now = now, seq = tonumber(meta.seq), due_left = false,
     entries = {}, entry_count = 0,
     skus = {}, positions = {}, supplies = {}, reservations = {}, raw = {}, sources = {}, cursors = {}, refused = {},

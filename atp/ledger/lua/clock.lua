@@ -48,7 +48,7 @@ function clock.due_holds(b, limit)
   return found
 end
 
--- The nearest deadline that counts, or 0.
+-- The nearest deadline that counts, of a hold or of a silence, or 0.
 function clock.next_due(b)
   local from, nearest = '-inf', nil
   local function take(deadline)
@@ -61,6 +61,7 @@ function clock.next_due(b)
   end
   take(first_due(b, from, '+inf'))
   if b.awaited_count > 0 then take(tonumber(call('ZRANGE', b.prefix .. 'awaited', 0, 0, 'WITHSCORES')[2])) end
+  take(b.next_silence > 0 and b.next_silence)
   return nearest or 0
 end
 

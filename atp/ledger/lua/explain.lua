@@ -13,14 +13,15 @@ local function remembered_deltas(b, place, source, left)
   return units, count
 end
 
-local function explain_sources(b, place, left)
-  local found = {}
-  for i, n in ipairs(lookup(b, b.positions, 'pos', place)[P_SOURCES]) do
+local function explain_sources(b, s, location, place, left)
+  local found, p = {}, lookup(b, b.positions, 'pos', place)
+  for i, n in ipairs(p[P_SOURCES]) do
     local units, count = remembered_deltas(b, place, n[N_SOURCE], left)
     left = left - math.max(0, count)
     local about = lookup(b, b.sources, 'source', n[N_SOURCE])
     found[i] = { n[N_SOURCE], about and about[2] or '', n[N_NUMBER], n[N_LEVEL], n[N_VERSION], n[N_AS_OF],
-      about and about[4] or 0, units, count, version_less(n[N_VERSION], n[N_FLOOR]) }
+      about and about[U.LAG] or 0, units, count, version_less(n[N_VERSION], n[N_FLOOR]),
+      free_by(b, s, p, location, n[N_SOURCE]) }
   end
   return found, left
 end
@@ -70,11 +71,12 @@ local function explain_sku(b, asked, stock)
   if not s then return { sku, 0, 0, {}, 0, 0, false, {}, stock[5] } end
   local each, total = explain_uncapped(b, sku, asked, stock[3])
   for i, at in ipairs(stock[3]) do
-    local location, sources = at[1][2], nil
+    local location, place, known = at[1][2], position_key(sku, at[1][2]), nil
     local stored = call('HGET', b.prefix .. 'policy', 'location/' .. location)
     local policy = stored and unpack_one(stored) or { 0, '' }
-    sources, left = explain_sources(b, position_key(sku, location), left)
-    locations[i] = { at[1], at[2], authority_of(b, location), policy[1], policy[2], sources, each[i], at[6], at[7] }
+    known, left = explain_sources(b, s, location, place, left)
+    locations[i] = { at[1], at[2], selling(b, s, lookup(b, b.positions, 'pos', place), location), policy[1], policy[2],
+      known, each[i], at[4], at[5], at[6], at[3] }
   end
   return { sku, stock[2], s[S.VERSION], locations, total, stock[4], may_sell(b, asked[1], asked[2]),
     explain_sellers(b, s, sku), stock[5] }

@@ -50,7 +50,7 @@ local function acknowledge(b, c)
   if c[7] ~= '' then
     local expected = expected_kind(b, c[7], c[9])
     if c[9] ~= expected then return O.VERSION_KIND_MISMATCH, r[R_SEQ], packed(b, c[2]), nil, expected end
-    version = { stock.source_record(b, c[7], c[9], c[6])[3], c[8][1], c[8][2] }
+    version = { source_record(b, c[7], c[9], c[6])[3], c[8][1], c[8][2] }
   end
   for _, want in ipairs(wanted) do
     local quantity = want[2]

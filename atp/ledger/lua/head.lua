@@ -12,7 +12,7 @@
 --
 -- Keys    all start with the partition's tag {ns:p}: and no key holds text from outside after the tag except `recent`
 --   meta       hash    law, partition, partitions, epoch, seq, last_now, policy_version, refused_gen, refused_since, trimmed,
---                      apart, apart_at, moved [[after, through, until], …] (R22), shortages (open ones),
+--                      apart, apart_at, moved [[after, through, until], …] (R22), shortages (open ones), next_silence, silence_from (R12),
 --                      overdue_at (ms, when an incomplete snapshot is to be told of, or 0),
 --                      baskets, awaited (how many there are)
 --   sessions   hash    process -> session: an older session's batch is refused whole (R5)
@@ -39,7 +39,10 @@
 --   holding    hash    channel NUL customer -> units held now (R32)
 --   buyers:id  hash    sku NUL customer -> units held and bought in the campaign (R23)
 --   authority  hash    location -> source, where none is listed (R24)
---   source     hash    source -> [format, version kind, generation, lag ms]
+--   source     hash    source -> [format, version kind, generation, lag ms, when heard, whether it sends heartbeats,
+--                      whether it is silent, levels in a row that were too old, digest of the call that restarted it]
+--   location   hash    location -> [format, fallback, seq that took it or 0, seq of what is to be rechecked or 0,
+--                      [[key, body] of calls that moved its authority, …], source that counted before]
 --   snapshot   hash    source -> its last snapshot: [format, id, seq, …], slots Q; in the first partition (R13)
 --   parts:source hash  part of the source's last snapshot -> digest of its lines, negative until they are taken
 --   sweep      hash    seq of a complete full snapshot -> what is left to do for it, slots V
@@ -67,6 +70,11 @@ local OTHERS_MAX = 10
 local EXPIRIES_MAX = 64
 local PROTECTED_MAX = 8
 local SEPARATOR = '\31' -- domain/sellers.py
+local BY_TIME = 0 -- generation of adjusters' changes: domain/rules/stock.py
+local OVERLAP_MS = 60000
+local REWOUND_AFTER = 100
+local GENERATION_MAX = 65535
+local MOVES_MAX = 8
 local RECENT_MAX = 4096
 local RECENT_CUT = 1024
 local PENDING_MAX = 1024
@@ -102,7 +110,8 @@ local O = {
   AWAITED = 15, ORPHANED = 16, SNAPSHOT_OVER = 18,
   AGAIN = 20, CONTENDED = 21, NO_ROOM = 22,
   KEY_REUSED = 30, NOT_FOUND = 31, UNKNOWN_LOCATION = 32, UNKNOWN_LINE = 33, MEASURE_MISMATCH = 34,
-  VERSION_KIND_MISMATCH = 35, VERSION_MISMATCH = 36, CONTRADICTED = 39, EXPIRED = 40, NOT_ACTIVE = 41, NO_AUTHORITY = 42,
+  VERSION_KIND_MISMATCH = 35, VERSION_MISMATCH = 36, TIME_REQUIRED = 38, CONTRADICTED = 39, EXPIRED = 40, NOT_ACTIVE = 41,
+  NO_AUTHORITY = 42,
   UNKNOWN_CAMPAIGN = 50, CUSTOMER_REQUIRED = 51, CHANNEL_NOT_ALLOWED = 52, CAMPAIGN_CLOSED = 53, LIMIT_EXCEEDED = 60,
   INSUFFICIENT = 70,
 }
@@ -112,7 +121,7 @@ local C = {
   LEVEL = 1, DELTA = 2, CURSOR = 3, STATUS = 4, INCOMING = 5, RECEIVED = 6, TELL = 7, BACK = 8, RESERVE = 10, CONFIRM = 11, RELEASE = 12,
   EXTEND = 13, FULFIL = 14, ACKNOWLEDGE = 15, TRANSFER = 16, AFFECT = 17, POLICY = 20, RAISE = 26, RESOLVE = 27,
   PART = 23, ZERO = 24, SNAPSHOTDECIDE = 25,
-  ADJUST = 28,
+  HEARTBEAT = 18, MOVE = 19, RESTART = 21, RECHECK = 22, ADJUST = 28,
   OPEN = 30, TAKE = 31, DECIDE = 32, ABORT = 33, DROP = 34, FOLLOWHOME = 35, FOLLOWED = 36,
 }
 local E = {
@@ -120,6 +129,7 @@ local E = {
   HELD = 10, COMMITTED = 11, RELEASED = 12, EXTENDED = 13, EXPIRED = 14, FULFILLED = 15, ACKNOWLEDGED = 16, TRANSFERRED = 17, POLICY = 20,
   STATUS = 21, EXPECTED = 22, RECEIVED = 23, MOVED = 24, APART = 25, CAMPAIGNOPENED = 26, CAMPAIGNCLOSED = 27,
   RAISED = 40, RESOLVED = 41, TOLD = 42, SHIPMENT = 43, ASIDE = 44, GIVENUP = 45, RETURN = 46, ADJUSTED = 47,
+  FALLBACK = 50, RETURNED = 51, AUTHORITYMOVED = 52, SILENT = 53, HEARD = 54, RESTARTED = 55, RECOUNTED = 56,
   BASKETOPENED = 30, BASKETABORTED = 31, LEGTAKEN = 32, LEGDROPPED = 33, LEGFOLLOWED = 34,
   BEGUN = 60, PARTSEEN = 61, SNAPSHOTMOVED = 62,
 }
@@ -129,6 +139,9 @@ local P_HELD, P_COMMITTED, P_SOURCES, P_SHIPPED, P_SUPPLY, P_ASIDE = 2, 3, 5, 6,
 local N_SOURCE, N_NUMBER, N_LEVEL, N_VERSION, N_TIE, N_FLOOR, N_AS_OF = 1, 2, 3, 4, 5, 6, 7
 local N_INCLUDED, N_PENDING = 8, 9 -- acknowledged units the level counts; {generation, high, low, units, …} it will
 local N_UNSELLABLE, N_STATUS = 10, 11 -- units; {generation, high, low, tie} of the last status, or {}
+local N_LEVEL_AT, N_MARKS = 12, 13 -- ms; {seq of the fallback it ended, 1 if uncertain, newest change forgotten}, or {}
+local U = { KIND = 2, GENERATION = 3, LAG = 4, HEARD = 5, BEATS = 6, SILENT = 7, OLDER = 8, RESTART = 9 } -- of a source
+local Y = { FALLBACK = 2, SINCE = 3, RECHECK = 4, MOVES = 5, BEFORE = 6 } -- of a location
 local S = { SEQ = 2, VERSION = 3, POLICY = 4, SAFETY = 5, SAFETY_AT = 6, LOCATIONS = 7, SELLERS = 8, SUMS = 9, EMPTY = 10 }
 local W = { NAME = 1, PROTECTION = 2, CAP = 3, USED = 4, SINCE = 5, VERSION = 6 } -- of a seller
 local Q = { ID = 2, SEQ = 3, KIND = 4, VERSION = 5, PARTS = 6, FULL = 7, LOCATIONS = 8, AS_OF = 9, SINCE = 10, STATE = 11, OVERDUE = 12,

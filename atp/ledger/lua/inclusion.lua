@@ -4,7 +4,7 @@
 local function number_record(p, source)
   local n = find_number(p, source)
   if not n then
-    n = { source, 0, false, { 0, 0, 0 }, 0, { 0, 0, 0 }, 0, 0, {}, 0, {} }
+    n = { source, 0, false, { 0, 0, 0 }, 0, { 0, 0, 0 }, 0, 0, {}, 0, {}, 0, {} }
     p[P_SOURCES][#p[P_SOURCES] + 1] = n
   end
   return n
@@ -89,7 +89,8 @@ local function uncount(b, sku, a, units)
   local by = a[A_COUNTED_BY]
   local included = change_counted(b, sku, a, -taken)
   if taken < counted[1] then counted[1] = counted[1] - taken else a[A_COUNTED_BY], a[A_COUNTED] = '', {} end
-  return included and by == authority_of(b, a[A_LOCATION]) and measure_of(b, by) == 'available' and taken or 0
+  local alone = not on_fallback(b, find_position(b, sku, a[A_LOCATION]), a[A_LOCATION])
+  return included and by == authority_of(b, a[A_LOCATION]) and alone and measure_of(b, by) == 'available' and taken or 0
 end
 
 -- A level counts every acknowledgement up to its version.

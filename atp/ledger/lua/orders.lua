@@ -32,7 +32,7 @@ end
 local function tell_order(b, c)
   local refusal, detail = refuse(b, c)
   if refusal then return refusal, b.seq, nil, nil, detail end
-  local source = stock.source_record(b, c[4], c[6], c[15])
+  local source = source_record(b, c[4], c[6], c[15])
   local version, records = { source[3], c[7][1], c[7][2] }, c[16] ~= 'stock' and records_of(b, c) or {}
   if is_repeat(b, c, records) then return O.DUPLICATE, b.seq end
   stock.seen(b, c, source)
@@ -74,7 +74,7 @@ local function serve_waiting(b, id, outcome, seq, record, ...)
     if c[16] == 'stock' then
       kept[#kept + 1] = item
     else
-    local version = { stock.source_record(b, c[4], c[6], c[15])[3], c[7][1], c[7][2] }
+    local version = { source_record(b, c[4], c[6], c[15])[3], c[7][1], c[7][2] }
     local t = telling.start(b, c, version, item[1] - AWAIT_MS, true)
     local left = telling.tell(b, t, naming.named(b, ref))
     if #left > 0 or (#c[12] == 0 and not t.found_any) then

@@ -30,10 +30,13 @@ local read_body = {}
 function read_body.location(body)
   local policy = cjson.decode(body)
   local location = { priority = policy.priority or 0, active = policy.active ~= false, listed = false,
-    groups = set_of(policy.groups) }
-  for _, entry in ipairs(policy.sources or {}) do
-    location.listed = true
+    groups = set_of(policy.groups), roles = {}, sources = {} }
+  for i, entry in ipairs(policy.sources or {}) do
+    location.listed, location.sources[i] = true, entry.source
+    location.roles[entry.source] = location.roles[entry.source] or entry.role
     if entry.role == 'authority' and not location.authority then location.authority = entry.source end
+    if entry.role == 'fallback' and not location.fallback then location.fallback = entry.source end
+    if entry.role == 'adjuster' then location.adjusted = true end
   end
   return location
 end
@@ -41,7 +44,8 @@ end
 function read_body.source(body)
   local policy = cjson.decode(body)
   return { measure = policy.measure or 'on_hand', version = policy.version or '',
-    guard = policy.full_guard_percent or GUARD_PERCENT }
+    guard = policy.full_guard_percent or GUARD_PERCENT,
+    stale_after_ms = (policy.stale_after_seconds or 900) * 1000 }
 end
 
 local OPEN_CHANNEL = { priority = 0, locations = {}, groups = {}, everywhere = true, max_hold_ms = 14400000 }
@@ -68,7 +72,7 @@ local function load_policies(prefix, meta)
   local cached = policy_cache[prefix]
   if cached and cached.birth == meta.birth and cached.version == meta.policy_version then return cached end
   local policies = { birth = meta.birth, version = meta.policy_version, locations = {}, sources = {}, channels = {},
-    campaigns = {}, groups = {}, authorities = {}, standing = {}, orders = {}, order_count = 0, names = {} }
+    campaigns = {}, groups = {}, authorities = {}, records = {}, standing = {}, orders = {}, order_count = 0, names = {} }
   local stored = call('HGETALL', prefix .. 'policy')
   for i = 1, #stored, 2 do
     local kind, id = string.match(stored[i], '^([%l-]+)/(.*)$')
@@ -78,6 +82,8 @@ local function load_policies(prefix, meta)
       policies.groups[id] = true
     end
   end
+  local records = call('HGETALL', prefix .. 'location')
+  for i = 1, #records, 2 do policies.records[records[i]] = unpack_one(records[i + 1]) end
   local taken = call('HGETALL', prefix .. 'authority')
   for i = 1, #taken, 2 do policies.authorities[taken[i]] = taken[i + 1] end
   if next(policies.campaigns) then
@@ -94,6 +100,16 @@ local function network_changed(b, seq)
   b.policies.version = nil -- read again by the next batch
   b.policies.orders, b.policies.order_count, b.policies.names = {}, 0, {}
   b.ranked, b.floors, b.empty, b.network = {}, {}, {}, seq
+end
+
+-- Replace a body that is kept with the policies.
+local function put_body(b, kind, id, body, seq, version)
+  b.dirty_policies[kind .. '/' .. id] = pack({ version, body })
+  b.policy_version = seq
+  network_changed(b, seq)
+  if KINDS[kind] then b.policies[KINDS[kind]][id] = read_body[kind](body) end
+  if kind == 'location' then rank_locations(b.policies) end
+  if kind == 'location-group' then b.policies.groups[id] = true end
 end
 
 local function channel_of(policies, channel) return policies.channels[channel] or OPEN_CHANNEL end
@@ -126,6 +142,19 @@ local function authority_of(b, location)
   local policy = b.policies.locations[location]
   if policy and policy.listed then return policy.authority or '' end
   return b.policies.authorities[location] or ''
+end
+
+-- What a source's number is at a location: authority, adjuster, fallback, else shadow.
+local function role_of(b, source, location)
+  local policy = b.policies.locations[location]
+  if policy and policy.listed then return policy.roles[source] or 'shadow' end
+  return authority_of(b, location) == source and 'authority' or 'shadow'
+end
+
+-- The source whose number a change told by `source` moves: an adjuster's authority, else itself.
+local function counted_as(b, source, location)
+  if role_of(b, source, location) ~= 'adjuster' then return source end
+  return b.policies.locations[location].authority or source
 end
 
 -- What a source's numbers are: on_hand, sellable or available.

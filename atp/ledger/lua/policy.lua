@@ -69,6 +69,7 @@ local function put_policy(b, c)
   local kind, id, current = c[2], c[3], current_version(b, c)
   if c[5] ~= -1 and c[5] ~= current then return O.VERSION_MISMATCH, b.seq, nil, nil, tostring(current) end
   if too_many_floors(b, c) then return O.LIMIT_EXCEEDED, b.seq, nil, nil, 'protections' end
+  local before = kind == 'location' and authority.of(b, id)
   local seq = next_seq(b)
   local version, balances = c[6] > 0 and c[6] or seq, {}
   if kind == 'item' then
@@ -76,15 +77,12 @@ local function put_policy(b, c)
   elseif kind == 'item-channel' then
     put_share(b, c, seq, version)
   else
-    b.dirty_policies[kind .. '/' .. id] = pack({ version, c[4] })
-    b.policy_version = seq
-    network_changed(b, seq)
-    if KINDS[kind] then b.policies[KINDS[kind]][id] = read_body[kind](c[4]) end
-    if kind == 'location' then rank_locations(b.policies) end
-    if kind == 'location-group' then b.policies.groups[id] = true end
+    put_body(b, kind, id, c[4], seq, version)
     if kind == 'campaign' then put_campaign(b, c, seq, version) end
   end
   log(b, pack({ E.POLICY, seq, b.now, c[7], c[8], kind, id, c[4], version, balances }))
+  if kind == 'location' or kind == 'source' then b.next_silence = b.now end
+  if before then authority.settle(b, id, before, c[7], c[8]) end
   return O.APPLIED, seq, nil, nil, string.format('%.0f', version)
 end
 

@@ -50,6 +50,24 @@ local function promised_later(b, sku, location)
   return days[1] and is_active(b, location) and math.max(0, free) - math.max(0, lowest(free, days, '', b.now)) or 0
 end
 
+-- {source, role, as of, lag, stale, uncertain} of each source at a position: first the one that is sold, then those that
+-- the location lists, then others that said something of it.
+local function sources_at(b, s, p, location)
+  local policy, found, known = b.policies.locations[location], {}, {}
+  local function add(id)
+    if id == '' or known[id] then return end
+    known[id] = true
+    local n, about = find_number(p, id), lookup(b, b.sources, 'source', id)
+    local _, uncertain = marks_of(n or {})
+    local stale = about and about[U.BEATS] and sources.deadline(b, id, about) <= b.now or false
+    found[#found + 1] = { id, role_of(b, id, location), n and n[N_AS_OF] or 0, about and about[U.LAG] or 0, stale, uncertain }
+  end
+  add(selling(b, s, p, location))
+  for _, id in ipairs(policy and policy.sources or {}) do add(id) end
+  for _, n in ipairs(p[P_SOURCES]) do add(n[N_SOURCE]) end
+  return found
+end
+
 local function read_sku(b, sku, asked)
   local s = find_sku(b, sku)
   if not s then return { sku, 0, {}, 0, (asked[5] or '') ~= '' and { { asked[5], 0 } } or {} } end
@@ -69,11 +87,9 @@ local function read_sku(b, sku, asked)
   end)
   local locations, ats, total, promises = {}, grants_of(b, sku, asked, names)
   for i, location in ipairs(names) do
-    local policy, source = b.policies.locations[location], authority_of(b, location)
-    local n = find_number(find_position(b, sku, location), source)
-    local about = n and lookup(b, b.sources, 'source', source)
-    locations[i] = { balance(b, sku, location), policy ~= nil and policy.active, n and source or '',
-      n and n[N_AS_OF] or 0, about and about[4] or 0, ats[i], promised_later(b, sku, location) }
+    local policy, p = b.policies.locations[location], find_position(b, sku, location)
+    locations[i] = { balance(b, sku, location), policy ~= nil and policy.active, sources_at(b, s, p, location), ats[i],
+      promised_later(b, sku, location), on_fallback(b, p, location) ~= nil }
   end
   return { sku, s[S.SEQ], locations, total, promises }
 end

@@ -11,16 +11,27 @@ end
 
 function shortage.find(b, place) return lookup(b, b.shortages, 'shortage', place) end
 
-function shortage.report(b, sku, location, cause, before)
-  local after = shortage.unpromised(b, sku, location)
-  if after >= 0 or after >= before then return end
+local function open_shortage(b, sku, location, cause, short_by)
   local s, place, seq = find_sku(b, sku), position_key(sku, location), next_seq(b)
   local item = s[S.POLICY] ~= '' and cjson.decode(s[S.POLICY]) or {}
   local policy, order = item.on_shortage or 'report', item.victims or 'newest'
   if not shortage.find(b, place) then b.shortage_count = b.shortage_count + 1 end
-  b.shortages[place] = { FORMAT, seq, -after, policy, order, 0, 0, false }
+  b.shortages[place] = { FORMAT, seq, short_by, policy, order, 0, 0, false }
   b.dirty_shortages[place] = true
-  log(b, pack({ E.SHORTAGE, seq, b.now, '', cause, sku, location, -after, policy, order }))
+  log(b, pack({ E.SHORTAGE, seq, b.now, '', cause, sku, location, short_by, policy, order }))
+end
+
+function shortage.report(b, sku, location, cause, before)
+  local after = shortage.unpromised(b, sku, location)
+  if after >= 0 or after >= before then return end
+  open_shortage(b, sku, location, cause, -after)
+end
+
+-- Another number may count here now: open a shortage if promises are not covered, or fewer than was told.
+function shortage.recheck(b, sku, location, cause)
+  local open = shortage.find(b, position_key(sku, location))
+  local short_by = -shortage.unpromised(b, sku, location)
+  if short_by > (open and open[3] or 0) then open_shortage(b, sku, location, cause, short_by) end
 end
 
 -- At the end of a batch: only while there are shortages, and then only those of positions that were written, or all

@@ -148,7 +148,7 @@ function snapshots.take_part(b, c)
   local found, source = snapshots.find(b, c[2]), lookup(b, b.sources, 'source', c[2])
   local version = { source and source[3] or 1, c[5][1], c[5][2] }
   if not found or is_newer(found, c, version) then
-    stock.source_record(b, c[2], c[4], c[16])
+    source_record(b, c[2], c[4], c[16])
     found = begin(b, c, version, found)
   elseif found[Q.ID] ~= c[3] then
     return O.SNAPSHOT_OVER, b.seq, nil, nil, found[Q.ID]

@@ -6,7 +6,15 @@ local function expected_kind(b, id, kind)
   local policy = b.policies.sources[id]
   if policy and policy.version ~= '' then return policy.version end
   local source = lookup(b, b.sources, 'source', id)
-  return source and source[2] or kind
+  return source and source[U.KIND] ~= '' and source[U.KIND] or kind
+end
+
+-- Whether an event's time is what it is compared by.
+local function needs_time(b, c)
+  if c[1] == C.LEVEL then
+    return b.policies.locations[c[3]].adjusted and c[4] == authority_of(b, c[3])
+  end
+  return c[1] ~= C.STATUS and c[1] ~= C.INCOMING and counted_as(b, c[4], c[3]) ~= c[4]
 end
 
 function stock.is_settled(b, c) return c[9] > 0 and c[9] <= (b.cursors[c[8]] or 0) end
@@ -24,31 +32,20 @@ function stock.refuse(b, c, measure)
   if measure ~= '' and measure ~= measured then return O.MEASURE_MISMATCH, measured end
   local expected = stock.other_kind(b, c)
   if expected then return O.VERSION_KIND_MISMATCH, expected end
-end
-
-function stock.source_record(b, id, kind, cause)
-  local source = lookup(b, b.sources, 'source', id)
-  if not source then
-    source = { FORMAT, kind, 1, 0 }
-    b.sources[id] = source
-    b.dirty_sources[id] = source
-    log(b, pack({ E.SOURCE, next_seq(b), b.now, '', cause, id, kind, 1 }))
-  end
-  return source
+  if c[10] == 0 and needs_time(b, c) then return O.TIME_REQUIRED, c[3] end
 end
 
 function stock.seen(b, c, source, n)
   if c[10] > 0 then
     if n then n[N_AS_OF] = math.max(n[N_AS_OF], c[10]) end
-    source[4] = math.max(0, b.now - c[10])
-    b.dirty_sources[c[4]] = source
+    source[U.LAG] = math.max(0, b.now - c[10])
   end
 end
 
 -- The remembered deltas of a position and source: digest -> {version, quantity}. A delta asks for its own digest and
 -- for how many there are; only a level, or a full memory, reads them all.
-local function recent_of(b, c)
-  local key = b.prefix .. 'recent:' .. c[2] .. '\0' .. c[3] .. '\0' .. c[4]
+local function recent_of(b, c, source)
+  local key = b.prefix .. 'recent:' .. c[2] .. '\0' .. c[3] .. '\0' .. source
   local recent = b.recent[key]
   if not recent then
     recent = { key = key, items = {}, whole = false, count = call('HLEN', key), added = {}, removed = {} }
@@ -94,6 +91,47 @@ local function forget(recent, event)
   recent.count = recent.count - 1
 end
 
+-- Marks of a number; most have none.
+local function mark(n, returned, uncertain, forgotten_at)
+  local none = returned == 0 and not uncertain and forgotten_at == 0
+  n[N_LEVEL_AT] = n[N_LEVEL_AT] or 0
+  n[N_MARKS] = none and {} or { returned, uncertain and 1 or 0, forgotten_at }
+end
+
+local function marks_of(n)
+  local marks = n[N_MARKS] or {}
+  return marks[1] or 0, marks[2] == 1, marks[3] or 0
+end
+
+local function time_of(version) return version[2] * 2 ^ 32 + version[3] end
+
+-- The version by which a change is remembered: its own, or in another source's number its time.
+local function version_in(c, of, version)
+  if of == c[4] then return version end
+  return { BY_TIME, math.floor(c[10] / 2 ^ 32), c[10] % 2 ^ 32 }
+end
+
+-- Whether a change is not in a level. Near the level it counts as what leaves fewer units.
+local function is_above(version, quantity, level, true_at)
+  if version[1] ~= BY_TIME then return version_less(level, version) end
+  return time_of(version) > (quantity < 0 and true_at - OVERLAP_MS or true_at)
+end
+
+local function is_inside(n, version, quantity)
+  if not n or not n[N_LEVEL] then return false end
+  local level_at = n[N_LEVEL_AT] or 0
+  if version[1] == BY_TIME and level_at == 0 then return quantity > 0 end
+  return not is_above(version, quantity, n[N_VERSION], level_at)
+end
+
+-- Whether a change is older than the memory: it cannot be told from a repeat.
+local function is_late(n, version)
+  if not n then return false end
+  if version[1] ~= BY_TIME then return not version_less(n[N_FLOOR], version) end
+  local _, _, forgotten_at = marks_of(n)
+  return time_of(version) <= forgotten_at
+end
+
 -- The memory is full: the oldest by version go, and their highest version becomes the floor.
 local function forget_oldest(recent, n)
   read_recent(recent)
@@ -104,9 +142,23 @@ local function forget_oldest(recent, n)
     if version_less(y[1], x[1]) then return false end
     return x[2] < y[2]
   end)
-  for i = 1, RECENT_CUT do forget(recent, events[i][3]) end
-  local highest = events[RECENT_CUT][1]
-  if version_less(n[N_FLOOR], highest) then n[N_FLOOR] = highest end
+  local returned, uncertain, forgotten_at = marks_of(n)
+  for i = 1, RECENT_CUT do
+    local version = events[i][1]
+    forget(recent, events[i][3])
+    if version[1] == BY_TIME then
+      forgotten_at = math.max(forgotten_at, time_of(version))
+    elseif version_less(n[N_FLOOR], version) then
+      n[N_FLOOR] = version
+    end
+  end
+  mark(n, returned, uncertain, forgotten_at)
+end
+
+local function change_number(n, recent, event, version, quantity)
+  n[N_NUMBER] = n[N_NUMBER] + quantity
+  remember(recent, event, version, quantity)
+  if recent.count > RECENT_MAX then forget_oldest(recent, n) end
 end
 
 -- The authority's level shows every shipment that lies long enough before it.
@@ -124,39 +176,54 @@ end
 local function level(b, c)
   local refusal, detail = stock.refuse(b, c, c[11])
   if refusal then return refusal, b.seq, nil, nil, detail end
-  local source = stock.source_record(b, c[4], c[6], c[12])
+  local source = source_record(b, c[4], c[6], c[12])
   local version = { source[3], c[7][1], c[7][2] }
   local p = find_position(b, c[2], c[3])
   local n = p and find_number(p, c[4])
   if n and n[N_LEVEL] and (version_less(version, n[N_VERSION])
       or (not version_less(n[N_VERSION], version) and c[9] <= n[N_TIE])) then
     stock.include_orders(b, c, version)
+    if version_less(version, n[N_VERSION]) then sources.note_older(b, c[4], source, c[12]) end
     return O.STALE, b.seq
   end
+  source[U.OLDER] = 0
   p = position_record(b, c[2], c[3])
   n = number_record(p, c[4])
   local before = shortage.unpromised(b, c[2], c[3])
   local policy = b.policies.locations[c[3]]
   if not policy.listed and not b.policies.authorities[c[3]] then take_authority(b, c[3], c[4], c[12]) end
-  local recent = recent_of(b, c)
+  local recent = recent_of(b, c, c[4])
   read_recent(recent)
-  local number = c[5]
+  local number, true_at = c[5], c[10] > 0 and c[10] or b.now
   for event, item in pairs(recent.items) do
-    if version_less(version, item[1]) then number = number + item[2] else forget(recent, event) end
+    if is_above(item[1], item[2], version, true_at) then number = number + item[2] else forget(recent, event) end
   end
-  if version_less(version, n[N_FLOOR]) then number = math.min(number, n[N_NUMBER]) end
+  local returned, uncertain, forgotten_at = marks_of(n)
+  local cut, returns = version_less(version, n[N_FLOOR]) or forgotten_at > true_at - OVERLAP_MS, nil
+  if cut then number = math.min(number, n[N_NUMBER]) else forgotten_at = 0 end
+  n[N_LEVEL_AT] = policy.adjusted and c[10] or 0
   n[N_NUMBER], n[N_LEVEL], n[N_VERSION], n[N_TIE] = number, true, version, c[9]
   include(n)
   stock.seen(b, c, source, n)
   if c[4] == authority_of(b, c[3]) then
     count_shipped(p, c[10])
     asides.level_knows(p, c[4], version, c[10])
+    returns = on_fallback(b, p, c[3])
+    if returns then returned = returns[Y.SINCE] end
   end
+  mark(n, returned, cut, forgotten_at)
   local seq = next_seq(b)
   touch(b, c[2], seq)
   log(b, pack({ E.LEVEL, seq, b.now, '', c[12], c[2], c[3], c[4], c[5], number, version, c[8], c[9], c[10],
-    { balance(b, c[2], c[3]) } }))
+    { balance(b, c[2], c[3]) }, cut or nil }))
   stock.include_orders(b, c, version)
+  if returns then log(b, pack({ E.RETURNED, next_seq(b), b.now, '', c[12], c[2], c[3], c[4] })) end
+  if cut then
+    exceptions.raise(b, 'rebase-window', c[12], c[2], c[3], c[4], '', '')
+  elseif uncertain then
+    exceptions.over(b, 'rebase-window', c[12], c[2], c[3], c[4], '', 'over', '', '')
+    exceptions.over(b, 'late-delta', c[12], c[2], c[3], c[4], '', 'over', '', '')
+  end
   shortage.report(b, c[2], c[3], c[12], before)
   return O.APPLIED, seq
 end
@@ -164,53 +231,58 @@ end
 local function delta(b, c)
   local refusal, detail = stock.refuse(b, c, '')
   if refusal then return refusal, b.seq, nil, nil, detail end
-  local source = stock.source_record(b, c[4], c[6], c[12])
+  local source = source_record(b, c[4], c[6], c[12])
   local version = { source[3], c[7][1], c[7][2] }
-  local p = find_position(b, c[2], c[3])
-  local n = p and find_number(p, c[4])
-  if n and n[N_LEVEL] and not version_less(n[N_VERSION], version) then return O.INCLUDED, b.seq end
-  local recent = recent_of(b, c)
+  local p, of = find_position(b, c[2], c[3]), counted_as(b, c[4], c[3])
+  local n, remembered = p and find_number(p, of), version_in(c, of, version)
+  if is_inside(n, remembered, c[5]) then return O.INCLUDED, b.seq end
+  local recent = recent_of(b, c, of)
   local event = string.format('%.0f', c[11])
   if is_recent(recent, event) then return O.DUPLICATE, b.seq end
-  if n and not version_less(n[N_FLOOR], version) then return O.LATE_DELTA, b.seq end
   p = position_record(b, c[2], c[3])
-  n = number_record(p, c[4])
+  if is_late(n, remembered) then
+    local returned, _, forgotten_at = marks_of(n)
+    mark(n, returned, true, forgotten_at)
+    exceptions.raise(b, 'late-delta', c[12], c[2], c[3], of, '', '')
+    return O.LATE_DELTA, b.seq
+  end
+  n = number_record(p, of)
   local before = shortage.unpromised(b, c[2], c[3])
-  n[N_NUMBER] = n[N_NUMBER] + c[5]
-  remember(recent, event, version, c[5])
-  if recent.count > RECENT_MAX then forget_oldest(recent, n) end
+  change_number(n, recent, event, remembered, c[5])
   stock.seen(b, c, source, n)
   local seq = next_seq(b)
   touch(b, c[2], seq)
   log(b, pack({ E.DELTA, seq, b.now, '', c[12], c[2], c[3], c[4], c[5], n[N_NUMBER], version, c[8], c[9], c[10],
-    c[11], { balance(b, c[2], c[3]) } }))
+    c[11], { balance(b, c[2], c[3]) }, stock.changed_of(b, c) }))
   shortage.report(b, c[2], c[3], c[12], before)
   return O.APPLIED, seq
 end
 
--- Change a source's own number as by a delta, unless its level shows it already or may do; whether it changed. Slots as
--- of a delta.
+-- The source whose number a change moves, for its entry: nil if it is the one that says so.
+function stock.changed_of(b, c)
+  local of = counted_as(b, c[4], c[3])
+  return of ~= c[4] and of or nil
+end
+
+-- Change the number that the source's word moves, as by a delta, unless the level shows it already or may do; whether it
+-- changed. Slots as of a delta.
 function stock.change(b, c, source, version)
-  local n = number_record(position_record(b, c[2], c[3]), c[4])
-  local shown = n[N_LEVEL] and not version_less(n[N_VERSION], version) or not version_less(n[N_FLOOR], version)
-  local recent, event = recent_of(b, c), string.format('%.0f', c[11])
-  local changed = not shown and not is_recent(recent, event)
-  if changed then
-    n[N_NUMBER] = n[N_NUMBER] + c[5]
-    remember(recent, event, version, c[5])
-    if recent.count > RECENT_MAX then forget_oldest(recent, n) end
-  end
+  local of = counted_as(b, c[4], c[3])
+  local n, remembered = number_record(position_record(b, c[2], c[3]), of), version_in(c, of, version)
+  local recent, event = recent_of(b, c, of), string.format('%.0f', c[11])
+  local changed = not is_inside(n, remembered, c[5]) and not is_late(n, remembered) and not is_recent(recent, event)
+  if changed then change_number(n, recent, event, remembered, c[5]) end
   stock.seen(b, c, source, n)
   return n, changed
 end
 
-function stock.is_recent(b, c) return is_recent(recent_of(b, c), string.format('%.0f', c[11])) end
+function stock.is_recent(b, c) return is_recent(recent_of(b, c, counted_as(b, c[4], c[3])), string.format('%.0f', c[11])) end
 
 -- What a source says cannot be sold: slots as of a level, but no measure; a chain of versions of its own.
 local function status(b, c)
   local refusal, detail = stock.refuse(b, c, '')
   if refusal then return refusal, b.seq, nil, nil, detail end
-  local source = stock.source_record(b, c[4], c[6], c[11])
+  local source = source_record(b, c[4], c[6], c[11])
   local version = { source[3], c[7][1], c[7][2] }
   local p = find_position(b, c[2], c[3])
   local n = p and find_number(p, c[4])

@@ -17,7 +17,7 @@ local function units_left(supply) return math.max(0, supply[QUANTITY] - supply[R
 local function incoming(b, c)
   local refusal, detail = stock.refuse(b, c, '')
   if refusal then return refusal, b.seq, nil, nil, detail end
-  local source = stock.source_record(b, c[4], c[6], c[14])
+  local source = source_record(b, c[4], c[6], c[14])
   local version = { source[3], c[7][1], c[7][2] }
   local supply, field = supply_record(b, c, c[11])
   local last = supply[VERSION]
@@ -43,7 +43,7 @@ end
 local function received(b, c)
   local refusal, detail = stock.refuse(b, c, '')
   if refusal then return refusal, b.seq, nil, nil, detail end
-  local source = stock.source_record(b, c[4], c[6], c[13])
+  local source = source_record(b, c[4], c[6], c[13])
   local version = { source[3], c[7][1], c[7][2] }
   local supply, field = supply_record(b, c, c[12])
   local receipts = supply[RECEIPTS]
@@ -63,7 +63,7 @@ local function received(b, c)
   local seq = next_seq(b)
   touch(b, c[2], seq)
   log(b, pack({ E.RECEIVED, seq, b.now, '', c[13], c[2], c[3], c[4], c[12], c[5], left, n[N_NUMBER], version, c[8], c[9],
-    c[10], c[11], { balance(b, c[2], c[3]) } }))
+    c[10], c[11], { balance(b, c[2], c[3]) }, stock.changed_of(b, c) }))
   shortage.report(b, c[2], c[3], c[13], before)
   return O.APPLIED, seq
 end

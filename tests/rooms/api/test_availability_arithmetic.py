@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from random import Random
 
 from atp.api.availability import availability_view
-from atp.domain.records import Asked, Balance, LocationStock, SkuStock
+from atp.domain.records import Asked, Balance, LocationStock, SkuStock, SourceStock
 
 NOW = 1_795_255_200_000
 
@@ -17,7 +17,10 @@ def balance(location: str, terms: Sequence[int], included: int = 0, measure: str
 
 def stock(*balances: Balance, active: bool = True) -> SkuStock:
     ats = [max(0, balance.free) if active else 0 for balance in balances]
-    found = [LocationStock(b, active, "wms", NOW, 400, n) for b, n in zip(balances, ats, strict=True)]
+    found = [
+        LocationStock(b, active, [SourceStock("wms", "authority", NOW, 400, False, False)], n)
+        for b, n in zip(balances, ats, strict=True)
+    ]
     return SkuStock("A", 7, found, sum(ats))
 
 

@@ -39,6 +39,8 @@ NEEDED = {
     "GET /v1/sources": "admin",
     "GET /v1/sources/{id:str}": "admin",
     "PUT /v1/sources/{id:str}": "admin",
+    "POST /v1/sources/{id:str}/restart": "admin",
+    "POST /v1/locations/{id:str}/authority": "admin",
     "GET /v1/items/{sku:str}/channels/{channel:str}": "admin",
     "PUT /v1/items/{sku:str}/channels/{channel:str}": "admin",
     "GET /v1/channels": "admin",

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from atp.domain.commands import Delta, Level
+from atp.domain.commands import Delta, Heartbeat, Level
 from atp.domain.ids import digest53
 from atp.ingest.messages import Message
 from tests.rooms.ingest.sent import LINE, NOW_US, TRACE, binary, decode, rejected, structured
@@ -28,9 +28,10 @@ def test_a_delta_is_known_by_source_id_and_line():
     assert second.event == digest53("wms-east", "e-1", "1")
 
 
-def test_a_heartbeat_has_no_command():
-    assert decode(binary("atp.source.heartbeat.v1", {"sequence": 3})) == []
-    assert decode(binary("atp.source.heartbeat.v1", b"")) == []
+def test_a_heartbeat_is_a_sign_of_life():
+    (beat,) = decode(binary("atp.source.heartbeat.v1", {"sequence": 3}))
+    assert (type(beat), beat.source, beat.position, beat.beats) == (Heartbeat, "wms-east", 7, True)
+    assert len(decode(binary("atp.source.heartbeat.v1", b""))) == 1
 
 
 def test_header_names_are_read_whatever_their_case():

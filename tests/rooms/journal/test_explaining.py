@@ -16,6 +16,7 @@ from atp.journal import Journal, NotJournaled
 from tests.scenarios import drawing
 from tests.scenarios.laws import START_MS, RulesLaw, records_in
 from tests.scenarios.readings import reading_of
+from tests.scenarios.table import Table
 from tests.scenarios.world import LOCATION_BODIES, LOCATIONS
 
 pytestmark = pytest.mark.anyio
@@ -72,7 +73,8 @@ async def test_every_earlier_position_reads_as_it_was(journal: Journal, seed: in
             terms = explain(found, Asked()).terms
             assert [term.quantity for term in terms if term.term == "location"] == opened
             for at, known in zip(found.locations, expected.locations, strict=True):
-                assert (at.balance, at.active, at.authority) == (known.balance, known.active, known.authority)
+                assert (at.active, at.on_fallback) == (known.active, known.on_fallback)
+                assert at.on_fallback or (at.balance, at.selling) == (known.balance, known.selling)
                 assert (at.policy_version, at.policy) == (known.policy_version, known.policy)
                 assert facts(at.sources) == facts(known.sources)
 
@@ -121,3 +123,40 @@ def facts(sources: list) -> list[tuple]:
     """What both know; the lag of a source and forgotten deltas are the ledger's alone."""
     told = [s for s in sources if s.has_level or s.number or s.deltas]  # not only of what cannot be sold
     return sorted((s.source, s.version_kind, s.number, s.has_level, tuple(s.version), s.deltas) for s in told)
+
+
+async def test_both_sides_of_a_fallback_and_of_a_cut_over_are_told_afterwards(journal: Journal) -> None:
+    """An earlier position shows which number was sold, and what the other source said."""
+    law = RulesLaw()
+    table = Table(law)
+    table.entries.append(LedgerOpened(1, START_MS, "", "", 1, 1, 1))
+    table.run(
+        """
+        source erp {"kind":"erp","stale_after_seconds":60}
+        location DC1 {"kind":"store","sources":[{"source":"erp","role":"authority"},{"source":"wms","role":"fallback"}]}
+        heartbeat erp
+        level A@DC1 10 v1 by erp
+        level A@DC1 7 v1 by wms
+        """
+    )
+    before = law.state.seq
+    table.run("wait 70\nreserve r1 A:2")
+    during = law.state.seq
+    table.run("level A@DC1 12 v2 by erp")
+    after = law.state.seq
+    roles = '{"source":"wms","role":"authority"},{"source":"erp","role":"shadow"}'
+    table.run('cutover DC1 wms {"kind":"store","sources":[' + roles + "]}")
+    claim = await journal.claim(0, "me")
+    await journal.append(0, 0, table.entries, claim.fence)
+    found = {}
+    for seq in (before, during, after, law.state.seq):
+        (at,) = explain(await journal.explanation(0, seq, "A"), Asked()).locations
+        (other,) = at.other_sources
+        said = (at.terms[0].source, at.free), (other.source, other.role, other.free)
+        found[seq] = (*said, at.on_fallback)
+    assert list(found.values()) == [
+        (("erp", 10), ("wms", "fallback", 7), False),
+        (("wms", 5), ("erp", "authority", 8), True),
+        (("erp", 10), ("wms", "fallback", 5), False),
+        (("wms", 5), ("erp", "shadow", 10), False),
+    ]

@@ -46,7 +46,9 @@ class Room:
     async def open(self) -> None:
         await self.journal.open()
         await self.ledger.open(await self.journal.heads())
-        await self.apply(PutPolicy("location", "DC1", '{"kind":"warehouse"}'))
+        await self.apply(
+            PutPolicy("location", "DC1", '{"kind":"warehouse"}'), PutPolicy("source", "wms", '{"kind":"wms"}')
+        )
 
     async def close(self) -> None:
         await self.ledger.close()

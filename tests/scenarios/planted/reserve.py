@@ -8,7 +8,7 @@ MUTANTS = (
     ("held units are subtracted", "p[P_HELD] = p[P_HELD] + held", "p[P_HELD] = p[P_HELD] - held"),
     ("two lines of one sku are not summed", " - (s.taken[place] or 0)\n", "\n"),
     ("only the last line of a sku is taken", "own(s, 'taken')[place] = (s.taken[place] or 0) + units", "own(s, 'taken')[place] = units"),
-    ("safety stock is sold", "local promised = safety_stock(b.skus[sku], location) + p[P_HELD]", "local promised = p[P_HELD]"),
+    ("safety stock is sold", "local promised = safety_stock(s, location) + p[P_HELD]", "local promised = p[P_HELD]"),
     ("an inactive location sells", "if not policy or not policy.active then return 0 end", "if not policy then return 0 end"),
     ("priority is ignored", "local x, y = locations[a].priority, locations[b].priority", "local x, y = 0, 0"),
     ("baskets are not kept together", "#lines > 1 and one_location(s, lines)\n", "#lines > 1 and whole_line(s, lines[1])\n"),

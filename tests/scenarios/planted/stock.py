@@ -2,11 +2,11 @@
 # ruff: noqa: E501 - one line is one mutant
 
 MUTANTS = (
-    ("an older level wins", "c[9] <= n[N_TIE])) then\n    stock.include_orders(b, c, version)\n    return O.STALE, b.seq", "c[9] <= n[N_TIE])) then\n    n = n"),
+    ("an older level wins", "note_older(b, c[4], source, c[12]) end\n    return O.STALE, b.seq", "note_older(b, c[4], source, c[12]) end\n    n = n"),
     ("the tie of equal versions is ignored", " and c[9] <= n[N_TIE])", ")"),
     ("a delta counts twice", "if is_recent(recent, event) then return O.DUPLICATE, b.seq end", ""),
-    ("a delta inside the level counts", "if n and n[N_LEVEL] and not version_less(n[N_VERSION], version) then return O.INCLUDED, b.seq end", ""),
-    ("a forgotten delta counts again", "if n and not version_less(n[N_FLOOR], version) then return O.LATE_DELTA, b.seq end", ""),
+    ("a delta inside the level counts", "if is_inside(n, remembered, c[5]) then return O.INCLUDED, b.seq end", ""),
+    ("a forgotten delta counts again", "if version[1] ~= BY_TIME then return not version_less(n[N_FLOOR], version) end", ""),
     ("a level forgets the deltas above it", "then number = number + item[2] else forget(recent, event) end", "then else forget(recent, event) end"),
     ("deltas below a level stay in memory", "bulk('HDEL', key, removed)", ""),
     ("a level below forgotten deltas is believed", "number = math.min(number, n[N_NUMBER])", "number = number + 0"),
