@@ -13,6 +13,7 @@ import pytest
 
 from atp.domain.commands import Command
 from atp.domain.entries import (
+    Acknowledged,
     AnyEntry,
     CampaignClosed,
     CampaignOpened,
@@ -42,7 +43,8 @@ WRITES = {
 #: tells that it is there.
 CLOCK = {b"last_now", b"refused_gen", b"refused_since", b"next_silence", b"silence_from"}
 
-#: What came due before a command is settled, and a source's first word is kept, whatever becomes of it.
+#: What came due before a command is settled, a source's first word is kept, and what a stale level says of orders
+#: counts (R39), whatever becomes of the command.
 DUE = Acknowledged | Expired | CampaignOpened | CampaignClosed | SourceSilent | SourceHeard | FallbackTaken | SourceSeen
 
 SPY = (
