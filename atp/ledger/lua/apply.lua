@@ -43,8 +43,8 @@ end
 
 -- Fetch every record the batch is known to touch with a few bulk reads; what sourcing needs beyond is read in place.
 local function gather(b, commands, due)
-  local wanted = { orders = {}, ids = {}, skus = {}, positions = {}, sources = {}, streams = {}, refused = {}, holding = {} }
-  local known = { orders = {}, ids = {}, skus = {}, positions = {}, sources = {}, streams = {}, refused = {}, holding = {} }
+  local wanted = { recent = {}, orders = {}, ids = {}, skus = {}, positions = {}, sources = {}, streams = {}, refused = {}, holding = {} }
+  local known = { recent = {}, orders = {}, ids = {}, skus = {}, positions = {}, sources = {}, streams = {}, refused = {}, holding = {} }
   local function want(kind, field)
     if not known[kind][field] then
       known[kind][field] = true
@@ -60,6 +60,7 @@ local function gather(b, commands, due)
       want('positions', position_key(c[2], c[3]))
       want('sources', c[4])
       want('streams', c[8])
+      if tag ~= C.STATUS and tag ~= C.INCOMING then want('recent', stock.recent_key(b, c)) end
       if tag == C.LEVEL then
         for _, ref in ipairs(c[13]) do want('orders', ref) end
       end
@@ -152,6 +153,7 @@ local function gather(b, commands, due)
   if #wanted.holding > 0 then fetch(b.prefix .. 'holding', wanted.holding, b.holding, tonumber) end
   fetch(b.prefix .. 'source', wanted.sources, b.sources, unpack_one)
   fetch(b.prefix .. 'cursor', wanted.streams, b.cursors, tonumber)
+  stock.look_for_recent(b, wanted.recent, known.recent)
   if #wanted.refused > 0 then
     b.refused_count = call('HLEN', b.prefix .. 'refused:' .. b.refused_gen)
     for gen = b.refused_gen - 1, b.refused_gen do

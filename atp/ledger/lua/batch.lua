@@ -15,7 +15,7 @@ local function new_batch(prefix, meta, now)
     skus = {}, positions = {}, supplies = {}, reservations = {}, raw = {}, sources = {}, cursors = {}, refused = {},
     dirty_skus = {}, dirty_positions = {}, dirty_supplies = {}, dirty_reservations = {}, dirty_sources = {}, dirty_cursors = {},
     dirty_policies = {}, dirty_authorities = {}, new_refused = {}, due = {}, recent = {}, ranked = {},
-    ended = {}, retired = 0, buried = {}, unburied = 0, removed = {}, trimmed = tonumber(meta.trimmed),
+    ended = {}, retired = 0, buried = {}, unburied = 0, unremembered = {}, removed = {}, trimmed = tonumber(meta.trimmed),
     policy_version = tonumber(meta.policy_version), network = tonumber(meta.network),
     baskets = {}, basket_count = tonumber(meta.baskets or 0), foreign = {}, following = {}, -- legs.lua
     floors = {}, watched = {}, watching = false, holding = {}, dirty_holding = {}, buyers = {}, closed = {},

@@ -4,9 +4,11 @@ local shortage = { REVOKED = 0 } -- stands for the key of a change, as in domain
 
 -- Supply that is not promised, on the worst day; safety stock limits sales and never makes a shortage.
 function shortage.unpromised(b, sku, location)
-  local t, p = balance(b, sku, location), find_position(b, sku, location)
-  local dated = p and p[P_SUPPLY][1]
-  return (dated and lowest(free_of(t), p[P_SUPPLY], '', b.now) or free_of(t)) + t[5]
+  local s, place = find_sku(b, sku), position_key(sku, location)
+  local p = s and lookup(b, b.positions, 'pos', place)
+  if not p then return 0 end
+  local free, dated = free_at(b, sku, location, place), p[P_SUPPLY][1]
+  return (dated and lowest(free, p[P_SUPPLY], '', b.now) or free) + safety_stock(s, location)
 end
 
 function shortage.find(b, place) return lookup(b, b.shortages, 'shortage', place) end

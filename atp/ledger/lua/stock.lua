@@ -42,13 +42,28 @@ function stock.seen(b, c, source, n)
   end
 end
 
+local function recent_key_of(b, c, source)
+  return b.prefix .. 'recent:' .. c[2] .. '\0' .. c[3] .. '\0' .. source
+end
+
+-- The memory that a level or a change will look at.
+function stock.recent_key(b, c)
+  return recent_key_of(b, c, c[1] == C.LEVEL and c[4] or counted_as(b, c[4], c[3]))
+end
+
+-- Most levels meet no deltas, and one question tells so for a whole batch; `set` has the keys as its fields.
+function stock.look_for_recent(b, keys, set)
+  if #keys > 0 and #keys <= CHUNK and call('EXISTS', unpack(keys)) == 0 then b.unremembered = set end
+end
+
 -- The remembered deltas of a position and source: digest -> {version, quantity}. A delta asks for its own digest and
 -- for how many there are; only a level, or a full memory, reads them all.
 local function recent_of(b, c, source)
-  local key = b.prefix .. 'recent:' .. c[2] .. '\0' .. c[3] .. '\0' .. source
+  local key = recent_key_of(b, c, source)
   local recent = b.recent[key]
   if not recent then
-    recent = { key = key, items = {}, whole = false, count = call('HLEN', key), added = {}, removed = {} }
+    recent = { key = key, items = {}, whole = false, added = {}, removed = {} }
+    recent.count = b.unremembered[key] and 0 or call('HLEN', key)
     b.recent[key] = recent
   end
   return recent

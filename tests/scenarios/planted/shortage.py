@@ -10,7 +10,7 @@ MUTANTS = (
     ("a shortage ends too early", "if shortage.unpromised(b, sku, location) >= 0 then", "if shortage.unpromised(b, sku, location) >= -1 then"),
     ("another authority ends no shortage", "if not b.policies.version then\n    local stored = call('HGETALL', b.prefix .. 'shortage')", "if false then\n    local stored = call('HGETALL', b.prefix .. 'shortage')"),
     ("a shortage that is over is remembered", "return b.shortages[place] and pack(b.shortages[place])", "return pack(b.shortages[place] or {})"),
-    ("safety stock makes a shortage", "or free_of(t)) + t[5]", "or free_of(t))"),
+    ("safety stock makes a shortage", "or free) + safety_stock(s, location)", "or free)"),
     ("pages count twice", "if open[8] or open[7] ~= c[5] then", "if open[8] then"),
     ("pages go on when all is told", "if open[8] or open[7] ~= c[5] then", "if open[7] ~= c[5] then"),
     ("pages of another shortage count", "if not open or open[2] ~= c[4] or", "if not open or"),

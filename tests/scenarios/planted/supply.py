@@ -25,7 +25,7 @@ MUTANTS = (
     ("a receipt is not re-based with a later level", "if changed then change_number(n, recent, event, remembered, c[5]) end", "if changed then n[N_NUMBER] = n[N_NUMBER] + c[5] end"),
     ("more is received than was expected", "return math.max(0, supply[QUANTITY] - supply[RECEIVED])", "return supply[QUANTITY] - supply[RECEIVED]"),
     ("a delivery that slips is no shortage", "    left, { balance(b, c[2], c[3]) } }))\n  shortage.report(b, c[2], c[3], c[14], before)", "    left, { balance(b, c[2], c[3]) } }))"),
-    ("a shortage of a later day is not seen", "(dated and lowest(free_of(t), p[P_SUPPLY], '', b.now) or free_of(t))", "free_of(t)"),
+    ("a shortage of a later day is not seen", "(dated and lowest(free, p[P_SUPPLY], '', b.now) or free)", "free"),
     ("a receipt's shortage is not reported", "shortage.report(b, c[2], c[3], c[13], before)", ""),
     ("what a replaced hold named is not given back", "for _, back in ipairs(pegs or {}) do peg(copy, back[1], back[2], back[3]) end", ""),
     ("a basket names the same supply twice", "peg(s.days[place], supply, line[6], units)", ""),
