@@ -115,6 +115,10 @@ class SourceList(Struct):
     sources: list[SourceView]
 
 
+def check_no_more(body: object) -> None:
+    """For bodies of which the schema says everything."""
+
+
 class Policies[T: Struct]:
     """The routes of one kind of policy. ``name`` is the path parameter that carries the object's id."""
 
@@ -225,10 +229,6 @@ def _check_item(body: ItemBody) -> None:
         check_identifier(location, f"/safety_stock_by_location/{escape(location)}")
 
 
-def _check_source(body: SourceBody) -> None:
-    """The schema says everything."""
-
-
 LOCATIONS = Policies("location", "id", LocationBody, _check_location)
 ITEMS = Policies("item", "sku", ItemBody, _check_item)
-SOURCES = Policies("source", "id", SourceBody, _check_source)
+SOURCES = Policies("source", "id", SourceBody, check_no_more)

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct, json
 
 from atp.api.call import Call
 from atp.api.decoding import escape
-from atp.api.policies import Policies, Version
+from atp.api.policies import Policies, Version, check_no_more
 from atp.api.problems import invalid
 from atp.api.requests import QUANTITY_MAX, check_identifier
 from atp.domain.commands import PutPolicy
@@ -153,14 +153,6 @@ def _check_channel(body: ChannelBody) -> None:
         check_identifier(location, f"/locations/{index}")
 
 
-def _check_share(body: ShareBody) -> None:
-    """The schema says everything."""
-
-
-def _check_group(body: LocationGroupBody) -> None:
-    """The schema says everything."""
-
-
 def _check_campaign(body: CampaignBody) -> None:
     for name in ("starts_at", "ends_at"):
         if getattr(body, name).tzinfo is None:
@@ -174,6 +166,6 @@ def _check_campaign(body: CampaignBody) -> None:
 
 
 CHANNELS = Policies("channel", "id", ChannelBody, _check_channel)
-SHARES = _Shares("item-channel", "channel", ShareBody, _check_share)
-GROUPS = Policies("location-group", "id", LocationGroupBody, _check_group)
+SHARES = _Shares("item-channel", "channel", ShareBody, check_no_more)
+GROUPS = Policies("location-group", "id", LocationGroupBody, check_no_more)
 CAMPAIGNS = _Campaigns("campaign", "id", CampaignBody, _check_campaign)
