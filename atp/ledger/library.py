@@ -33,6 +33,7 @@ def source() -> tuple[str, str]:
     return finish(text())
 
 
+@cache
 def text() -> str:
     """All parts as one text, with the names that people read."""
     folder = files("atp.ledger") / "lua"

@@ -11,14 +11,19 @@ class Moved(AssertionError):
     """The text to change is not there exactly once: the code moved on, and the change must follow it."""
 
 
-def altered(*changes: tuple[str, str]) -> tuple[str, str]:
-    """What ``library.source`` gives, after each (text, replacement); raises Moved."""
+def planted(*changes: tuple[str, str]) -> str:
+    """All parts as one text, after each (text, replacement); raises Moved."""
     text = library.text()
     for old, new in changes:
         if text.count(old) != 1:
             raise Moved(f"found {text.count(old)} times in atp/ledger/lua, must be once: {old!r}")
         text = text.replace(old, new)
-    name, text = library.finish(text)
+    return text
+
+
+def altered(*changes: tuple[str, str]) -> tuple[str, str]:
+    """What ``library.source`` gives of the planted text, under the name of altered ones; raises Moved."""
+    name, text = library.finish(planted(*changes))
     return NAME, text.replace(name, NAME)
 
 

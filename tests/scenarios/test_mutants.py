@@ -21,7 +21,7 @@ BATCHES = 25
 MUTANTS = planted.every()
 
 #: One bug in this many is planted in a short run, which ones is fixed; all are with ``-m soak``.
-ONE_IN = 4
+ONE_IN = 6
 
 
 def test_the_original_passes_what_mutants_must_not(valkey: str, loop: asyncio.AbstractEventLoop) -> None:
@@ -32,7 +32,7 @@ def test_the_original_passes_what_mutants_must_not(valkey: str, loop: asyncio.Ab
 def test_every_planted_bug_finds_its_place() -> None:
     """The list follows the code, also for those that a short run leaves out; and no two are one."""
     for _, text, replacement in MUTANTS:
-        altered.altered((text, replacement))
+        altered.planted((text, replacement))
     assert len({name for name, _, _ in MUTANTS}) == len(MUTANTS) > 200
 
 

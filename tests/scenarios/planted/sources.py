@@ -49,7 +49,7 @@ MUTANTS = (
     ("a cut-over asks for no version", "if c[6] ~= -1 and c[6] ~= current then", "if false then"),
     ("a cut-over is not gone through", "if moved then record[Y.RECHECK], record[Y.BEFORE] = seq, before[1] end", ""),
     ("a page of another change is taken", "if not record or record[Y.RECHECK] ~= c[3] then", "if not record then"),
-    ("the last page is not the last", "if c[5] then sources.location_record(b, c[2])[Y.RECHECK] = 0 end", ""),
+    ("the last page of a recount is not the last", "if c[5] then sources.location_record(b, c[2])[Y.RECHECK] = 0 end", ""),
     ("all positions are told again", "if p and free_of(now) ~= free_by(b, find_sku(b, sku), p, c[2], record[Y.BEFORE]) then", "if p then"),
     ("what changed is not told", "if p and free_of(now) ~= free_by(b, find_sku(b, sku), p, c[2], record[Y.BEFORE]) then", "if false then"),
     ("nobody knows whose number counted before", "record[Y.RECHECK], record[Y.BEFORE] = seq, before[1] end", "record[Y.RECHECK] = seq end"),
