@@ -454,3 +454,26 @@ def test_every_step_leaves_one_entry_with_what_it_moved(table: Table) -> None:
         BasketOpened, BasketOpened, BasketAborted,
     ]  # fmt: skip
     assert [e.seq for e in table.entries] == list(range(table.entries[0].seq, table.entries[-1].seq + 1))
+
+
+def test_an_attempt_that_ran_out_is_aborted_before_the_next(table: Table) -> None:
+    table.run("""
+        level A@DC1 5 v1
+        open r1 A:2 far:1
+        pass 6
+        open r1 A:2 far:1 call 2
+    """)
+    told = [type(e) for e in table.entries if isinstance(e, BasketOpened | BasketAborted)]
+    assert told == [BasketOpened, BasketAborted, BasketOpened]
+
+
+def test_a_late_leg_of_an_earlier_attempt_is_still_asked_about(table: Table) -> None:
+    table.run("""
+        level A@DC1 5 v1
+        open r1 A:2 far:1
+        take r1 A:2 attempt 99
+        abort r1
+    """)
+    assert list(table.law.dump()["undecided"]) == ["b1:r1"]
+    table.run("drop r1 attempt 99")
+    assert table.law.dump()["undecided"] == {}

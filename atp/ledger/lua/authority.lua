@@ -64,9 +64,9 @@ local function recheck(b, c)
   local balances = {}
   for _, sku in ipairs(c[4]) do
     local p = find_position(b, sku, c[2])
-    local now = p and balance(b, sku, c[2])
-    if p and free_of(now) ~= free_by(b, find_sku(b, sku), p, c[2], record[Y.BEFORE]) then
-      balances[#balances + 1] = now
+    local now = p and free_at(b, sku, c[2], position_key(sku, c[2]))
+    if p and now ~= free_by(b, find_sku(b, sku), p, c[2], record[Y.BEFORE]) then
+      balances[#balances + 1] = balance(b, sku, c[2])
     end
   end
   if balances[1] then

@@ -63,11 +63,6 @@ local function balance(b, sku, location)
   return t
 end
 
-local function free_of(t)
-  local free = t[3] - t[5] - t[6] - t[7] - t[8] - (t[11] or 0)
-  return t[10] and t[10] ~= 'on_hand' and free + t[9] or free - t[4] -- numbers of the other measures are net of unsellable units
-end
-
 -- Free units of a position, without the table of a balance; `place` is its key.
 local function free_at(b, sku, location, place)
   local p = lookup(b, b.positions, 'pos', place)

@@ -41,7 +41,6 @@ MUTANTS = (
     ("an older level ends the empty shelf", "if x[2] == source then return not version_less(x[3], version) end", "if x[2] == source then return false end"),
     ("any level ends another's empty shelf", "    return x[4] >= as_of - SHIPPED_COUNTED_MS - SHIPPED_BUCKET_MS\n", "    return false\n"),
     ("a level ends what came back unfit", "    if x[1] ~= 'short' then return true end\n", ""),
-    ("free forgets the empty shelf", "t[3] - t[5] - t[6] - t[7] - t[8] - (t[11] or 0)", "t[3] - t[5] - t[6] - t[7] - t[8]"),
     ("units sold forget the empty shelf", "  if p[P_ASIDE] then promised = promised + set_aside(p) end\n", ""),
     ("an acknowledgement anywhere is one here", "    if units > 0 and (line[3] == '' or line[3] == a[A_LOCATION]) then\n      rest = rest - units\n      a[A_ACK", "    if units > 0 then\n      rest = rest - units\n      a[A_ACK"),
     ("an acknowledged order is not counted", "      count_units(b, drawn[L_SKU], a, t.c[4], t.version, units)\n", ""),

@@ -9,5 +9,5 @@ MUTANTS = (
     ("a status makes a level stale", "n[N_STATUS] = { version[1], version[2], version[3], c[9] }", "n[N_VERSION], n[N_STATUS] = version, { version[1], version[2], version[3], c[9] }"),
     ("a status says when the number was true", "c[9] }\n  stock.seen(b, c, source)\n", "c[9] }\n  stock.seen(b, c, source, n)\n"),
     ("a shortage by a status is not reported", "shortage.report(b, c[2], c[3], c[11], before)", ""),
-    ("other measures subtract unsellable units", "or free - t[4] --", "- t[4] or free - t[4] --"),
+    ("other measures subtract unsellable units", "return n[N_NUMBER] - promised + (measure", "return n[N_NUMBER] - n[N_UNSELLABLE] - promised + (measure"),
 )  # fmt: skip
