@@ -28,7 +28,7 @@ dev: $(INSTALLED) ## Run the service on this machine until Ctrl-C
 	@$(BIN)/atp dev $(ARGS)
 
 test: $(INSTALLED) ## Run the tests, against real servers of their own
-	@$(BIN)/python -m pytest -n 2 -m "not soak" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not soak" $(ARGS)
 
 soak: $(INSTALLED) ## Run the long tests
 	@$(BIN)/python -m pytest -m soak $(ARGS)
