@@ -3,6 +3,7 @@
 import pytest
 
 from atp.domain.state import TOLD_MAX
+from tests.scenarios.laws import START_MS
 from tests.scenarios.table import Table
 
 AVAILABLE = 'source wms {"kind":"wms","measure":"available"}\n'
@@ -464,3 +465,14 @@ def test_what_others_tell_is_kept_apart_by_the_minute_as_far_as_there_is_room(ta
     table.run(
         "= A@DC1 8 0 2\nfulfilled X A:10@DC1 v2 e2\n= r1 committed 1:0/2\nlevel A@DC1 10 v3 at 999\n= A@DC1 8 0 2"
     )
+
+
+def test_an_order_included_after_an_outage_is_kept_with_the_deadline_that_counts(table: Table) -> None:
+    table.run("""
+        level A@DC1 9 v1
+        reserve r1 A:4
+        confirm r1 1:2 order X
+        outage 700
+        level A@DC1 7 v2 includes X
+    """)
+    assert table.law.dump()["due"] == {"b1:r1": START_MS + 730_000}

@@ -5,7 +5,7 @@ from copy import deepcopy
 
 from atp.domain.entries import AnyEntry
 from atp.domain.ids import identity_of
-from atp.domain.records import Balance, Line, Reservation
+from atp.domain.records import GRACE_MS, Balance, Line, Reservation
 from atp.domain.rules import policies
 from atp.domain.state import Position, Sku, SourceNumber, State
 
@@ -190,3 +190,11 @@ class Batch:
         """The balances of the positions that these lines draw on, each once, as far as they are here."""
         places = dict.fromkeys((line.sku, a.location) for line in lines for a in line.allocations)
         return [self.balance(sku, at) for sku, at in places if sku not in self.foreign]
+
+    def keep(self, reservation: Reservation) -> None:
+        """Give a changed reservation its seq, and keep the index of deadlines true (R22)."""
+        reservation.seq = self.next_seq()
+        if any(a.held for line in reservation.lines for a in line.allocations):
+            self.state.due[reservation.id] = reservation.expires_at + GRACE_MS
+        else:
+            self.state.due.pop(reservation.id, None)

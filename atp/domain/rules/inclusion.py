@@ -53,7 +53,7 @@ def include_order(batch: Batch, c: Level, order_ref: str, version: Version) -> N
                 if a.location == c.location and a.committed and not a.supply:
                     news = _include_all(batch, c, a, version) or news
         if news:
-            r.seq = batch.next_seq()
+            batch.keep(r)
             batch.entries.append(Acknowledged(r.seq, batch.now, "", c.cause, *batch.after(r)))
 
 

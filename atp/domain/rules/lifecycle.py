@@ -11,7 +11,7 @@ from atp.domain.commands import Change, Confirm, Extend, Release, ReserveLine
 from atp.domain.entries import Committed, Expired, Extended, Released
 from atp.domain.ids import identity_of
 from atp.domain.outcomes import Outcome
-from atp.domain.records import GRACE_MS, Allocation, Line, Reservation, Shortfall
+from atp.domain.records import Allocation, Line, Reservation, Shortfall
 from atp.domain.results import Result
 from atp.domain.rules.allocations import move
 from atp.domain.rules.batch import Batch
@@ -301,13 +301,9 @@ def wanted_lines(
 
 
 def changed(batch: Batch, reservation: Reservation, change: Change) -> None:
-    """Remember the change, give it a seq, and keep the deadline index true."""
-    reservation.seq = batch.next_seq()
+    """Keep a reservation that a call changed, and remember the call."""
+    batch.keep(reservation)
     remember(reservation, change.key, change.body)
-    if total(reservation, held_units):
-        batch.state.due[reservation.id] = reservation.expires_at + GRACE_MS
-    else:
-        batch.state.due.pop(reservation.id, None)
 
 
 def remember(reservation: Reservation, key: int, body: int) -> None:

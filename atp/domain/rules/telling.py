@@ -5,7 +5,7 @@ from typing import Literal
 from atp.domain.commands import Delta
 from atp.domain.entries import Acknowledged, DeltaApplied, Fulfilled, Released, ShipmentNoted
 from atp.domain.order_commands import OrderLine, TellOrder
-from atp.domain.records import GRACE_MS, Allocation, Line, Reservation, Version
+from atp.domain.records import Allocation, Line, Reservation, Version
 from atp.domain.rules import shortage
 from atp.domain.rules.allocations import move
 from atp.domain.rules.asides import set_aside
@@ -299,7 +299,7 @@ class Telling:
 
     def _finish(self, reason: str = "") -> None:
         """Remember the event in the records that it changed, and log them; ``reason`` is why units were released."""
-        batch, c, state = self.batch, self.c, self.batch.state
+        batch, c = self.batch, self.c
         changed, self._changed = self._changed, {}
         for r in changed.values():
             if all(key != c.event for key, _ in r.changes):
@@ -307,11 +307,7 @@ class Telling:
             if c.shipment and not reason:
                 mine = any(self._mine(a.location) for x in r.lines for a in x.allocations)
                 remember(r, c.shipment, int(mine))
-            r.seq = batch.next_seq()
-            if any(a.held for x in r.lines for a in x.allocations):
-                state.due[r.id] = r.expires_at + GRACE_MS
-            else:
-                state.due.pop(r.id, None)
+            batch.keep(r)
             common = (r.seq, batch.now, "", c.cause, *batch.after(r))
             if reason:
                 batch.entries.append(Released(*common, reason))
