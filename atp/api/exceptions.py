@@ -63,7 +63,7 @@ async def list_exceptions(service: Service, call: Call) -> Answer:
     """What a person should look at, newest first: by default what is open."""
     query = call.query("kind", "state", "page_token")
     kind, state = query.get("kind", ""), query.get("state", "open")
-    if kind and kind not in set(Kind) | {"late-duplicate"}:
+    if kind and kind not in set(Kind):
         raise invalid(f"kind must be one of: {', '.join(Kind)}.", parameter="kind")
     if state not in _STATES:
         raise invalid("state must be open, resolved or all.", parameter="state")
@@ -86,24 +86,27 @@ async def resolve(service: Service, call: Call) -> Answer:
     body = _resolve_body.decode(await call.body())
     check_identifier(body.reason, "/reason", _REASON_MAX)
     check_identifier(body.resolution, "/resolution")
-    row = await _found(service, call)
-    if row.resolved_at is None:
-        client = call.principal.client
-        if row.seq is None:
-            try:
-                await _journal(service).close_exception(row.id, body.resolution, client, body.reason)
-            except JournalError:
-                raise _away() from None
-            return Answer(200, _encode(_view(await _found(service, call))))
-        if row.kind == Kind.SNAPSHOT_GUARD:
-            return await _decide_snapshot(service, call, row, body)
-        command = Resolve(
-            row.kind, row.sku, row.location, row.source, row.reservation, row.seq, body.resolution, body.reason,
-            client, call.cause,
-        )  # fmt: skip
-        result = await service.ledger.submit_to(row.partition, command)
-        return _resolved(row, body, client, result)
-    return Answer(200, _encode(_view(row)))
+    row, client = await _found(service, call), call.principal.client
+    if row.resolved_at is not None:
+        return Answer(200, _encode(_view(row)))
+    if row.seq is None:
+        return await _close(service, call, row, body)
+    if row.kind == Kind.SNAPSHOT_GUARD:
+        return await _decide_snapshot(service, call, row, body)
+    command = Resolve(
+        row.kind, row.sku, row.location, row.source, row.reservation, row.seq, body.resolution, body.reason,
+        client, call.cause,
+    )  # fmt: skip
+    return _resolved(row, body, client, await service.ledger.submit_to(row.partition, command))
+
+
+async def _close(service: Service, call: Call, row: ExceptionRow, body: ResolveBody) -> Answer:
+    """End what the journal found by itself, and the ledger does not know."""
+    try:
+        await _journal(service).close_exception(row.id, body.resolution, call.principal.client, body.reason)
+    except JournalError:
+        raise _away() from None
+    return Answer(200, _encode(_view(await _found(service, call))))
 
 
 async def _decide_snapshot(service: Service, call: Call, row: ExceptionRow, body: ResolveBody) -> Answer:

@@ -10,3 +10,8 @@ class Entry(Struct, array_like=True):
     at: int
     client: str
     cause: str
+
+
+def counted_source(entry: Entry) -> str:
+    """The source whose number a stock entry is about: an adjuster changes that of the authority (R24)."""
+    return getattr(entry, "of", "") or getattr(entry, "source", "")

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     GAP = "gap"
     LOSS = "loss"  # acknowledged changes are gone (R2)
     DRIFT = "drift"  # counters do not add up
+    LATE_DUPLICATE = "late-duplicate"  # an id was used anew after it had been forgotten; the journal finds it (R18)
     JOURNAL_GAP = "journal-gap"  # the journal misses entries (R20)
 
 

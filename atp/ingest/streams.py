@@ -22,29 +22,23 @@ async def ensure_streams(
     """
     stock = await streams.ensure(
         js,
-        StreamConfig(
-            name=settings.stream,
-            description="Stock events for atp; read in order, kept for a rebuild of the ledger",
-            subjects=[f"{settings.root}.v1.>"],
-            retention=RetentionPolicy.LIMITS,
-            storage=StorageType.FILE,
-            max_age=settings.retention_min_s,
-            duplicate_window=120,
+        _kept(
+            settings.stream,
+            "Stock events for atp; read in order, kept for a rebuild of the ledger",
+            f"{settings.root}.v1.>",
+            settings,
+            settled,
             allow_atomic=True,  # feeders send batches of 1,000 with one sync to disk
-            first_seq=settled + 1 if settled else None,
         ),
     )
     raw = await streams.ensure(
         js,
-        StreamConfig(
-            name=settings.raw,
-            description="Vendors' messages as they came; atp makes stock events of them",
-            subjects=[f"{settings.root}.raw.>"],
-            retention=RetentionPolicy.LIMITS,
-            storage=StorageType.FILE,
-            max_age=settings.retention_min_s,
-            duplicate_window=120,
-            first_seq=raw_settled + 1 if raw_settled else None,
+        _kept(
+            settings.raw,
+            "Vendors' messages as they came; atp makes stock events of them",
+            f"{settings.root}.raw.>",
+            settings,
+            raw_settled,
         ),
     )
     await streams.ensure(
@@ -64,6 +58,23 @@ async def ensure_streams(
     _check_end(stock, settings.stream, settled)
     _check_end(raw, settings.raw, raw_settled)
     return stock
+
+
+def _kept(
+    name: str, description: str, subjects: str, settings: Settings, settled: int, *, allow_atomic: bool | None = None
+) -> StreamConfig:
+    """A stream of messages that a rebuilt ledger may have to read again; a new one starts behind ``settled``."""
+    return StreamConfig(
+        name=name,
+        description=description,
+        subjects=[subjects],
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        max_age=settings.retention_min_s,
+        duplicate_window=120,
+        allow_atomic=allow_atomic,
+        first_seq=settled + 1 if settled else None,
+    )
 
 
 def _check(info: StreamInfo, name: str, settings: Settings) -> None:

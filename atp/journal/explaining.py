@@ -22,6 +22,7 @@ from atp.domain.entries import (
     StatusSet,
     SupplyReceived,
 )
+from atp.domain.entry import counted_source
 from atp.domain.explain import LocationReading, SkuReading, SourceReading, open_stock
 from atp.domain.records import Balance
 from atp.journal.connections import Connection
@@ -121,9 +122,9 @@ class Past:
         for row in rows:
             entry = _decode(row["body"])
             if isinstance(entry, StatusSet | ReturnTaken):
-                unsellable.setdefault((entry.location, _of(entry)), entry.unsellable)
+                unsellable.setdefault((entry.location, counted_source(entry)), entry.unsellable)
             if isinstance(entry, _Told):
-                events = told.setdefault((entry.location, _of(entry)), [])
+                events = told.setdefault((entry.location, counted_source(entry)), [])
                 if not events or not isinstance(events[-1], LevelSet):
                     events.append(entry)
         return told, unsellable, len(rows) < TOLD_MAX
@@ -182,8 +183,3 @@ class Past:
 
     async def _fetch(self, name: str, *arguments: object) -> list[Any]:
         return await self._connection.fetch(self._sql[name], *arguments)
-
-
-def _of(entry: StatusSet | _Told) -> str:
-    """The source whose number the entry is about: an adjuster changes that of the authority (R24)."""
-    return getattr(entry, "of", "") or entry.source

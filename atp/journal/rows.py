@@ -62,6 +62,7 @@ from atp.domain.entries import (
     Transferred,
     UnitsSetAside,
 )
+from atp.domain.entry import counted_source
 from atp.domain.exceptions import Kind
 from atp.domain.records import Reservation
 
@@ -226,8 +227,8 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
                 key = (entry.sku, entry.location, entry.source)
                 rows.levels[key] = LevelRow(entry.seq, entry.number, entry.quantity, entry.version, entry.as_of)
             case DeltaApplied() | SupplyReceived() | ReturnTaken() | Adjusted():
-                of = getattr(entry, "of", "") or entry.source
-                row = rows.levels.setdefault((entry.sku, entry.location, of), LevelRow(0, 0))
+                key = (entry.sku, entry.location, counted_source(entry))
+                row = rows.levels.setdefault(key, LevelRow(0, 0))
                 row.seq, row.number = entry.seq, entry.number
                 row.as_of = entry.as_of or row.as_of
             case PolicyPut():

@@ -20,7 +20,8 @@ from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.clock import find_record
 from atp.domain.rules.naming import may_wait, named, orphan, remember_event, reschedule, wait
-from atp.domain.rules.stock import expected_kind, known_source
+from atp.domain.rules.sources import known_source, note_lag
+from atp.domain.rules.stock import expected_kind
 from atp.domain.rules.telling import Telling
 from atp.domain.state import AWAIT_MS
 
@@ -34,8 +35,7 @@ def tell_order(batch: Batch, c: TellOrder) -> Result:
     records = _records(batch, c) if c.part != "stock" else []
     if _is_repeat(batch, c, records):
         return Result(Outcome.DUPLICATE, batch.state.seq)
-    if c.as_of:
-        source.lag_ms = max(0, batch.now - c.as_of)
+    note_lag(batch, source, c.as_of)
     telling = Telling(batch, c, version, batch.now, again=c.part == "order")
     left = telling.tell(records)
     if c.part == "stock":

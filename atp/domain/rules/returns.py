@@ -8,7 +8,8 @@ from atp.domain.results import Result
 from atp.domain.rules import shortage
 from atp.domain.rules.asides import is_noted, note
 from atp.domain.rules.batch import Batch
-from atp.domain.rules.stock import change_number, changed_of, known_source, refuse_stock, version_in
+from atp.domain.rules.sources import known_source, note_lag
+from atp.domain.rules.stock import change_number, changed_of, refuse_stock, version_in
 from atp.domain.state import SourceNumber
 
 
@@ -34,8 +35,8 @@ def take_back(batch: Batch, c: TakeBack) -> Result:
             c.sku, c.location, c.source, c.quantity, c.version_kind, c.version, c.stream, c.position, c.as_of, c.event,
         )  # fmt: skip
         _, changed = change_number(batch, told, version)
-    elif c.as_of:
-        source.lag_ms = max(0, batch.now - c.as_of)
+    else:
+        note_lag(batch, source, c.as_of)
     unfit = not c.sellable and (of != c.source or not (known.status and version <= known.status[:3]))
     if not changed and not unfit:
         return Result(Outcome.INCLUDED, batch.state.seq)

@@ -133,3 +133,9 @@ def restart(batch: Batch, c: RestartSource) -> Result:
     batch.entries.append(SourceRestarted(seq, batch.now, c.client, c.cause, c.source, generation, c.change.key))
     end_exception(batch, Kind.SOURCE_REWOUND, c.cause, source=c.source, resolution="restarted", client=c.client)
     return Result(Outcome.APPLIED, seq, detail=str(generation))
+
+
+def note_lag(batch: Batch, source: Source, as_of: int) -> None:
+    """How late the source's word came, where the event says when it was true (``as_of`` in ms, 0 if it does not)."""
+    if as_of:
+        source.lag_ms = max(0, batch.now - as_of)

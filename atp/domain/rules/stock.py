@@ -16,7 +16,7 @@ from atp.domain.rules.asides import level_knows, status_knows
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.exceptions import end_exception, raise_exception
 from atp.domain.rules.inclusion import include, include_order
-from atp.domain.rules.sources import known_source, note_older
+from atp.domain.rules.sources import known_source, note_lag, note_older
 from atp.domain.state import (
     RECENT_CUT,
     RECENT_MAX,
@@ -161,8 +161,7 @@ def status(batch: Batch, c: Status) -> Result:
     before = shortage.unpromised(batch, c.sku, c.location)
     later = status_knows(batch.sku(c.sku).positions[c.location], c.source, version)
     known.unsellable, known.status = c.unsellable + later, (*version, c.position)
-    if c.as_of:
-        source.lag_ms = max(0, batch.now - c.as_of)
+    note_lag(batch, source, c.as_of)
     seq = batch.next_seq()
     batch.touch(seq, [c.sku])
     batch.entries.append(
@@ -260,9 +259,8 @@ def _change(known: SourceNumber, event: int, version: Version, quantity: int) ->
 
 
 def _seen(batch: Batch, c: Level | Delta | Received | TakeBack, known: SourceNumber, source: Source) -> None:
-    if c.as_of:
-        known.as_of = max(known.as_of, c.as_of)
-        source.lag_ms = max(0, batch.now - c.as_of)
+    known.as_of = max(known.as_of, c.as_of)
+    note_lag(batch, source, c.as_of)
 
 
 def _count_shipped(batch: Batch, c: Level) -> None:
