@@ -33,6 +33,7 @@ class Config(Struct, frozen=True, kw_only=True):
     namespace: str = "atp"
     partitions: int = 1
     durability: Literal["fsync"] = "fsync"
+    unproven_server: Literal["refuse", "allow"] = "refuse"
     on_loss: Literal["closed", "open"] = "closed"
     public_url: str = ""
     http_host: str = "127.0.0.1"
@@ -129,6 +130,11 @@ _SETTINGS = (
     _Setting("NAMESPACE", "begins every key and names one deployment", _namespace),
     _Setting("PARTITIONS", "fixed when the ledger is created", _whole(1, 4096)),
     _Setting("DURABILITY", "what an acknowledged change survives", _one_of("fsync", later=("replica", "journal"))),
+    _Setting(
+        "UNPROVEN_SERVER",
+        "a ledger's server not known to be free of the torn-MULTI bug",
+        _one_of("refuse", "allow"),
+    ),
     _Setting(
         "ON_LOSS", "after a rebuild that misses changes: stay closed for reserve, or open", _one_of("closed", "open")
     ),

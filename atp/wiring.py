@@ -50,7 +50,14 @@ async def open_ledger(config: Config, journal: Journal | None) -> AsyncIterator[
     While the journal cannot be asked, only a ledger that already has a history opens: an empty one might have lost its
     own (R2). Raises LedgerUnavailable, LedgerUnfit, LedgerRecovering.
     """
-    ledger = Ledger(LedgerSettings(url=config.redis_url, namespace=config.namespace, partitions=config.partitions))
+    ledger = Ledger(
+        LedgerSettings(
+            url=config.redis_url,
+            namespace=config.namespace,
+            partitions=config.partitions,
+            unproven_server=config.unproven_server == "allow",
+        )
+    )
     await ledger.open(await _witness(journal))
     try:
         yield ledger

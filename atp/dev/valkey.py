@@ -22,7 +22,7 @@ appendonly yes
 appendfsync always
 no-appendfsync-on-rewrite no
 aof-load-truncated yes
-auto-aof-rewrite-percentage 100
+auto-aof-rewrite-percentage 50
 auto-aof-rewrite-min-size 64mb
 maxmemory-policy noeviction
 hz 100

@@ -32,6 +32,7 @@ from atp.ledger.errors import (
     LedgerUnavailable,
     OutcomeUnknown,
 )
+from atp.ledger.loading import load_library
 from atp.ledger.weights import weight
 from atp.ledger.wire import Header, Reply, WireCorrupt, decode_reply, encode_commands, encode_header
 from atp.telemetry import BATCH_COMMANDS, BATCH_SECONDS, LEDGER_ERRORS, series
@@ -385,8 +386,3 @@ def _fail(batch: Sequence[Pending], problem: LedgerError) -> None:
     for pending in batch:
         if not pending.future.done():
             pending.future.set_exception(type(problem)(str(problem)))
-
-
-async def load_library(connection: Connection) -> None:
-    """Load this release's functions; harmless if another process does the same."""
-    await connection.ask("FUNCTION", "LOAD", "REPLACE", library.source()[1])

@@ -17,9 +17,11 @@ from atp.domain.records import FORMAT, Asked, Policy, Reservation, SkuStock
 from atp.domain.results import Result
 from atp.domain.state import Shortage
 from atp.ledger import fitness, wire
-from atp.ledger.batcher import Batcher, Limits, load_library
-from atp.ledger.connection import connect
+from atp.ledger.batcher import Batcher, Limits
+from atp.ledger.connection import ServerRefused, connect
 from atp.ledger.errors import BasketInProgress, LedgerError, LedgerRecovering, LedgerUnavailable, LedgerUnfit
+from atp.ledger.fitness import Durability
+from atp.ledger.loading import load_library
 from atp.ledger.reader import Reader
 from atp.ledger.routing import partition_for, policy_home
 from atp.ledger.snapshots import Snapshots
@@ -46,13 +48,18 @@ FOLLOW_INTERVAL_S = 0.3
 
 
 class LedgerSettings(Struct, frozen=True):
-    """Where the ledger is and how it is divided. ``process`` names this process to the ledger; "" makes a name."""
+    """Where the ledger is, how it is divided, what its answers survive.
+
+    ``process`` names this process to the ledger; "" makes a name. ``unproven_server``: see ``fitness``.
+    """
 
     url: str
     namespace: str = "atp"
     partitions: int = 1
     process: str = ""
     limits: Limits = field(default_factory=Limits)
+    durability: Durability = "fsync"
+    unproven_server: bool = False
 
 
 class Ledger:
@@ -292,10 +299,12 @@ class Ledger:
     async def _prepare(self) -> None:
         connection = await connect(self.settings.url, OPEN_TIMEOUT_S)
         try:
-            await fitness.check(connection)
+            await fitness.check(connection, self.settings.durability, unproven=self.settings.unproven_server)
             await load_library(connection)
         except (TimeoutError, ConnectionError) as problem:
             raise LedgerUnavailable(f"the ledger went away: {problem or 'no answer'}") from problem
+        except ServerRefused as refused:
+            raise LedgerUnavailable(f"the ledger refuses: {refused}") from refused
         finally:
             await connection.end()
 

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Sequence
 
 from atp.ledger import keys, library
-from atp.ledger.batcher import load_library
 from atp.ledger.connection import Connection, ServerRefused, connect
 from atp.ledger.errors import LedgerRecovering, LedgerUnavailable
+from atp.ledger.loading import load_library
 from atp.ledger.wire import WireCorrupt, decode_answers, encode_queries
 
 #: Queries asked in one call.

@@ -13,7 +13,7 @@ from atp import config
 from atp.dev import nats as dev_nats
 from atp.dev import postgres as dev_postgres
 from atp.dev import valkey as dev_valkey
-from atp.ledger.fitness import REQUIRED, VALKEY_FIXED
+from atp.ledger.fitness import ALWAYS, VALKEY_FIXED
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -33,7 +33,8 @@ def settings_in(lines: Iterable[str], separator: str) -> dict[str, str]:
 
 def test_valkey_has_what_the_ledger_requires() -> None:
     found = valkey_settings()
-    assert {name: found[name] for name in REQUIRED} == {name: needed for name, (needed, _) in REQUIRED.items()}
+    required = {setting.name: setting.needed for setting in ALWAYS if not setting.optional}
+    assert {name: found[name] for name in required} == required
     version = tuple(map(int, SERVICES["valkey"]["image"].rpartition(":")[2].split(".")))
     assert version >= VALKEY_FIXED[version[0]]
 

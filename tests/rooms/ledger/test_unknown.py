@@ -176,17 +176,6 @@ async def test_the_number_of_partitions_is_fixed_at_creation(ledger: Ledger, val
         await Ledger(LedgerSettings(valkey, namespace, partitions=2)).open({})
 
 
-@pytest.mark.parametrize(
-    ("setting", "value"), [("appendfsync", "everysec"), ("appendonly", "no"), ("maxmemory-policy", "allkeys-lru")]
-)
-async def test_settings_that_would_break_a_promise_are_refused(own_valkey: Valkey, setting: str, value: str) -> None:
-    connection = await connect(own_valkey.url)
-    await connection.ask("CONFIG", "SET", setting, value)
-    with pytest.raises(LedgerUnfit, match=f"{setting} is {value}"):
-        await Ledger(LedgerSettings(own_valkey.url)).open({})
-    await connection.end()
-
-
 async def test_flushed_functions_fail_no_request(ledger: Ledger, valkey: str) -> None:
     await ledger.apply([level("A", 10)])
     connection = await connect(valkey)
