@@ -71,6 +71,10 @@ class Applier:
                 await self._together(cursor, [])
             await self._halves(items)
 
+    def in_turn(self, items: Sequence[Item]) -> bool:
+        """Whether nothing else may be under way beside these: what is told of a snapshot's parts has an order."""
+        return bool(self._taken) or any(item.part for item in items)
+
     async def _together(self, cursor: Cursor | None, items: Sequence[Item]) -> None:
         for run in parts.runs(items):
             await self._run(cursor, run)

@@ -75,6 +75,7 @@ class Consumer:
             self.counters.active = False
             for helper in helpers:
                 helper.cancel()
+            await session.abandon()
             await session.pull.close()
 
     async def _open(self, stop: asyncio.Event) -> Session:

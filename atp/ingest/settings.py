@@ -15,6 +15,7 @@ class Settings(Struct, frozen=True):
     root: str = "stock"  # first token of all subjects
 
     batch_messages: int = 500  # one call's worth: larger ones gain little and delay shoppers' batches
+    batches_in_flight: int = 2  # the ledger has the next one before it has answered the last
     batch_lines: int = 2_000  # a message has up to 1,000 lines; a batch may pass this by one message
     payload_max_bytes: int = 1 << 20  # 1,000 lines of the longest identifiers are about half of it
     request_max_bytes: int = 8 << 20  # memory for one pull request; two are outstanding
