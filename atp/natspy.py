@@ -1,11 +1,12 @@
-"""Two repairs of nats-py 2.16, made on one connection.
+"""Repairs of nats-py 2.16, made on one connection.
 
 One message with bytes that the client cannot decode ends its read loop, silently and for good: headers with a status
 line that is not text, or a subject that is not UTF-8. The connection then looks alive and hears nothing more, and
 because the message stays in the stream, no restart helps. Repaired, it arrives, and becomes a dead letter.
 
 And its header parser looks at each character of each name, which with the eight headers of a CloudEvent is most of the
-work of receiving it. Names repeat, so ours looks once at each.
+work of receiving it. Names repeat, so ours looks once at each. Most of the rest is its queue and task for each
+subscription; ``deliver`` goes without.
 
 ``message_size`` is for those who send what others made, since the client does not count headers.
 """
@@ -15,8 +16,16 @@ from functools import lru_cache
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 type Headers = dict[str, str] | None
+
+#: Takes a message: subject, reply, data, headers.
+type Take = Callable[[str, str, bytes, Headers], None]
+
+#: What the client's parser strips, and how headers without a status begin.
+_SPACE = " \t\n\r\x0b\x0c"
+_PLAIN = b"NATS/1.0\r\n"
 
 
 def repair(nc: Client) -> None:
@@ -27,15 +36,25 @@ def repair(nc: Client) -> None:
     nc._parse_header_lines = parse_header_lines
     nc._process_headers = _never_raising(nc._process_headers)  # pyright: ignore[reportAttributeAccessIssue]
     nc._build_message = _lenient(nc._build_message)
+    nc._process_msg = _directly(nc, nc._process_msg)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def deliver(nc: Client, subscription: Subscription, take: Take) -> None:
+    """Hand what this subscription gets to ``take`` as it is read, without the client's queue and task per subscription.
+
+    For who asks for so many messages and no more: nothing else limits them. ``take`` must not raise.
+    """
+    repair(nc)
+    nc._atp_direct[subscription._id] = take  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def parse_header_lines(raw: bytes) -> dict[str, str]:
     """The same dict as the client's own parser gives."""
     headers: dict[str, str] = {}
-    for line in raw.split(b"\r\n"):
-        name, colon, value = line.partition(b":")
+    for line in raw.decode("utf-8", "replace").split("\r\n"):
+        name, colon, value = line.partition(":")
         if colon and (key := _name(name)) is not None:
-            headers[key] = value.strip().decode("utf-8", "replace")
+            headers[key] = value.strip(_SPACE)
     return headers
 
 
@@ -48,12 +67,31 @@ def message_size(headers: Mapping[str, str], payload: bytes) -> int:
 
 
 @lru_cache(1024)
-def _name(name: bytes) -> str | None:
-    try:
-        key = name.strip().decode("ascii")
-    except UnicodeDecodeError:
-        return None
-    return None if any(c.isspace() for c in key) else key
+def _name(name: str) -> str | None:
+    key = name.strip(_SPACE)
+    return key if key.isascii() and not any(c.isspace() for c in key) else None
+
+
+def _directly(nc: Client, process: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """Messages of those subscriptions that have a ``Take``; the others go the client's way."""
+    direct: dict[int, Take] = {}
+    nc._atp_direct = direct  # pyright: ignore[reportAttributeAccessIssue]
+
+    async def process_msg(sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+        if sid not in nc._subs:
+            direct.pop(sid, None)
+        elif (take := direct.get(sid)) is None:
+            await process(sid, subject, reply, data, headers)
+        elif headers and headers.startswith(_PLAIN):
+            take(_text(subject), _text(reply), data, parse_header_lines(headers[len(_PLAIN) :]) or None)
+        else:
+            take(_text(subject), _text(reply), data, await nc._process_headers(headers))
+
+    return process_msg
+
+
+def _text(raw: bytes) -> str:
+    return bytes(raw).decode(errors="replace")
 
 
 def _never_raising(read: Callable[[bytes], Awaitable[Headers]]) -> Callable[[bytes], Awaitable[Headers]]:

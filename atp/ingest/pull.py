@@ -11,7 +11,6 @@ from time import monotonic
 
 from msgspec import json
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
@@ -21,6 +20,7 @@ from nats.js.errors import NotFoundError
 from atp.ingest.messages import Message
 from atp.ingest.settings import Settings
 from atp.ingest.waiting import Signal
+from atp.natspy import Headers, deliver
 
 _SILENT_HEARTBEATS = 3
 
@@ -59,7 +59,8 @@ class Pull:
         with suppress(NotFoundError):
             await self._js.delete_consumer(stream, name)
         self._inbox = self._nc.new_inbox()
-        self._subscription = await self._nc.subscribe(self._inbox, cb=self._take)
+        self._subscription = await self._nc.subscribe(self._inbox)
+        deliver(self._nc, self._subscription, self._take)
         await self._js.add_consumer(
             stream,
             ConsumerConfig(
@@ -131,14 +132,14 @@ class Pull:
         if self._broken:
             raise Interrupted(self._broken)
 
-    async def _take(self, msg: Msg) -> None:
+    def _take(self, subject: str, reply: str, data: bytes, headers: Headers) -> None:
         self._heard = monotonic()
-        if not msg.reply.startswith("$JS.ACK."):  # a sender can imitate a status line, but not a missing reply
-            self._status(msg.headers or {})
+        if not reply.startswith("$JS.ACK."):  # a sender can imitate a status line, but not a missing reply
+            self._status(headers or {})
             return
-        tokens = msg.reply.split(".")
+        tokens = reply.split(".")
         at = 4 if len(tokens) == 9 else 6  # newer servers name domain and account first
-        deliveries, sequence, number, stored, pending = (int(token) for token in tokens[at : at + 5])
+        sequence, number = int(tokens[at + 1]), int(tokens[at + 2])
         self._wanted -= 1
         if self._broken:
             return
@@ -148,9 +149,8 @@ class Pull:
         self._number = number
         if sequence > self._last:  # else it is a redelivery of what is already here
             self._last = sequence
-            self._buffer.append(
-                Message(msg.subject, msg.headers, msg.data, sequence, deliveries, stored // 1000, pending, msg.reply)
-            )
+            deliveries, stored_us, pending = int(tokens[at]), int(tokens[at + 3]) // 1000, int(tokens[at + 4])
+            self._buffer.append(Message(subject, headers, data, sequence, deliveries, stored_us, pending, reply))
         self._signal.set()
 
     def _status(self, headers: dict[str, str]) -> None:
