@@ -9,6 +9,7 @@ from msgspec import Struct
 from atp.domain.change import Change
 from atp.domain.order_commands import TakeBack, TellOrder
 from atp.domain.records import Line, Reservation, Shortfall
+from atp.domain.repair_commands import PutBack, Repair
 from atp.domain.snapshots import SnapshotDecide, SnapshotPart, Zero
 from atp.domain.source_commands import Heartbeat, MoveAuthority, Recheck, RestartSource
 
@@ -364,5 +365,5 @@ Command = (
     | Reserve | Confirm | Release | Extend | Fulfil | Acknowledge
     | Transfer | Affect | PutPolicy | Raise | Resolve | SnapshotPart | Zero | SnapshotDecide
     | Heartbeat | MoveAuthority | RestartSource | Recheck
-    | Adjust | OpenBasket | TakeLeg | Decide | Abort | DropLeg | FollowHome | Followed
+    | Adjust | Repair | PutBack | OpenBasket | TakeLeg | Decide | Abort | DropLeg | FollowHome | Followed
 )  # fmt: skip

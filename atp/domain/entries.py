@@ -10,6 +10,7 @@ from msgspec import Struct
 from atp.domain.entry import Entry
 from atp.domain.order_entries import OrderGivenUp, OrderTold, ReturnTaken, ShipmentNoted, UnitsSetAside
 from atp.domain.records import Balance, Leg, Reservation, Version
+from atp.domain.repair_entries import RecordPutBack, Repaired
 from atp.domain.source_entries import (
     AuthorityMoved,
     AuthorityReturned,
@@ -393,5 +394,5 @@ AnyEntry = (
     | SourceSilent | SourceHeard | SourceRestarted
     | CampaignOpened | CampaignClosed | StatusSet | SupplyExpected | SupplyReceived | Adjusted
     | ExceptionRaised | ExceptionResolved | BasketOpened | BasketAborted | LegTaken | LegDropped | LegFollowed
-    | SnapshotBegun | SnapshotPartSeen | SnapshotMoved
+    | SnapshotBegun | SnapshotPartSeen | SnapshotMoved | Repaired | RecordPutBack
 )  # fmt: skip

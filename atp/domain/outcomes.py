@@ -46,6 +46,7 @@ class Outcome(IntEnum):
     EXPIRED = 40
     NOT_ACTIVE = 41
     NO_AUTHORITY = 42  # no source has told a number at the location yet, so there is none to correct
+    MOVED_ON = 46  # what is to be repaired is not what was seen any more: look again
     UNKNOWN_CAMPAIGN = 50
     CUSTOMER_REQUIRED = 51  # a limit per customer applies, and the request names none
     CHANNEL_NOT_ALLOWED = 52  # the channel may not sell there, or not in this campaign

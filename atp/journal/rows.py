@@ -43,7 +43,9 @@ from atp.domain.entries import (
     OrderTold,
     PolicyPut,
     PositionsRecounted,
+    RecordPutBack,
     Released,
+    Repaired,
     ReturnTaken,
     ShipmentNoted,
     ShortageAffected,
@@ -109,6 +111,8 @@ KINDS: dict[type, str] = {
     SnapshotPartSeen: "snapshot-part-seen",
     SnapshotMoved: "snapshot-moved",
     Adjusted: "adjusted",
+    Repaired: "repaired",
+    RecordPutBack: "record-put-back",
     OrderTold: "order-told",
     ShipmentNoted: "shipment-noted",
     UnitsSetAside: "units-set-aside",
@@ -223,6 +227,13 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
                 rows.reservations[record.id, record.first_seq] = record
                 if record.first_seq == entry.seq:
                     rows.begun.append((record.id, record.first_seq))
+            case RecordPutBack():
+                for record in entry.record:
+                    rows.reservations[record.id, record.first_seq] = record
+            case Repaired():
+                for x in [x for x in entry.corrected if x.counter == "number"]:
+                    row = rows.levels.setdefault((entry.sku, entry.location, entry.source), LevelRow(0, 0))
+                    row.seq, row.number = entry.seq, x.after
             case LevelSet():
                 key = (entry.sku, entry.location, entry.source)
                 rows.levels[key] = LevelRow(entry.seq, entry.number, entry.quantity, entry.version, entry.as_of)
@@ -273,6 +284,8 @@ def subject_of(entry: AnyEntry) -> str:
             return entry.order or entry.reservation
         case OrderGivenUp():
             return entry.order
+        case RecordPutBack():
+            return entry.id
         case BasketOpened() | BasketAborted():
             return entry.id
         case LegTaken() | LegDropped() | LegFollowed():
@@ -280,7 +293,7 @@ def subject_of(entry: AnyEntry) -> str:
         case (
             LevelSet() | DeltaApplied() | StatusSet() | SupplyExpected() | SupplyReceived() | Adjusted()
             | ShipmentNoted() | UnitsSetAside() | ReturnTaken()
-            | ShortageFound() | ShortageAffected() | ShortageClosed() | AuthorityReturned()
+            | ShortageFound() | ShortageAffected() | ShortageClosed() | AuthorityReturned() | Repaired()
         ):  # fmt: skip
             return entry.sku
         case AuthorityTaken() | AuthorityMoved() | FallbackTaken() | PositionsRecounted():

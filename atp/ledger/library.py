@@ -14,7 +14,8 @@ PARTS = (
     "head", "batch", "writing", "exceptions", "clock", "policies", "sources", "positions", "projection", "floors",
     "inclusion", "shortage", "asides", "stock", "adjusting", "snapshots", "supply", "returns", "limits",
     "reservations", "naming", "retention", "drawing", "sourcing", "contended", "reserve", "lifecycle", "shipping",
-    "fulfilment", "legs", "telling", "orders", "affect", "campaigns", "authority", "policy", "apply", "explain", "read",
+    "fulfilment", "legs", "telling", "orders", "affect", "campaigns", "authority", "policy", "repairing", "apply",
+    "explain", "read",
 )  # fmt: skip
 
 

@@ -20,11 +20,13 @@ from atp.domain.commands import (
     Level,
     MoveAuthority,
     OpenBasket,
+    PutBack,
     PutPolicy,
     Raise,
     Received,
     Recheck,
     Release,
+    Repair,
     Reserve,
     Resolve,
     RestartSource,
@@ -65,7 +67,9 @@ def partition_for(command: Command, partitions: int) -> int | None:
             return 0
         case Raise() | Resolve():
             return partition_of(command.sku, partitions) if command.sku else 0
-        case OpenBasket() | TakeLeg() | Decide() | Abort() | DropLeg() | FollowHome() | Followed():
+        case (
+            Repair() | PutBack() | OpenBasket() | TakeLeg() | Decide() | Abort() | DropLeg() | FollowHome() | Followed()
+        ):
             raise TypeError(f"{type(command).__name__} is sent by the ledger itself")
 
 

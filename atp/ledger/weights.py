@@ -1,6 +1,6 @@
 """What a command costs the script: by it a call is kept short."""
 
-from atp.domain.commands import Affect, Command, Decide, FollowHome, Level, Recheck, Reserve, TakeLeg, TellOrder
+from atp.domain.commands import Affect, Command, Decide, FollowHome, Level, Recheck, Repair, Reserve, TakeLeg, TellOrder
 
 
 def weight(command: Command) -> int:
@@ -18,5 +18,7 @@ def weight(command: Command) -> int:
             return len(command.ids)
         case Recheck():
             return len(command.skus)
+        case Repair():
+            return len(command.corrections)
         case _:
             return 1

@@ -20,6 +20,7 @@
     affect A@DC1 r3 r2 [last] [after 0] [of 9]   the next page of its shortage, after another place, of another one
     shortage A@DC1 4 report 2 open               units short when found, policy, units found, open or done; or: none
     journal                                      the journal has everything so far; gone r1: only a tombstone is left
+    repair A@DC1 held 2 pegged:d3 -1 [of 9]      putback r1 [journaled] [of 9] [order X]      repair_words.py
     raise drift A@DC1      resolve drift A@DC1 [of 9]        an exception; of an older one, by its seq
     fulfilled X A:3@DC1 B:1 v5 e7 [by oms] [shipment 9] [closed] [pos 7]      what a source says of order X, or of
         reservation `r:r1`; likewise: acknowledged, cancelled, where A:1@DC1! was not on the shelf.
@@ -56,7 +57,7 @@ from atp.domain.projection import Day, lowest
 from atp.domain.records import Asked, Reservation, split_version
 from atp.domain.results import Result
 from atp.domain.sellers import item_channel
-from tests.scenarios import legs_words, snapshot_words, sources_words
+from tests.scenarios import legs_words, repair_words, snapshot_words, sources_words
 from tests.scenarios.laws import START_MS, LuaLaw, RulesLaw, records_in
 
 _VALUED = (
@@ -73,7 +74,7 @@ def day_of(text: str) -> tuple[str, int]:
     return datetime.fromtimestamp(starts_at / 1000, UTC).date().isoformat(), starts_at
 
 
-def _id(name: str) -> str:
+def id_of(name: str) -> str:
     """Names stand for ids in one bucket; `b2:name` is the same identity in another bucket."""
     bucket, _, name = name.rpartition(":")
     return f"{bucket or 'b1'}:{name}"
@@ -147,7 +148,7 @@ class Table:
         elif word == "atp":
             self.check_promises(rest)
         elif word == "gone":
-            assert _id(rest[0])[3:] not in self.law.dump()["reservations"], "the record is still whole"
+            assert id_of(rest[0])[3:] not in self.law.dump()["reservations"], "the record is still whole"
         elif word in ("silent", "heard"):
             assert self.law.dump()["sources"][rest[0]][5] == (word == "silent"), "it is not"
         elif word == "journal":
@@ -157,7 +158,7 @@ class Table:
         elif word == "expires":
             assert self.last.reservation is not None
             found = self.last.reservation.id, self.last.reservation.expires_at - START_MS
-            assert found == (_id(rest[0]), round(float(rest[1]) * 1000)), f"found {found}"
+            assert found == (id_of(rest[0]), round(float(rest[1]) * 1000)), f"found {found}"
         elif word == "moved":
             found = [tuple(at - START_MS for at in m) for m in self.law.dump()["moved"]]
             assert found == [tuple(round(float(x) * 1000) for x in m.split("/")) for m in rest], f"found {found}"
@@ -206,9 +207,9 @@ class Table:
 
     def command(self, word: str, rest: list[str]) -> c.Command:
         if word in ("reserve", "confirm", "release", "extend", "fulfil", "acknowledge", "transfer"):
-            rest = [_id(rest[0]), *rest[1:]]
+            rest = [id_of(rest[0]), *rest[1:]]
         if word in legs_words.WORDS:
-            return legs_words.command(self, word, _id(rest[0]), *self.split(rest[1:]))
+            return legs_words.command(self, word, id_of(rest[0]), *self.split(rest[1:]))
         if word in snapshot_words.SINGLE:
             return snapshot_words.command(self, word, rest)
         if word == "share":
@@ -222,6 +223,8 @@ class Table:
         if word in sources_words.WORDS:
             return sources_words.command(self, word, rest)
         plain, named = self.split(rest)
+        if word in repair_words.WORDS:
+            return repair_words.command(self, word, plain, named)
         if word in ("fulfilled", "cancelled", "acknowledged"):
             return self.tell(word, plain, named)
         match word:
@@ -241,7 +244,7 @@ class Table:
             case "reserve":
                 lines = [self.reserve_line(i, text) for i, text in enumerate(plain[1:], 1)]
                 ttl, fingerprint = round(float(named.get("ttl", 0)) * 1000), int(named.get("as", 1))
-                replaces = _id(named["replaces"]) if "replaces" in named else ""
+                replaces = id_of(named["replaces"]) if "replaces" in named else ""
                 return c.Reserve(
                     plain[0], fingerprint, named.get("as-client", "shop"), named.get("via", "web"),
                     named.get("for", ""), named.get("order", ""), named.get("in", ""), "",
@@ -273,7 +276,7 @@ class Table:
 
     def affect(self, plain: list[str], named: dict[str, str]) -> c.Affect:
         sku, location = plain[0].split("@")
-        ids, state = [_id(name) for name in plain[1:]], self.law.dump()
+        ids, state = [id_of(name) for name in plain[1:]], self.law.dump()
         seq, _, _, _, _, cursor, _ = state["shortages"].get((sku, location), (0,) * 7)
         known = [r["first_seq"] for id in ids if (r := state["reservations"].get(id[3:]))]
         after, seq = int(named.get("after") or cursor), int(named.get("of") or seq)
@@ -359,7 +362,7 @@ class Table:
             sku, quantity = wanted.split(":")
             lines.append(OrderLine(sku, int(quantity), location, text.endswith("!")))
         return c.TellOrder(
-            what, "" if order else _id(plain[0][2:]), named.get("by", "wms"), order, *Table.told(version, named),
+            what, "" if order else id_of(plain[0][2:]), named.get("by", "wms"), order, *Table.told(version, named),
             crc32(event.encode()), lines, int(named.get("shipment", 0)), "closed" in named, "e",
         )  # fmt: skip
 

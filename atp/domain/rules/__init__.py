@@ -29,11 +29,13 @@ from atp.domain.commands import (
     Level,
     MoveAuthority,
     OpenBasket,
+    PutBack,
     PutPolicy,
     Raise,
     Received,
     Recheck,
     Release,
+    Repair,
     Reserve,
     Resolve,
     RestartSource,
@@ -60,6 +62,7 @@ from atp.domain.rules.lifecycle import confirm, extend, release, settle
 from atp.domain.rules.naming import give_up
 from atp.domain.rules.orders import serve_waiting, tell_order
 from atp.domain.rules.policy import put_policy
+from atp.domain.rules.repairing import put_back, repair
 from atp.domain.rules.reserve import reserve
 from atp.domain.rules.retention import retire
 from atp.domain.rules.returns import take_back
@@ -170,6 +173,10 @@ def decide(batch: Batch, command: Command) -> Result:
             return restart(batch, command)
         case Recheck():
             return recheck(batch, command)
+        case Repair():
+            return repair(batch, command)
+        case PutBack():
+            return put_back(batch, command)
         case Raise():
             return exceptions.raise_told(batch, command)
         case Resolve():

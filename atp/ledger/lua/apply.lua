@@ -102,7 +102,9 @@ local function gather(b, commands, due)
     elseif tag == C.ADJUST then
       want('skus', c[2])
       want('positions', position_key(c[2], c[3]))
-    elseif tag == C.MOVE or tag == C.RESTART or tag == C.RAISE or tag == C.RESOLVE or tag == C.SNAPSHOTDECIDE then
+    elseif tag == C.PUTBACK then
+      want('ids', identity_of(c[2]))
+    elseif tag == C.REPAIR or tag == C.MOVE or tag == C.RESTART or tag == C.RAISE or tag == C.RESOLVE or tag == C.SNAPSHOTDECIDE then
       -- read in place: they are rare
     elseif tag >= C.OPEN then
       legs.gather(c, want)

@@ -13,6 +13,12 @@ function legs.contended_at(b, place)
   return known
 end
 
+function legs.set_contended(b, place, units)
+  b.contended[place], b.dirty_contended = units, b.dirty_contended or {}
+  b.dirty_contended[place] = true
+  if units > 0 then b.some_contended = true end
+end
+
 -- Begin a reading anew with the tentative units of these lines' skus ({line_id, sku, …}) counted as free; false when
 -- there are none, which is one look in the common case.
 function legs.give_back_tentative(b, s, lines)

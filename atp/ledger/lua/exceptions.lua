@@ -15,6 +15,9 @@ local function raised_at(b, key)
   return known and tonumber(known)
 end
 
+-- The seq of the entry that raised it, while it is open.
+function exceptions.find(b, ...) return raised_at(b, subject(...)) end
+
 -- Tell people, unless they are told already; whether it is news.
 function exceptions.raise(b, kind, cause, sku, location, source, reservation, detail)
   local key = subject(kind, sku, location, source, reservation)

@@ -80,6 +80,14 @@ local function expect(days, day, starts, units)
   tidy(days, day)
 end
 
+-- Make one slot of a day another number; the day begins at `starts`, if that is known.
+local function set_day(days, day, slot, units, starts)
+  local at = day_at(days, day)
+  days[at + slot] = units
+  if starts > 0 then days[at + 1] = starts end
+  tidy(days, day)
+end
+
 -- Units of an allocation changed: those of stock on hand count in the position, the others on their days.
 local function shift_units(b, line, a, held, committed)
   if b.foreign[line[L_SKU]] then return end -- of another partition, where a leg follows
