@@ -23,6 +23,7 @@ from atp.api.problems import (
     invalid,
 )
 from atp.api.settings import ApiSettings
+from atp.domain.causes import TRACEPARENT, Cause
 from atp.domain.identifiers import fault
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ KEY_MAX = 255
 
 _KEY = re.compile(rb"[\x20-\x7e]{1,%d}" % KEY_MAX)
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class ClientGone(Exception):
@@ -109,14 +109,23 @@ class Call:
 
     @property
     def cause(self) -> str:
-        """What this call belongs to in the caller's world: its trace, else the request id it brought, else nothing."""
-        return self.trace or given_request_id(self.headers) or ""
+        """What entries keep of this call: the key it came with, its id, and its trace (``domain/causes.py``)."""
+        return Cause("", self.principal.key, self.request_id, self.trace).text()
+
+    def whole_cause(self) -> Cause:
+        """The same for what a message carries on: it names the client, since the message's entries will not.
+
+        Who proves a message by its signature is no client.
+        """
+        principal = getattr(self, "principal", None)
+        client, key = (principal.client, principal.key) if principal else ("", "")
+        return Cause(client, key, self.request_id, self.trace)
 
     @property
     def trace(self) -> str:
         """The caller's traceparent, "" if there is none that can be carried on."""
         text = self.headers.get(b"traceparent", b"").decode("latin-1")
-        return text if _TRACEPARENT.fullmatch(text) else ""
+        return text if TRACEPARENT.fullmatch(text) else ""
 
     def deadline(self) -> float | None:
         """Seconds the caller still waits, by X-Request-Timeout-Ms; None if it did not say.

@@ -120,10 +120,36 @@ BODIES: dict[str, Any] = {
 }  # fmt: skip
 
 #: Success answers by the name of the route.
+_REQUEST = {"key": "w2k8hd0qzv1m", "request": "9f1c4e0f6b1d4b0d"}
+_ENTRY = {
+    "position": "0:1260", "at": "2026-11-21T10:03:12.418Z", "kind": "committed", "about": "3k7Zp0vQm1xT8sLw2aB",
+    "client": "shop", "cause": _REQUEST,
+    "changed": [
+        {"field": "state", "before": "held", "after": "committed"},
+        {"field": "lines/1/DC1/held", "before": 2, "after": None},
+        {"field": "lines/1/DC1/committed", "before": None, "after": 2},
+    ],
+    "balances": [
+        {
+            "sku": "TSHIRT-M", "location": "DC1", "number": 50, "unsellable": 0, "safety_stock": 6, "held": 0,
+            "committed": 7, "free": 37,
+        }
+    ],
+}  # fmt: skip
+_ADJUSTED = {
+    "position": "0:1299", "at": "2026-11-21T11:20:00.002Z", "kind": "adjusted", "about": "TSHIRT-M",
+    "client": "anna", "cause": _REQUEST, "changed": [{"field": "number", "before": 50, "after": 48}],
+    "facts": {"sku": "TSHIRT-M", "location": "DC1", "source": "wms-east", "quantity": -2, "reason": "broken"},
+}  # fmt: skip
+
 ANSWERS: dict[str, Any] = {
     "reserve": _HELD,
     "reserve_batch": {"results": [{"status": 201, "reservation": _HELD}, {"status": 409, "problem": _SHORT}]},
     "get_reservation": _HELD,
+    "search_reservations": {"reservations": [_HELD], "next_page_token": "93cf0000018d"},
+    "get_reservation_history": {"entries": [_ENTRY]},
+    "list_stock_entries": {"entries": [_ADJUSTED], "next_page_token": "93cf0000018e"},
+    "audit": {"entries": [_ADJUSTED, _ENTRY]},
     "confirm": _changed("committed", committed=2),
     "release": _changed("released", released=2),
     "extend": {**_HELD, "expires_at": "2026-11-21T10:15:00.000Z", "expires_in_seconds": 900, "position": "0:1240"},

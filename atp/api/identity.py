@@ -32,6 +32,7 @@ class Principal(Struct, frozen=True):
     scopes: frozenset[str]
     channels: frozenset[str] = frozenset()  # empty is all (R34)
     sources: frozenset[str] = frozenset()  # the same
+    key: str = ""  # prefix of the key that was used
 
     def require(self, scopes: tuple[str, ...]) -> None:
         """Raises Problem (403) unless the caller has one of ``scopes``."""
@@ -126,10 +127,8 @@ class Clients:
                 continue
             if client.disabled:
                 continue
-            principal = Principal(
-                policy.id, frozenset(client.scopes), frozenset(client.channels), frozenset(client.sources)
-            )
-            by_prefix |= {key.prefix: (key.sha256, principal) for key in client.keys}
+            bounds = frozenset(client.scopes), frozenset(client.channels), frozenset(client.sources)
+            by_prefix |= {key.prefix: (key.sha256, Principal(policy.id, *bounds, key.prefix)) for key in client.keys}
         self._by_prefix = by_prefix
         self._tokens = {}
         self._version = version

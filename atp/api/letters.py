@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Annotated, Literal
 
+import structlog
 from msgspec import UNSET, Meta, Struct, UnsetType, json
 
 from atp.api.call import Answer, Call
@@ -24,6 +25,8 @@ from atp.deadletters import (
     whole_view,
 )
 from atp.domain.identifiers import ID_MAX
+
+log = structlog.get_logger("atp.api")
 
 #: Letters of one page, and letters that one call acts on.
 PAGE_MAX = 100
@@ -104,6 +107,7 @@ async def replay_letter(service: Service, call: Call) -> Answer:
     id = _id(call)
     async with _desk(service) as desk:
         await desk.replay(id)
+    _note(call, "replayed", id=id)
     return Answer(200, _encode(LetterDone(str(id), "replayed")))
 
 
@@ -112,6 +116,7 @@ async def discard_letter(service: Service, call: Call) -> Answer:
     id = _id(call)
     async with _desk(service) as desk:
         await desk.discard(id)
+    _note(call, "discarded", id=id)
     return Answer(200, _encode(LetterDone(str(id), "discarded")))
 
 
@@ -119,14 +124,18 @@ async def replay_letters(service: Service, call: Call) -> Answer:
     """Send all that are meant again, oldest first. Those that fail again are new letters, behind the ones tried."""
     chosen, after, limit = await _meant(call)
     async with _desk(service) as desk:
-        return _done(await desk.replay_all(chosen, after, limit))
+        done = await desk.replay_all(chosen, after, limit)
+    _note(call, "replayed", count=done.count)
+    return _done(done)
 
 
 async def discard_letters(service: Service, call: Call) -> Answer:
     """Throw all that are meant away."""
     chosen, after, limit = await _meant(call)
     async with _desk(service) as desk:
-        return _done(await desk.discard_all(chosen, after, limit))
+        done = await desk.discard_all(chosen, after, limit)
+    _note(call, "discarded", count=done.count)
+    return _done(done)
 
 
 async def _meant(call: Call) -> tuple[Chosen, int, int]:
@@ -136,6 +145,11 @@ async def _meant(call: Call) -> tuple[Chosen, int, int]:
     before = int(body.before.timestamp() * 1000) if body.before else 0
     chosen = Chosen(_source(body.source or "", pointer="/source"), body.reason or "", before)
     return chosen, int(body.page_token or "0"), body.limit
+
+
+def _note(call: Call, what: str, **which: int) -> None:
+    """Who did it: dead letters are no state of the ledger, so no entry says so."""
+    log.info(f"dead letters {what}", client=call.principal.client, request_id=call.request_id, **which)
 
 
 def _done(done: Done) -> Answer:

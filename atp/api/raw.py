@@ -72,7 +72,7 @@ async def _take(service: Service, door: RawDoor, call: Call, mapping: str, sourc
     if signs:
         door.check(mapping, source, headers, body, _url(service, call))
     try:
-        stored = await door.store(mapping, source, headers, body)
+        stored = await door.store(mapping, source, headers, body, call.whole_cause())
     except ValueError as error:
         raise Problem(TOO_LARGE, str(error)) from None
     return Answer(202, _encode(RawView("accepted", stored)))

@@ -12,6 +12,7 @@ from atp.api import (
     change_bodies,
     changes,
     exceptions,
+    history,
     letters,
     operations,
     policies,
@@ -31,6 +32,7 @@ Endpoint = Callable[[Service, Call], Awaitable[Answer]]
 
 READ, RESERVE, FULFIL, ADMIN = ("availability:read",), ("reservations:write",), ("reservations:fulfil",), ("admin",)
 STOCK = ("stock:write",)
+FIND, LOOK = ("reservations:write", "admin"), ("stock:write", "admin")
 
 GET, POST, PUT = HttpMethod.GET, HttpMethod.POST, HttpMethod.PUT
 
@@ -73,6 +75,10 @@ ROUTES = (
           "Make many independent reservations", batches.BatchView, requests.BatchBody, keyed=True),
     Route(GET, "/v1/reservations/{id:str}", RESERVE, reservations.get_reservation, "get_reservation",
           "One reservation", ReservationView, problems=(404, 409)),
+    Route(GET, "/v1/reservations", FIND, history.search, "search_reservations", "Find reservations",
+          history.ReservationList, query=("order_ref", "sku", "state", "page_token", "limit")),
+    Route(GET, "/v1/reservations/{id:str}/history", FIND, history.reservation_history, "get_reservation_history",
+          "What happened to a reservation", history.EntryList, query=("page_token", "limit"), problems=(404,)),
     Route(POST, "/v1/reservations/{id:str}/confirm", RESERVE, changes.confirm, "confirm", "Confirm held units",
           ReservationView, change_bodies.ConfirmBody, body_required=False, keyed=True, problems=_CHANGE),
     Route(POST, "/v1/reservations/{id:str}/release", RESERVE, changes.release, "release", "Release units",
@@ -150,6 +156,11 @@ ROUTES = (
           "Send a vendor's message", raw.RawView, status=202, problems=(400, 401, 403, 404, 413, 503)),
     Route(POST, "/v1/stock/adjust", STOCK, stock.adjust, "adjust_stock", "Correct a number by hand", stock.AdjustView,
           stock.AdjustBody, keyed=True, problems=(422,)),
+
+    Route(GET, "/v1/stock/{sku:str}/entries", LOOK, history.stock_entries, "list_stock_entries",
+          "What was told of a sku's stock", history.EntryList, query=("kind", "page_token", "limit")),
+    Route(GET, "/v1/audit", ADMIN, history.audit, "audit", "Who changed what and why", history.EntryList,
+          query=("client", "about", "kind", "page_token", "limit")),
 
     Route(GET, "/v1/dead-letters", ADMIN, letters.list_letters, "list_dead_letters", "Dead letters",
           letters.LetterList, query=("source", "reason", "page_token")),

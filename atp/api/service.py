@@ -12,6 +12,7 @@ from atp.api.identity import Clients
 from atp.api.problems import JOURNAL_UNAVAILABLE, Problem
 from atp.api.settings import ApiSettings
 from atp.deadletters import Desk, Suspects
+from atp.domain.causes import Cause
 from atp.domain.commands import CHANGES, Command
 from atp.domain.outcomes import Outcome
 from atp.domain.posted import Posted
@@ -28,7 +29,7 @@ class EventDoor(Protocol):
     """Who judges stock events and stores them in the stream; ``wiring`` gives one (``ingest.Posting``)."""
 
     async def post(
-        self, events: Sequence[bytes], allowed: Callable[[str], bool], trace: str, timeout_s: float | None
+        self, events: Sequence[bytes], allowed: Callable[[str], bool], cause: Cause, timeout_s: float | None
     ) -> list[Posted]:
         """What became of each. Raises StreamAway, StreamUncertain."""
         ...
@@ -41,7 +42,7 @@ class RawDoor(Protocol):
 
     def check(self, mapping: str, source: str, headers: Mapping[str, str], body: bytes, url: str) -> None: ...
 
-    async def store(self, mapping: str, source: str, headers: Mapping[str, str], body: bytes) -> int: ...
+    async def store(self, mapping: str, source: str, headers: Mapping[str, str], body: bytes, cause: Cause) -> int: ...
 
 
 class Service:

@@ -128,7 +128,7 @@ async def _post(service: Service, call: Call, events: Sequence[bytes]) -> list[P
     if service.door is None:
         raise Problem(STREAM_UNAVAILABLE, "This process has no NATS: ATP_NATS_URL is not set.")
     try:
-        return await service.door.post(events, call.principal.speaks_for, call.trace, call.deadline())
+        return await service.door.post(events, call.principal.speaks_for, call.whole_cause(), call.deadline())
     except StreamAway as error:
         raise Problem(STREAM_UNAVAILABLE, f"Nothing was stored: {error}.") from None
     except StreamUncertain as error:

@@ -11,6 +11,7 @@ from atp.cli.dev import dev
 from atp.cli.drain import drain
 from atp.cli.errors import USAGE, explain
 from atp.cli.explain import explain as explain_sku
+from atp.cli.history import audit, history, reservations
 from atp.cli.ingest import ingest
 from atp.cli.migrate import migrate
 from atp.cli.serve import serve
@@ -34,6 +35,9 @@ def build() -> App:
     app.command(drain, name="drain")
     app.command(migrate, name="migrate")
     app.command(explain_sku, name="explain")
+    app.command(reservations, name="reservations")
+    app.command(history, name="history")
+    app.command(audit, name="audit")
     app.command(version, name="version")
     letters = App(name="dlq", help="Dead letters: stock messages that failed by their own content.")
     letters.command(dlq.list_letters, name="list")

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from atp import config as settings
 from atp.cli.client import find_nats
 from atp.cli.errors import FAILED, Refused
-from atp.cli.output import note, run_once
+from atp.cli.output import note, printable, run_once
 
 if TYPE_CHECKING:
     from atp.deadletters import Chosen, Desk, Done, Letter
@@ -226,16 +226,11 @@ async def _show(config: settings.Config, id: int, as_json: bool) -> None:
     for name, value in msgspec.to_builtins(letter).items():
         if name == "headers":
             for header, text in value.items():
-                print(f"header        {header}: {_printable(text)}")
+                print(f"header        {header}: {printable(text)}")
         elif name.startswith("payload"):
-            print(f"{name}:\n{_printable(str(value))}")
+            print(f"{name}:\n{printable(str(value))}")
         else:
-            print(f"{name:<15} {_printable(str(value))}")
-
-
-def _printable(text: str) -> str:
-    """Without what a terminal would obey: it was written by somebody else."""
-    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
+            print(f"{name:<15} {printable(str(value))}")
 
 
 async def _many(config: settings.Config, what: str, ids: list[int], chosen: "Chosen", as_json: bool) -> int:

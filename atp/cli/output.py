@@ -11,6 +11,11 @@ def run_once(main: Coroutine[Any, Any, int | None]) -> int:
     return asyncio.run(main) or 0
 
 
+def printable(text: str) -> str:
+    """Without what a terminal would obey: it was written by somebody else."""
+    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
+
+
 def note(text: str) -> None:
     """One line for people on stderr, apart from a command's output."""
     print(text, file=sys.stderr, flush=True)

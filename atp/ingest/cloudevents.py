@@ -13,14 +13,18 @@ from urllib.parse import unquote
 
 from msgspec import Raw, Struct
 
+from atp.domain.causes import TRACEPARENT, Cause, cause_of
 from atp.domain.identifiers import fault
 from atp.ingest.reasons import Reason, Rejected
 from atp.ingest.strictjson import decoder_of, refuse_repeated_keys
 
-#: Characters of an event's id; it is kept in entries as their cause.
+#: Characters of an event's id; it is kept in the cause of entries.
 ID_MAX = 256
 
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+#: Header of a message that came by the API: the request that brought it.
+CAUSE = "atp-cause"
+
+_CAUSE_MAX = 1_024  # characters
 _JSON_TYPE = re.compile(r"(?:application|text)/(?:[\w.-]+\+)?json *(?:;.*)?", re.IGNORECASE)
 
 
@@ -31,7 +35,7 @@ class CloudEvent(Struct, gc=False):
     type: str
     sequence: str  # "" when absent
     time: str  # "" when absent
-    cause: str  # traceparent, else the id
+    cause: str  # as entries keep it: id, trace, and the request that brought it (``domain/causes.py``)
     data: bytes | Raw
     root: str  # JSON path of the data inside the payload, for messages about it
 
@@ -78,7 +82,8 @@ def _binary(attributes: dict[str, str], payload: bytes) -> CloudEvent:
         )
     event = CloudEvent(value("ce-id"), value("ce-type"), value("ce-sequence"), value("ce-time"), "", payload, "$")
     trace = attributes.get("traceparent", "")
-    return _checked(event, value("ce-specversion"), value("ce-datacontenttype"), trace, "ce-")
+    by = attributes.get(CAUSE, "")
+    return _checked(event, value("ce-specversion"), value("ce-datacontenttype"), trace, by, "ce-")
 
 
 def _structured(attributes: dict[str, str], content_type: str, payload: bytes) -> CloudEvent:
@@ -95,10 +100,10 @@ def _structured(attributes: dict[str, str], content_type: str, payload: bytes) -
     event = CloudEvent(envelope.id, envelope.type, str(envelope.sequence), envelope.time, "", data, "$.data")
     # A relay that continues a trace sets the header, so it is the younger of the two.
     trace = attributes.get("traceparent", "") or envelope.traceparent
-    return _checked(event, envelope.specversion, envelope.datacontenttype, trace, "")
+    return _checked(event, envelope.specversion, envelope.datacontenttype, trace, attributes.get(CAUSE, ""), "")
 
 
-def _checked(event: CloudEvent, specversion: str, content_type: str, trace: str, prefix: str) -> CloudEvent:
+def _checked(event: CloudEvent, specversion: str, content_type: str, trace: str, by: str, prefix: str) -> CloudEvent:
     if specversion != "1.0":
         raise Rejected(Reason.INVALID_ENVELOPE, f"{prefix}specversion is {specversion!r}, not '1.0'")
     if wrong := fault(event.id, ID_MAX):
@@ -107,5 +112,11 @@ def _checked(event: CloudEvent, specversion: str, content_type: str, trace: str,
         raise Rejected(Reason.INVALID_ENVELOPE, f"{prefix}type is empty")
     if content_type and not _JSON_TYPE.fullmatch(content_type):
         raise Rejected(Reason.UNSUPPORTED_CONTENT_TYPE, f"{prefix}datacontenttype {content_type}: send JSON")
-    event.cause = trace if _TRACEPARENT.fullmatch(trace) else event.id
+    event.cause = _cause(event.id, trace, by) if trace or by else f"event={event.id}"
     return event
+
+
+def _cause(id: str, trace: str, by: str) -> str:
+    request = cause_of(by) if len(by) <= _CAUSE_MAX else Cause()
+    trace = trace if TRACEPARENT.fullmatch(trace) else ""
+    return Cause(request.client, request.key, request.request, trace, id).text()

@@ -11,10 +11,11 @@ from msgspec import Struct
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
+from atp.domain.causes import Cause
 from atp.domain.identifiers import fault
 from atp.domain.posted import Posted, StreamAway, StreamUncertain
 from atp.ingest.batches import FeedRefused, FeedUncertain, Outgoing, publish_batch
-from atp.ingest.cloudevents import ID_MAX
+from atp.ingest.cloudevents import CAUSE, ID_MAX
 from atp.ingest.feed import message_id
 from atp.ingest.messages import Decoder, Message
 from atp.ingest.reasons import Reason, Rejected
@@ -47,12 +48,12 @@ class Posting:
         self._decoder = Decoder(self._settings)
 
     async def post(
-        self, events: Sequence[bytes], allowed: Callable[[str], bool], trace: str, timeout_s: float | None
+        self, events: Sequence[bytes], allowed: Callable[[str], bool], cause: Cause, timeout_s: float | None
     ) -> list[Posted]:
         """Store those that can be used as one atomic batch, in their order, and say of each what became of it.
 
-        ``allowed`` says whether the caller may speak for a source; ``trace`` is the caller's traceparent or "". At most
-        1,000 events. Raises StreamAway, StreamUncertain.
+        ``allowed`` says whether the caller may speak for a source; ``cause`` is the request
+        that brings them. At most 1,000 events. Raises StreamAway, StreamUncertain.
         """
         if not self._nc.is_connected:
             raise StreamAway("NATS is not connected")
@@ -65,7 +66,7 @@ class Posting:
             named = _Named()
             try:
                 named = _decode_named(event, "$", Reason.INVALID_ENVELOPE)
-                self._take(named, event, allowed, trace, now_us, taken)
+                self._take(named, event, allowed, cause, now_us, taken)
                 posted.append(Posted(named.id))
             except Rejected as rejected:
                 posted.append(Posted(named.id[:ID_MAX], rejected.reason.value, rejected.detail))
@@ -78,7 +79,7 @@ class Posting:
         named: _Named,
         event: bytes,
         allowed: Callable[[str], bool],
-        trace: str,
+        cause: Cause,
         now_us: int,
         taken: dict[str, Outgoing],
     ) -> None:
@@ -97,7 +98,9 @@ class Posting:
             if taken[id].data != event:
                 raise Rejected(Reason.DUPLICATE_EVENT, "another event of this request has the same source and id")
             return
-        headers = _STRUCTURED | {"Nats-Msg-Id": id} | ({"traceparent": trace} if trace else {})
+        headers = _STRUCTURED | {"Nats-Msg-Id": id, CAUSE: cause.text()}
+        if cause.trace:
+            headers["traceparent"] = cause.trace
         size = message_size(headers, event) + _BATCH_HEADERS
         if size > self._nc.max_payload:
             raise Rejected(Reason.TOO_LARGE, f"{size} bytes with its headers; NATS takes {self._nc.max_payload}")

@@ -12,13 +12,17 @@ from atp.journal.errors import (
     NotJournaled,
 )
 from atp.journal.exceptions import ExceptionRow
+from atp.journal.history import Asked, FoundReservation, Happened, Place
 from atp.journal.journal import Claim, Journal
 from atp.journal.migrate import migrate, pending
 
 __all__ = [
+    "Asked",
     "Claim",
     "ExceptionRow",
     "Fenced",
+    "FoundReservation",
+    "Happened",
     "Journal",
     "JournalError",
     "JournalForeign",
@@ -28,6 +32,7 @@ __all__ = [
     "JournalUnmigrated",
     "MigrationFailed",
     "NotJournaled",
+    "Place",
     "migrate",
     "pending",
 ]

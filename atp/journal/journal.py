@@ -6,17 +6,20 @@ stopped or lost an answer therefore never writes twice and never leaves a gap: i
 watermark and goes on from there.
 """
 
+from collections.abc import Sequence
+
 import asyncpg
 from msgspec import Struct, json
 
 from atp.domain.entries import AnyEntry, LedgerOpened
 from atp.domain.explain import SkuReading
 from atp.domain.records import Reservation
-from atp.journal import exceptions
+from atp.journal import exceptions, history
 from atp.journal.connections import Connection, Connections, JournalSettings
 from atp.journal.errors import Fenced, JournalForeign, JournalGap, JournalUnavailable, NotJournaled
 from atp.journal.exceptions import ExceptionRow
 from atp.journal.explaining import Past
+from atp.journal.history import Asked, FoundReservation, Happened, Place
 from atp.journal.queries import load_queries
 from atp.journal.rows import ENTRY_COLUMNS, TOUCHED_COLUMNS, Rows, fold
 
@@ -160,6 +163,25 @@ class Journal:
         """The entries about one reservation id or sku, oldest first."""
         async with self._connections.take() as connection:
             return [_decode_entry(row["body"]) for row in await connection.fetch(_SQL["history"], subject, limit)]
+
+    async def search(self, asked: Asked, after: Place | None, limit: int) -> list[FoundReservation]:
+        """Reservations as they were journaled last, newest first, behind the place ``after``."""
+        async with self._connections.take() as connection:
+            return await history.search(connection, _SQL, asked, after, limit)
+
+    async def about(
+        self, partition: int, subject: str, kinds: Sequence[str] = (), *, after: Place | None = None, limit: int
+    ) -> list[Happened]:
+        """What happened to a reservation, a sku or a policy, newest first; without ``kinds`` of all kinds."""
+        async with self._connections.take() as connection, connection.transaction(readonly=True):
+            return await history.about(connection, _SQL, partition, subject, kinds, after, limit)
+
+    async def by_client(
+        self, client: str, kinds: Sequence[str] = (), *, after: Place | None = None, limit: int
+    ) -> list[Happened]:
+        """What one client did, newest first."""
+        async with self._connections.take() as connection, connection.transaction(readonly=True):
+            return await history.by_client(connection, _SQL, client, kinds, after, limit)
 
     async def explanation(self, partition: int, seq: int, sku: str) -> SkuReading:
         """Everything the sku's availability was made of after the entry ``seq``. Raises NotJournaled."""

@@ -3,13 +3,13 @@
 A message depends on nothing but its entry, so a repeat under the same id is the same message.
 """
 
-import re
 from functools import lru_cache
 from typing import Literal
 from urllib.parse import quote
 
 from msgspec import Struct, json
 
+from atp.domain.causes import trace_of
 from atp.domain.entries import (
     Acknowledged,
     AnyEntry,
@@ -34,8 +34,6 @@ from atp.domain.records import SkuStock
 from atp.domain.sellers import split_item_channel
 from atp.domain.times import rfc3339
 from atp.domain.views import reservation_view
-
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 #: Header values keep printable ASCII but the quote and the percent sign (CloudEvents HTTP and NATS bindings).
 _PLAIN = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
@@ -225,8 +223,8 @@ class Messages:
             "ce-subject": header_text(about),
             "content-type": "application/json",
         }
-        if cause and _TRACEPARENT.fullmatch(cause):
-            headers["traceparent"] = cause
+        if cause and (trace := trace_of(cause)):
+            headers["traceparent"] = trace
         return Message(subject, headers, data)
 
 

@@ -19,7 +19,8 @@ from atp.journal import migrate
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
-    ["dev"], ["serve"], ["ingest"], ["drain"], ["migrate"], ["explain"], ["config", "show"],
+    ["dev"], ["serve"], ["ingest"], ["drain"], ["migrate"], ["explain"], ["reservations"], ["history"], ["audit"],
+    ["config", "show"],
     ["keys", "create"], ["keys", "revoke"], ["keys", "list"], ["version"],
     ["mapping", "list"], ["mapping", "show"], ["mapping", "test"],
 ]  # fmt: skip

@@ -7,7 +7,9 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from atp.deadletters import carried
+from atp.domain.causes import Cause
 from atp.domain.posted import MappingUnknown, SourceNotAllowed, StreamAway, StreamUncertain
+from atp.ingest.cloudevents import CAUSE
 from atp.ingest.raw.formats import Formats, Webhooks
 from atp.ingest.settings import Settings
 from atp.mapping import Mapping
@@ -45,8 +47,8 @@ class Doorway:
         if not self._webhooks.may_speak(found, source):
             raise SourceNotAllowed(source)
 
-    async def store(self, mapping: str, source: str, headers: Headers[str, str], body: bytes) -> int:
-        """Keep a message for its translation; its place in the stream.
+    async def store(self, mapping: str, source: str, headers: Headers[str, str], body: bytes, cause: Cause) -> int:
+        """Keep a message for its translation, with the request that brought it; its place in the stream.
 
         Raises MappingUnknown, ValueError for one that is too large, StreamAway, StreamUncertain.
         """
@@ -54,6 +56,7 @@ class Doorway:
         if not self._nc.is_connected:
             raise StreamAway("NATS is not connected")
         kept = {name: value for name, value in carried(headers).items() if _is_the_vendors(name.lower(), value)}
+        kept[CAUSE] = cause.text()
         if message_size(kept, b"") > _HEADERS_MAX:
             raise ValueError(f"The headers may have at most {_HEADERS_MAX} bytes.")
         if message_size(kept, body) + 100 > self._nc.max_payload:

@@ -22,6 +22,7 @@ from nats.js.errors import NotFoundError
 from atp.deadletters import RECEIVED
 from atp.domain.commands import Cursor
 from atp.ingest.batches import BATCH_MAX, FeedRefused, Outgoing, publish_batch
+from atp.ingest.cloudevents import CAUSE
 from atp.ingest.counters import Counters
 from atp.ingest.deadletters import DeadLetter, DeadLetters
 from atp.ingest.feed import outgoing
@@ -172,6 +173,8 @@ class Translator:
         mapped = mapping.apply(RawMessage.at(message.data, headers, _received_us(message)), tokens[3])
         found = [outgoing(to_publish(event), self._settings) for event in mapped.events]
         for one in found:
+            if by := headers.get(CAUSE):
+                one.headers[CAUSE] = by
             size = message_size(one.headers, one.data) + _BATCH_HEADERS
             if size > self._nc.max_payload:
                 raise Rejected(Reason.TOO_LARGE, f"an event has {size} bytes; NATS takes {self._nc.max_payload}")

@@ -14,7 +14,9 @@ from nats.aio.client import Client
 
 from atp.api import ApiSettings
 from atp.deadletters import Chosen, Desk, LetterSettings
+from atp.domain.causes import cause_of
 from atp.domain.commands import PutPolicy
+from atp.domain.entries import LevelSet
 from atp.ingest import Consumer, Settings, ensure_streams
 from atp.ingest.raw import Doorway, Formats, Translator, Webhooks
 from tests.rooms.ingest.conftest import nc, settings
@@ -133,6 +135,8 @@ async def test_a_signed_webhook_becomes_a_level_once(vendors: Vendors) -> None:
     assert await vendors.stock("MUG") == 4
     assert translator.counters.messages == 4
     assert consumer.counters.events["applied"] == 2
+    levels = [e for e in await vendors.api.ledger.read_entries(0, 0, 100) if isinstance(e, LevelSet)]
+    assert all(cause_of(entry.cause).request and cause_of(entry.cause).event for entry in levels)
     assert consumer.counters.events["stale"] == 1
 
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from atp.domain.causes import Cause, cause_of
 from tests.support import wait_until_async
 
 from .conftest import Api, assert_problem
@@ -220,5 +221,9 @@ async def test_entries_carry_the_callers_trace(api: Api) -> None:
     await api.reserve("A", headers={"traceparent": trace, "x-request-id": "r-1"})
     await api.reserve("A", headers={"traceparent": "nonsense", "x-request-id": "r-2"})
     await api.reserve("A")
-    causes = [entry.cause for entry in await api.ledger.read_entries(0, 0, 1000)]
-    assert causes[-3:] == [trace, "r-2", ""]
+    answer = await api.reserve("A")
+    causes = [cause_of(entry.cause) for entry in await api.ledger.read_entries(0, 0, 1000)][-4:]
+    key = api.key.split("_")[1]
+    assert causes[0] == Cause(key=key, request="r-1", trace=trace)
+    assert causes[1] == Cause(key=key, request="r-2")
+    assert causes[3] == Cause(key=key, request=answer.headers["x-request-id"])

@@ -12,6 +12,7 @@ from nats.aio.client import Client
 
 from atp.deadletters import Desk, LetterSettings
 from atp.dev.nats import Nats
+from atp.domain.causes import Cause, cause_of
 from atp.domain.commands import PutPolicy
 from atp.ingest import Consumer, Feed, Posting, Settings, ensure_streams, feed
 from tests.rooms.ingest.conftest import nc, settings
@@ -110,10 +111,11 @@ async def test_an_event_counts_once_whichever_way_it_comes(shop: Shop) -> None:
 
 async def test_the_trace_of_the_call_goes_on(shop: Shop) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    await shop.post([event(1)], headers={"traceparent": trace})
+    await shop.post([event(1)], headers={"traceparent": trace, "x-request-id": "r-1"})
     await shop.read()
     entries = await shop.api.ledger.read_entries(0, 0, 100)
-    assert trace in [entry.cause for entry in entries]
+    key = shop.api.key.split("_")[1]
+    assert Cause("shop", key, "r-1", trace, "e1") in [cause_of(entry.cause) for entry in entries]
 
 
 LINE = {"sku": "A", "location": "DC1", "quantity": 1}

@@ -34,7 +34,7 @@ async def test_entries_name_their_message_and_cause(room):
     await room.settled(1)
     entries = await room.ledger.read_entries(0, 0, 100)
     (taken,) = [entry for entry in entries if isinstance(entry, LevelSet)]
-    assert (taken.stream, taken.position, taken.cause) == (room.settings.key, 1, "e1")
+    assert (taken.stream, taken.position, taken.cause) == (room.settings.key, 1, "event=e1")
 
 
 async def test_a_structured_event_is_the_same_event(room):

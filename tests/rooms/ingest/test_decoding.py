@@ -14,7 +14,7 @@ from tests.rooms.ingest.sent import LINE, NOW_US, TRACE, binary, decode, rejecte
 
 @pytest.mark.parametrize("message", [binary(), structured()], ids=["binary", "structured"])
 def test_a_level_becomes_a_command_per_line(message):
-    expected = Level("TSHIRT-M", "DC1", "wms-east", 5, "sequence", (0, 42), "STOCK/0", 7, 0, "", "e-1")
+    expected = Level("TSHIRT-M", "DC1", "wms-east", 5, "sequence", (0, 42), "STOCK/0", 7, 0, "", "event=e-1")
     assert decode(message) == [expected]
 
 
@@ -42,17 +42,17 @@ def test_header_names_are_read_whatever_their_case():
 
 
 def test_header_values_are_percent_decoded():
-    assert decode(binary(ce_id="caf%C3%A9%20%25"))[0].cause == "café %"
+    assert decode(binary(ce_id="caf%C3%A9%20%25"))[0].cause == "event=café %"
 
 
 def test_the_shard_is_not_part_of_the_source():
     assert decode(binary(subject="stock.v1.erp.17"))[0].source == "erp"
 
 
-def test_a_trace_is_the_cause_before_the_id():
-    assert decode(binary(traceparent=TRACE))[0].cause == TRACE
-    assert decode(binary(traceparent="nonsense"))[0].cause == "e-1"
-    assert decode(structured(traceparent=TRACE))[0].cause == TRACE
+def test_the_cause_is_the_trace_and_the_id():
+    assert decode(binary(traceparent=TRACE))[0].cause == f"trace={TRACE} event=e-1"
+    assert decode(binary(traceparent="nonsense"))[0].cause == "event=e-1"
+    assert decode(structured(traceparent=TRACE))[0].cause == f"trace={TRACE} event=e-1"
 
 
 def test_measure_is_handed_on():

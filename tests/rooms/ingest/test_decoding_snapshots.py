@@ -27,7 +27,7 @@ def test_a_part_comes_before_its_lines_and_all_are_of_the_snapshots_version():
     assert (part.snapshot, part.part, part.parts, part.full, part.taken) == ("S", 2, 3, True, False)
     assert part.locations == ["DC1", "DC2"]
     assert (part.version_kind, part.version, part.stream, part.position) == ("sequence", (0, 99), "STOCK/0", 7)
-    assert level == Level("TSHIRT-M", "DC1", "wms-east", 5, "sequence", (0, 99), "STOCK/0", 7, 0, "", "e-1")
+    assert level == Level("TSHIRT-M", "DC1", "wms-east", 5, "sequence", (0, 99), "STOCK/0", 7, 0, "", "event=e-1")
 
 
 def test_an_as_of_may_be_a_number_a_time_or_a_sequence_and_when_that_was():

@@ -15,14 +15,14 @@ DUE = LINE | {"expected_on": "2026-12-01"}
 
 
 def test_a_status_becomes_a_command_per_line():
-    expected = Status("TSHIRT-M", "DC1", "wms-east", 3, "sequence", (0, 42), "STOCK/0", 7, 0, "e-1")
+    expected = Status("TSHIRT-M", "DC1", "wms-east", 3, "sequence", (0, 42), "STOCK/0", 7, 0, "event=e-1")
     assert decode(binary(STATUS, {"lines": [PLACE | {"unsellable": 3}]})) == [expected]
 
 
 def test_a_delivery_becomes_a_command_per_line_that_waits_for_its_day():
     (command,) = decode(binary(INCOMING, {"supply_id": "po-1", "lines": [DUE]}))
     expected = Incoming(
-        "TSHIRT-M", "DC1", "wms-east", 5, "sequence", (0, 42), "STOCK/0", 7, 0, "po-1", "2026-12-01", 0, "e-1"
+        "TSHIRT-M", "DC1", "wms-east", 5, "sequence", (0, 42), "STOCK/0", 7, 0, "po-1", "2026-12-01", 0, "event=e-1"
     )
     assert command == expected
     assert days.has_days([command])
@@ -51,7 +51,7 @@ def test_a_receipt_is_known_by_source_id_and_line():
     first, second = decode(binary(RECEIVED, {"supply_id": "po-1", "lines": [LINE, LINE | {"quantity": 2}]}))
     assert first == Received(
         "TSHIRT-M", "DC1", "wms-east", 5, "sequence", (0, 42), "STOCK/0", 7, 0,
-        digest53("wms-east", "e-1", "0"), "po-1", "e-1",
+        digest53("wms-east", "e-1", "0"), "po-1", "event=e-1",
     )  # fmt: skip
     assert (second.quantity, second.event) == (2, digest53("wms-east", "e-1", "1"))
 

@@ -23,7 +23,7 @@ def test_an_order_event_is_one_command_with_its_lines_summed():
     assert decode(binary(FULFILLED, data)) == [
         TellOrder(
             "fulfilled", "", "wms-east", "X", "sequence", (0, 42), "STOCK/0", 7, 0, digest53("wms-east", "e-1"),
-            [OrderLine("TSHIRT-M", 6, "DC1"), OrderLine("B", 2)], shipment_digest("S-1"), True, "e-1",
+            [OrderLine("TSHIRT-M", 6, "DC1"), OrderLine("B", 2)], shipment_digest("S-1"), True, "event=e-1",
         )
     ]  # fmt: skip
 
@@ -44,7 +44,7 @@ def test_a_return_becomes_a_command_per_line():
     first, second = decode(binary(RETURNED, {"order_ref": "X", "lines": [BACK, BACK | {"sellable": False}]}))
     assert first == TakeBack(
         "TSHIRT-M", "DC1", "wms-east", 5, "sequence", (0, 42), "STOCK/0", 7, 0,
-        digest53("wms-east", "e-1", "0"), True, "X", "e-1",
+        digest53("wms-east", "e-1", "0"), True, "X", "event=e-1",
     )  # fmt: skip
     assert (second.sellable, second.event) == (False, digest53("wms-east", "e-1", "1"))
 

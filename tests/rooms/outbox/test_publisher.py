@@ -47,7 +47,7 @@ async def published(room: Room) -> bool:
 
 async def test_every_change_is_told_as_a_cloudevent(room: Room) -> None:
     await room.apply(
-        level(10), reserve("a", 2, cause=TRACE), extend("a"), confirm("a"), reserve("b", 3),
+        level(10), reserve("a", 2, cause=f"request=r-1 trace={TRACE}"), extend("a"), confirm("a"), reserve("b", 3),
         release("b", "changed mind"), level(1, version=2),
     )  # fmt: skip
     async with room.running():
@@ -90,7 +90,8 @@ async def test_what_becomes_of_committed_units_is_told(room: Room) -> None:
     await room.apply(
         PutPolicy("location", "DC2", '{"kind":"store"}'), level(10), level(5, location="DC2"), reserve("a", 3),
         confirm("a"), Acknowledge(id_of("a"), Change(4, 4), []),
-        Transfer(id_of("a"), Change(5, 5), "1", "DC1", "DC2", 2, cause=TRACE), Fulfil(id_of("a"), Change(6, 6), []),
+        Transfer(id_of("a"), Change(5, 5), "1", "DC1", "DC2", 2, cause=f"trace={TRACE}"),
+        Fulfil(id_of("a"), Change(6, 6), []),
     )  # fmt: skip
     async with room.running():
         await wait_until_async(lambda: published(room))

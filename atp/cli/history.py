@@ -1,0 +1,174 @@
+"""``atp reservations``, ``atp history`` and ``atp audit``: what the journal has, asked of the API."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+from cyclopts import Parameter
+
+from atp import config as settings
+from atp.cli.client import find_api
+from atp.cli.errors import Refused
+from atp.cli.output import note, printable
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_PAGE_MAX = 500
+
+Id = Annotated[str, Parameter(help="A reservation's id.")]
+
+
+def reservations(
+    *, order_ref: str = "", sku: str = "", state: str = "", limit: int = 50, page_token: str = "", json_: bool = False
+) -> int:
+    """Find reservations, newest first, as the journal has them: by order, sku and state.
+
+    Asks the API (ATP_API_URL and ATP_API_KEY, else the `atp dev` of this folder).
+
+    Example: atp reservations --order-ref A-1001
+
+    Parameters
+    ----------
+    order_ref
+        Of this order.
+    sku
+        With units of this sku.
+    state
+        held, committed, acknowledged, fulfilled, released or expired.
+    limit
+        How many, at most 500.
+    page_token
+        Go on behind an earlier page.
+    json_
+        Print as JSON.
+    """
+    asked = {"order_ref": order_ref, "sku": sku, "state": state, "page_token": page_token}
+    answer = _ask("/v1/reservations", asked, limit)
+    if json_:
+        print(msgspec.json.encode(answer).decode())
+        return 0
+    table = _table("id", "created", "state", "channel", "order", "lines")
+    for each in answer["reservations"]:
+        lines = ", ".join(f"{line['quantity']:,} × {line['sku']}" for line in each["lines"])
+        _add(table, each["id"], each["created_at"], each["state"], each["channel"], each["order_ref"] or "", lines)
+    _show(table, "No reservations.", answer)
+    return 0
+
+
+def history(
+    id: Id = "", *, sku: str = "", kind: str = "", limit: int = 50, page_token: str = "", json_: bool = False
+) -> int:
+    """Show what happened to a reservation, or what was told of a sku's stock, newest first.
+
+    Asks the API (ATP_API_URL and ATP_API_KEY, else the `atp dev` of this folder).
+
+    Example: atp history --sku TSHIRT-M
+
+    Parameters
+    ----------
+    sku
+        A sku instead of a reservation.
+    kind
+        Of a sku: only entries of this kind, such as adjusted.
+    limit
+        How many, at most 500.
+    page_token
+        Go on behind an earlier page.
+    json_
+        Print as JSON.
+    """
+    if bool(id) == bool(sku):
+        raise Refused("name a reservation's id, or --sku")
+    if kind and id:
+        raise Refused("--kind is for --sku")
+    path = f"/v1/reservations/{quote(id, safe='')}/history" if id else f"/v1/stock/{quote(sku, safe='')}/entries"
+    _show_entries(_ask(path, {"kind": kind, "page_token": page_token}, limit), json_)
+    return 0
+
+
+def audit(
+    *, client: str = "", about: str = "", kind: str = "", limit: int = 50, page_token: str = "", json_: bool = False
+) -> int:
+    """Show who changed what and why: all that one client did, or all that happened to one thing, newest first.
+
+    Asks the API (ATP_API_URL and ATP_API_KEY of an administrator, else the `atp dev` of this folder).
+
+    Example: atp audit --about location:DC1
+
+    Parameters
+    ----------
+    client
+        Everything this client did.
+    about
+        A reservation's id, a sku, or kind:id of a policy, such as item:TSHIRT-M or client:shop.
+    kind
+        Only entries of this kind, such as policy-put.
+    limit
+        How many, at most 500.
+    page_token
+        Go on behind an earlier page.
+    json_
+        Print as JSON.
+    """
+    if bool(client) == bool(about):
+        raise Refused("name --client or --about")
+    asked = {"client": client, "about": about, "kind": kind, "page_token": page_token}
+    _show_entries(_ask("/v1/audit", asked, limit, admin=True), json_)
+    return 0
+
+
+def _ask(path: str, asked: dict[str, str], limit: int, *, admin: bool = False) -> Any:
+    if not 1 <= limit <= _PAGE_MAX:
+        raise Refused(f"--limit is 1 to {_PAGE_MAX}")
+    query = {name: value for name, value in asked.items() if value} | {"limit": str(limit)}
+    return find_api(settings.load(), admin=admin).get(f"{path}?{urlencode(query)}")
+
+
+def _show_entries(answer: Any, as_json: bool) -> None:
+    if as_json:
+        print(msgspec.json.encode(answer).decode())
+        return
+    table = _table("at", "position", "what", "about", "who", "why", "changed")
+    for each in answer["entries"]:
+        facts, cause = each.get("facts", {}), each.get("cause", {})
+        who = each.get("client") or facts.get("source", "")
+        why = [facts.get("reason", ""), *(f"{name} {value}" for name, value in cause.items() if name != "client")]
+        changed = [_changed(field) for field in each.get("changed", [])] or [f"{k} {v}" for k, v in facts.items()]
+        _add(
+            table, each["at"], each["position"], each["kind"], each["about"], who, "\n".join(filter(None, why)),
+            "\n".join(changed),
+        )  # fmt: skip
+    _show(table, "Nothing is journaled about that.", answer)
+
+
+def _changed(field: dict[str, Any]) -> str:
+    after = "–" if field["after"] is None else field["after"]
+    before = field.get("before")
+    return f"{field['field']}: {after}" if before is None else f"{field['field']}: {before} → {after}"
+
+
+def _table(*columns: str) -> "Table":
+    from rich.table import Table
+
+    table = Table()
+    for name in columns:
+        table.add_column(name, no_wrap=name in ("id", "position"))
+    return table
+
+
+def _add(table: "Table", *cells: str) -> None:
+    from rich.markup import escape
+
+    table.add_row(*(escape(printable(cell)) for cell in cells))
+
+
+def _show(table: "Table", nothing: str, answer: Any) -> None:
+    from rich.console import Console
+
+    if not table.row_count:
+        print(nothing)
+        return
+    Console().print(table)
+    if token := answer.get("next_page_token"):
+        note(f"There are more: --page-token {token}")
