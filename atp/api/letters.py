@@ -149,7 +149,7 @@ async def _meant(call: Call) -> tuple[Chosen, int, int]:
 
 def _note(call: Call, what: str, **which: int) -> None:
     """Who did it: dead letters are no state of the ledger, so no entry says so."""
-    log.info(f"dead letters {what}", client=call.principal.client, request_id=call.request_id, **which)
+    log.info("dead letters handled", what=what, client=call.principal.client, request_id=call.request_id, **which)
 
 
 def _done(done: Done) -> Answer:
