@@ -112,6 +112,10 @@ class Call:
         """What entries keep of this call: the key it came with, its id, and its trace (``domain/causes.py``)."""
         return Cause("", self.principal.key, self.request_id, self.trace).text()
 
+    def cause_for(self, *, exception: str) -> str:
+        """The same for what is done about an exception."""
+        return Cause("", self.principal.key, self.request_id, self.trace, exception=exception).text()
+
     def whole_cause(self) -> Cause:
         """The same for what a message carries on: it names the client, since the message's entries will not.
 

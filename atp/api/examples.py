@@ -109,7 +109,12 @@ BODIES: dict[str, Any] = {
         "starts_at": "2026-11-27T08:00:00Z", "ends_at": "2026-11-27T20:00:00Z", "channels": ["web"],
         "skus": {"TSHIRT-M": {"quantity": 500}}, "ttl_seconds": 300, "per_customer": 2,
     },
-    "resolve_exception": {"reason": "Counted again: the ERP is right.", "resolution": "accepted"},
+    "resolve_exception": {
+        "reason": "DC1 found two less.",
+        "actions": [
+            {"action": "transfer", "reservation": "3k7Zp0vQm1xT8sLw2aB", "line_id": "1", "to": "DC2", "quantity": 2}
+        ],
+    },
     "move_authority": {"to": "erp-new"},
     "put_source": {"kind": "wms", "measure": "on_hand", "version": "sequence", "full_guard_percent": 20,
                    "stale_after_seconds": 900},

@@ -7,10 +7,12 @@ from msgspec import Meta, Struct, json
 from atp.api.call import Answer, Call
 from atp.api.decoding import Body
 from atp.api.problems import JOURNAL_UNAVAILABLE, NOT_FOUND, Problem, invalid
+from atp.api.remedies import ReleaseAction, TransferAction, apply_remedies
 from atp.api.requests import check_identifier
 from atp.api.service import Service
 from atp.domain.commands import Resolve
 from atp.domain.exceptions import Kind
+from atp.domain.guidance import GUIDES
 from atp.domain.outcomes import Outcome
 from atp.domain.results import Result
 from atp.domain.snapshots import SnapshotDecide
@@ -19,16 +21,32 @@ from atp.journal import ExceptionRow, Journal, JournalError
 
 _PAGE = 100
 _REASON_MAX = 256
+_DONE = {TransferAction: "transferred", ReleaseAction: "released"}
 _STATES = {"open": True, "resolved": False, "all": None}
 
 _encode = json.Encoder().encode
 
 
-class ResolveBody(Struct, forbid_unknown_fields=True):
-    """How it ended, and why."""
+Resolution = Annotated[
+    str, Meta(min_length=1, max_length=64, description="By default `accepted`, or what the actions do.")
+]
 
-    reason: Annotated[str, Meta(min_length=1, max_length=_REASON_MAX)]
-    resolution: Annotated[str, Meta(min_length=1, max_length=64)] = "accepted"
+
+class ResolveBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """How it ended, and why; and what to do about it before."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=_REASON_MAX, description="Kept with who says so.")]
+    resolution: Resolution | None = None
+    actions: Annotated[
+        list[TransferAction | ReleaseAction],
+        Meta(max_length=100, description="Done in order, each once; one that is refused leaves the exception open."),
+    ] = []
+
+    @property
+    def word(self) -> str:
+        """How it ended, in one word."""
+        done = {_DONE[type(action)]: None for action in self.actions}
+        return self.resolution or ", ".join(done) or "accepted"
 
 
 class ExceptionView(Struct, omit_defaults=True):
@@ -47,6 +65,12 @@ class ExceptionView(Struct, omit_defaults=True):
     resolution: str = ""
     resolved_by: str = ""
     reason: str = ""
+    meaning: Annotated[str, Meta(description="What happened, in plain words; of a single exception.")] = ""
+    remedies: Annotated[list[str], Meta(description="What a person can do.")] = []
+    actions: Annotated[list[str], Meta(description="What `resolve` can do in the same call.")] = []
+    reservations: Annotated[
+        list[str], Meta(description="Of an open shortage: reservations with units there, newest first, at most 100.")
+    ] = []
 
 
 class ExceptionList(Struct, omit_defaults=True):
@@ -77,36 +101,53 @@ async def list_exceptions(service: Service, call: Call) -> Answer:
 
 
 async def get_exception(service: Service, call: Call) -> Answer:
-    """One exception, open or not."""
-    return Answer(200, _encode(_view(await _found(service, call))))
+    """One exception, open or not, with what it means and what can be done."""
+    row = await _found(service, call)
+    view = _whole_view(row)
+    if row.kind == Kind.SHORTAGE and row.seq is not None and row.resolved_at is None:
+        try:
+            promised = await _journal(service).promised(
+                row.partition, row.sku, row.location, row.seq, 0, newest=True, limit=_PAGE
+            )
+        except JournalError:
+            raise _away() from None
+        view.reservations = [id for id, _ in promised]
+    return Answer(200, _encode(view))
 
 
 async def resolve(service: Service, call: Call) -> Answer:
-    """Say that somebody dealt with it, how and why. One that is over already is answered as it ended."""
+    """Say that somebody dealt with it, how and why, and do it: move or release units of reservations (`actions`).
+
+    One that is over already is answered as it ended. Repeating the call does nothing twice.
+    """
     body = _resolve_body.decode(await call.body())
     check_identifier(body.reason, "/reason", _REASON_MAX)
     check_identifier(body.resolution, "/resolution")
     row, client = await _found(service, call), call.principal.client
     if row.resolved_at is not None:
-        return Answer(200, _encode(_view(row)))
+        return Answer(200, _encode(_whole_view(row)))
+    await apply_remedies(service, call, row, body.actions, body.reason)
     if row.seq is None:
         return await _close(service, call, row, body)
     if row.kind == Kind.SNAPSHOT_GUARD:
         return await _decide_snapshot(service, call, row, body)
     command = Resolve(
-        row.kind, row.sku, row.location, row.source, row.reservation, row.seq, body.resolution, body.reason,
+        row.kind, row.sku, row.location, row.source, row.reservation, row.seq, body.word, body.reason,
         client, call.cause,
     )  # fmt: skip
-    return _resolved(row, body, client, await service.ledger.submit_to(row.partition, command))
+    result = await service.ledger.submit_to(row.partition, command)
+    if result.outcome is Outcome.NOT_FOUND and body.actions:  # they ended it
+        return await _close(service, call, row, body)
+    return _resolved(row, body, client, result)
 
 
 async def _close(service: Service, call: Call, row: ExceptionRow, body: ResolveBody) -> Answer:
-    """End what the journal found by itself, and the ledger does not know."""
+    """Say it in the journal alone: the ledger does not know it, or not any more."""
     try:
-        await _journal(service).close_exception(row.id, body.resolution, call.principal.client, body.reason)
+        await _journal(service).close_exception(row.id, body.word, call.principal.client, body.reason)
     except JournalError:
         raise _away() from None
-    return Answer(200, _encode(_view(await _found(service, call))))
+    return Answer(200, _encode(_whole_view(await _found(service, call))))
 
 
 async def _decide_snapshot(service: Service, call: Call, row: ExceptionRow, body: ResolveBody) -> Answer:
@@ -123,8 +164,8 @@ async def _decide_snapshot(service: Service, call: Call, row: ExceptionRow, body
 def _resolved(row: ExceptionRow, body: ResolveBody, client: str, result: Result) -> Answer:
     if result.outcome is not Outcome.APPLIED:
         raise Problem(NOT_FOUND, "It ended meanwhile; ask again in a moment.")
-    view = _view(row)
-    view.resolution, view.resolved_by, view.reason = body.resolution, client, body.reason
+    view = _whole_view(row)
+    view.resolution, view.resolved_by, view.reason = body.word, client, body.reason
     return Answer(200, _encode(view))
 
 
@@ -153,6 +194,13 @@ def _number(text: str, name: str) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 18:
         return int(text)
     raise invalid(f"{name} is not one that an answer gave.", parameter=name)
+
+
+def _whole_view(row: ExceptionRow) -> ExceptionView:
+    view = _view(row)
+    guide = GUIDES[Kind(row.kind)]
+    view.meaning, view.remedies, view.actions = guide.meaning, list(guide.remedies), list(guide.actions)
+    return view
 
 
 def _view(row: ExceptionRow) -> ExceptionView:

@@ -148,7 +148,7 @@ ROUTES = (
     Route(GET, "/v1/exceptions/{id:str}", ADMIN, exceptions.get_exception, "get_exception", "One exception",
           exceptions.ExceptionView, problems=(404,)),
     Route(POST, "/v1/exceptions/{id:str}/resolve", ADMIN, exceptions.resolve, "resolve_exception",
-          "Resolve an exception", exceptions.ExceptionView, exceptions.ResolveBody, problems=(404,)),
+          "Resolve an exception", exceptions.ExceptionView, exceptions.ResolveBody, problems=(404, 409)),
 
     Route(POST, "/v1/stock/events", STOCK, stock.post_events, "post_stock_events", "Send stock events",
           stock.EventResults, stock.EventBody, body_list=stock.EVENTS_MAX, status=202, keyed=True),

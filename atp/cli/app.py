@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 from atp import __version__
-from atp.cli import config, dlq, keys, mapping, source
+from atp.cli import config, dlq, exceptions, keys, mapping, source
 from atp.cli.demo import demo
 from atp.cli.dev import dev
 from atp.cli.drain import drain
@@ -45,6 +45,11 @@ def build() -> App:
     letters.command(dlq.replay, name="replay")
     letters.command(dlq.discard, name="discard")
     app.command(letters)
+    looked_at = App(name="exceptions", help="What a person should look at: shortages, drift, silent sources, and more.")
+    looked_at.command(exceptions.list_exceptions, name="list")
+    looked_at.command(exceptions.show, name="show")
+    looked_at.command(exceptions.resolve, name="resolve")
+    app.command(looked_at)
     settings = App(name="config", help="The settings of this environment.")
     settings.command(config.show, name="show")
     app.command(settings)

@@ -206,7 +206,10 @@ class Journal:
             return await exceptions.get(connection, _SQL, id)
 
     async def close_exception(self, id: int, resolution: str, client: str, reason: str) -> None:
-        """End an exception that the journal found by itself; others end by an entry of the ledger."""
+        """A person's word on an exception that the journal found by itself, or that ended by what the person did.
+
+        All others end by an entry of the ledger.
+        """
         async with self._connections.take() as connection:
             await connection.execute(_SQL["close_exception"], id, resolution, client, reason)
 

@@ -79,10 +79,15 @@ where e.partition = $1 and e.seq < n.seq and e.resolved_at is null
     and (e.kind, e.sku, e.location, e.source, e.reservation) = (n.kind, n.sku, n.location, n.source, n.reservation)
 
 -- name: resolve_exceptions
--- Those that entries of the batch end, by the seq that raised them.
+-- Those that entries of the batch end, by the seq that raised them. What a person said stays, if it is over later.
 update exceptions e set resolved_at = b.at, resolution = b.resolution, resolved_by = b.client, reason = b.reason
-from unnest($2::bigint[], $3::timestamptz[], $4::text[], $5::text[], $6::text[]) as b (seq, at, resolution, client, reason)
-where e.partition = $1 and e.seq = b.seq
+from (
+    select distinct on (seq) *
+    from unnest($2::bigint[], $3::timestamptz[], $4::text[], $5::text[], $6::text[])
+        as b (seq, at, resolution, client, reason)
+    order by seq, client = ''
+) b
+where e.partition = $1 and e.seq = b.seq and coalesce(e.resolved_by, '') = ''
 
 -- name: exceptions
 -- Of the kind $1 ('' for all), open ones or not ($2, null for both), with an id below $3 (0 for any), newest first.
@@ -103,9 +108,9 @@ from exceptions
 where id = $1
 
 -- name: close_exception
--- End what no entry of the ledger raised.
-update exceptions set resolved_at = now(), resolution = $2, resolved_by = $3, reason = $4
-where id = $1 and seq is null and resolved_at is null
+-- End what no entry of the ledger raised, or what was over before the ledger heard of a person's word.
+update exceptions set resolved_at = coalesce(resolved_at, now()), resolution = $2, resolved_by = $3, reason = $4
+where id = $1 and coalesce(resolved_by, '') = ''
 
 -- name: save_levels
 -- What the sources last said. A delta brings no level of its own and leaves the one that is there.

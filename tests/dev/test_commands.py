@@ -22,6 +22,7 @@ COMMANDS = [
     ["dev"], ["serve"], ["ingest"], ["drain"], ["migrate"], ["explain"], ["reservations"], ["history"], ["audit"],
     ["config", "show"],
     ["keys", "create"], ["keys", "revoke"], ["keys", "list"], ["version"],
+    ["exceptions", "list"], ["exceptions", "show"], ["exceptions", "resolve"],
     ["mapping", "list"], ["mapping", "show"], ["mapping", "test"],
 ]  # fmt: skip
 
