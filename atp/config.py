@@ -32,7 +32,7 @@ class Config(Struct, frozen=True, kw_only=True):
     api_key: str = ""
     namespace: str = "atp"
     partitions: int = 1
-    durability: Literal["fsync"] = "fsync"
+    durability: Literal["fsync", "replica", "journal"] = "fsync"
     unproven_server: Literal["refuse", "allow"] = "refuse"
     on_loss: Literal["closed", "open"] = "closed"
     public_url: str = ""
@@ -129,7 +129,7 @@ _SETTINGS = (
     _Setting("API_KEY", "the key they call it with", str, secret=True),
     _Setting("NAMESPACE", "begins every key and names one deployment", _namespace),
     _Setting("PARTITIONS", "fixed when the ledger is created", _whole(1, 4096)),
-    _Setting("DURABILITY", "what an acknowledged change survives", _one_of("fsync", later=("replica", "journal"))),
+    _Setting("DURABILITY", "what an acknowledged change survives", _one_of("fsync", "replica", later=("journal",))),
     _Setting(
         "UNPROVEN_SERVER",
         "a ledger's server not known to be free of the torn-MULTI bug",

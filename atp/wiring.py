@@ -55,6 +55,7 @@ async def open_ledger(config: Config, journal: Journal | None) -> AsyncIterator[
             url=config.redis_url,
             namespace=config.namespace,
             partitions=config.partitions,
+            durability=config.durability,
             unproven_server=config.unproven_server == "allow",
         )
     )

@@ -83,7 +83,12 @@ async def _ledger_check(service: Service) -> dict[str, object]:
             heads = await service.ledger.heads()
     except (LedgerError, TimeoutError) as error:
         return {"ok": False, "problem": type(error).__name__}
-    return {"ok": True, "partitions": len(heads), "outbox": sum(head.outbox_length for head in heads)}
+    return {
+        "ok": True,
+        "durability": service.ledger.settings.durability,
+        "partitions": len(heads),
+        "outbox": sum(head.outbox_length for head in heads),
+    }
 
 
 async def _journal_check(service: Service) -> dict[str, object]:

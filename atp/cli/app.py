@@ -14,6 +14,7 @@ from atp.cli.explain import explain as explain_sku
 from atp.cli.history import audit, history, reservations
 from atp.cli.ingest import ingest
 from atp.cli.migrate import migrate
+from atp.cli.promote import promote
 from atp.cli.serve import serve
 from atp.cli.version import version
 
@@ -34,6 +35,7 @@ def build() -> App:
     app.command(ingest, name="ingest")
     app.command(drain, name="drain")
     app.command(migrate, name="migrate")
+    app.command(promote, name="promote")
     app.command(explain_sku, name="explain")
     app.command(reservations, name="reservations")
     app.command(history, name="history")

@@ -24,6 +24,7 @@ from atp.domain.outcomes import Outcome
 from atp.domain.results import Result
 from atp.ledger import keys, library
 from atp.ledger.connection import Connection, ServerRefused, connect
+from atp.ledger.durability import on_replica, recognise
 from atp.ledger.errors import (
     BasketInProgress,
     LedgerBusy,
@@ -32,6 +33,7 @@ from atp.ledger.errors import (
     LedgerUnavailable,
     OutcomeUnknown,
 )
+from atp.ledger.fitness import Durability
 from atp.ledger.loading import load_library
 from atp.ledger.weights import weight
 from atp.ledger.wire import Header, Reply, WireCorrupt, decode_reply, encode_commands, encode_header
@@ -74,7 +76,15 @@ class Pending(Struct):
 class Batcher:
     """The queue and the writer of one partition."""
 
-    def __init__(self, url: str, namespace: str, partition: int, process: str, limits: Limits) -> None:
+    def __init__(
+        self,
+        url: str,
+        namespace: str,
+        partition: int,
+        process: str,
+        limits: Limits,
+        durability: Durability = "fsync",
+    ) -> None:
         self.partition = partition
         self.limits = limits
         self.epoch = self.seq = self.policy_version = self.next_due = self.unjournaled = 0
@@ -84,6 +94,7 @@ class Batcher:
         self._url = url
         self._meta = keys.meta(namespace, partition)
         self._process = process
+        self._durability = durability
         self._session = 1
         self._batch = 0
         self._queue: deque[Pending] = deque()
@@ -190,7 +201,7 @@ class Batcher:
                 self._session += 1  # an older batch that still arrives is refused whole
                 self._drop_connection()
                 batch = _expire(batch, OutcomeUnknown(str(problem)))
-                self._go_away(LedgerUnavailable("the ledger does not answer"))
+                self._go_away(LedgerUnavailable(str(problem)))
             except _Resend:
                 continue
             except _Full as problem:
@@ -208,7 +219,7 @@ class Batcher:
                 await self._halve(batch, problem)
                 return
             except LedgerError as problem:
-                _fail(batch, problem)
+                _fail(batch, OutcomeUnknown(str(problem)) if sent else problem)  # an earlier sending may have run
                 self._go_away(problem)
                 self._drop_connection()
                 await asyncio.sleep(self.limits.reconnect_s)
@@ -241,24 +252,51 @@ class Batcher:
         if reply.batch != self._batch or len(reply.results) != len(batch):
             log.error("reply belongs to another batch; connection closed", expected=self._batch, got=reply.batch)
             raise _Uncertain("the ledger's reply belongs to another batch")
+        if self._durability == "replica":
+            await self._confirmed(connection)
         BATCH_SECONDS.observe(time.monotonic() - started)
         BATCH_COMMANDS.observe(len(batch))
         return reply
 
+    async def _confirmed(self, connection: Connection) -> None:
+        """Until a replica's disk has the batch it may be lost; the same commands are sent again till one has (R6)."""
+        try:
+            if await on_replica(connection, self.limits.batch_timeout_s):
+                return
+        except (TimeoutError, ConnectionError, ServerRefused) as problem:
+            raise _Uncertain(f"the ledger went away: {type(problem).__name__} {problem}") from problem
+        raise _Uncertain("no replica of the ledger confirms what it is sent")
+
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
+            self._connection = None
             try:
-                self._connection = await connect(self._url)
+                connection = await connect(self._url)
             except LedgerUnavailable as problem:
                 raise _NotApplied(str(problem)) from problem
+            if self._durability == "replica":
+                await self._recognise(connection)
+            self._connection = connection
         return self._connection
+
+    async def _recognise(self, connection: Connection) -> None:
+        known = False
+        try:
+            await recognise(connection, self._meta)
+            known = True
+        except (TimeoutError, ConnectionError) as problem:
+            raise _NotApplied(f"the ledger does not answer: {problem or 'timeout'}") from problem
+        except ServerRefused as refused:
+            raise await self._refusal(connection, str(refused)) from refused
+        finally:
+            if not known:
+                connection.close()
 
     async def _refusal(self, connection: Connection, message: str) -> Exception:
         """What an error reply means; every one of these was given before anything ran."""
         code = message.split(" ", 1)[0]
         if "Function not found" in message:
-            await load_library(connection)
-            return _Resend()
+            return await self._reload(connection)
         if code == "FENCED":
             self._session = int(message.split()[1]) + 1
             return _Resend()
@@ -271,6 +309,15 @@ class Batcher:
         if code in _REFUSED:
             return LedgerUnavailable(f"the ledger refuses writes: {message}")
         return _Content(message)
+
+    async def _reload(self, connection: Connection) -> Exception:
+        try:
+            await load_library(connection)
+        except (TimeoutError, ConnectionError) as problem:
+            return _NotApplied(f"the ledger does not answer: {problem or 'timeout'}")
+        except ServerRefused as refused:
+            return LedgerUnavailable(f"the ledger refuses its library: {refused}")
+        return _Resend()
 
     async def _halve(self, batch: list[Pending], problem: "_Content") -> None:
         """A batch fails by something in it: halve it until the command stands alone (R16)."""

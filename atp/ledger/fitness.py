@@ -52,13 +52,16 @@ UNPROVEN = (Setting("aof-load-truncated", "no", "behind a torn end of the file n
 VALKEY_FIXED = {8: (8, 1, 10), 9: (9, 1, 2)}
 
 
-async def check(connection: Connection, durability: Durability = "fsync", *, unproven: bool = False) -> None:
+async def check(
+    connection: Connection, durability: Durability = "fsync", *, unproven: bool = False, replica: bool = False
+) -> None:
     """Raise LedgerUnfit with every finding, each naming the setting, the reason and the fix.
 
-    ``unproven`` lets a server be used of which it is not known whether it has the torn-MULTI bug.
+    ``unproven`` lets a server be used of which it is not known whether it has the torn-MULTI bug; ``replica`` says
+    that it may be one, because it is about to be promoted.
     """
     info = (await connection.ask("INFO")).decode()
-    findings = [*judge_role(info), *judge_version(info, unproven=unproven)]
+    findings = [*([] if replica else judge_role(info)), *judge_version(info, unproven=unproven)]
     settings = ALWAYS
     if durability == "replica":
         settings += WITH_REPLICA

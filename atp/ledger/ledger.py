@@ -70,7 +70,8 @@ class Ledger:
         self.partitions = settings.partitions
         process = settings.process or f"p-{secrets.token_hex(6)}"
         self._batchers = [
-            Batcher(settings.url, settings.namespace, p, process, settings.limits) for p in range(settings.partitions)
+            Batcher(settings.url, settings.namespace, p, process, settings.limits, settings.durability)
+            for p in range(settings.partitions)
         ]
         self._readers = [Reader(settings.url, settings.namespace, p) for p in range(settings.partitions)]
         self.spanning = Spanning(self._batchers, self._readers)
@@ -246,9 +247,13 @@ class Ledger:
     # -- the outbox and leases ---------------------------------------------------------------------------------------
 
     async def read_entries(self, partition: int, after: int, limit: int) -> list[AnyEntry]:
-        """Entries with seq > ``after`` in order, whole batches, about ``limit`` of them."""
+        """Entries with seq > ``after`` in order, whole batches, about ``limit`` of them.
+
+        At level ``replica`` only what a replica has: neither journal nor events may know what a promotion loses (R6).
+        """
         reader = self._readers[partition]
-        items = await reader.command(
+        read = reader.read_replicated if self.settings.durability == "replica" else reader.command
+        items = await read(
             "XRANGE", reader.key("outbox"), f"({after}-0", "+", "COUNT", max(1, limit // 16), timeout_s=5.0
         )
         entries: list[AnyEntry] = []

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from atp.ledger import keys, library
 from atp.ledger.connection import Connection, ServerRefused, connect
+from atp.ledger.durability import on_replica
 from atp.ledger.errors import LedgerRecovering, LedgerUnavailable
 from atp.ledger.loading import load_library
 from atp.ledger.wire import WireCorrupt, decode_answers, encode_queries
@@ -47,16 +48,32 @@ class Reader:
     async def command(self, *words: bytes | str | int, timeout_s: float = READ_TIMEOUT_S):
         """One plain server command (outbox, leases). Raises LedgerUnavailable when there is no answer."""
         try:
-            return await (await self._connected()).ask(*words, timeout_s=timeout_s)
+            try:
+                return await (await self._connected()).ask(*words, timeout_s=timeout_s)
+            except ServerRefused as refused:
+                if "Function not found" not in str(refused):
+                    raise
+                connection = await self._connected()
+                await load_library(connection)
+                return await connection.ask(*words, timeout_s=timeout_s)
         except (TimeoutError, ConnectionError) as problem:
             raise LedgerUnavailable(f"the ledger does not answer: {problem or 'timeout'}") from problem
         except ServerRefused as refused:
-            if "Function not found" in str(refused):
-                await load_library(await self._connected())
-                return await self.command(*words, timeout_s=timeout_s)
             if str(refused).startswith("EMPTY"):
                 raise LedgerRecovering(str(refused)) from refused
             raise LedgerUnavailable(str(refused)) from refused
+
+    async def read_replicated(self, *words: bytes | str | int, timeout_s: float = READ_TIMEOUT_S):
+        """``command``, answered once a replica's disk has what the answer shows, so that it may be told on (R6)."""
+        connection = await self._connected()
+        try:
+            answer = await connection.ask(*words, timeout_s=timeout_s)
+            await connection.ask("SET", self.key("lease:told"), "", "PX", 60_000)  # the wait covers own writes only
+            if await on_replica(connection, READ_TIMEOUT_S):
+                return answer
+        except (TimeoutError, ConnectionError, ServerRefused) as problem:
+            raise LedgerUnavailable(f"the ledger does not answer: {problem or 'timeout'}") from problem
+        raise LedgerUnavailable("no replica of the ledger confirms what it is sent")
 
     def key(self, name: str) -> str:
         """The full name of one of this partition's keys."""

@@ -20,7 +20,7 @@ from atp.journal import migrate
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
     ["dev"], ["serve"], ["ingest"], ["drain"], ["migrate"], ["explain"], ["reservations"], ["history"], ["audit"],
-    ["config", "show"],
+    ["promote"], ["config", "show"],
     ["keys", "create"], ["keys", "revoke"], ["keys", "list"], ["version"],
     ["exceptions", "list"], ["exceptions", "show"], ["exceptions", "resolve"],
     ["mapping", "list"], ["mapping", "show"], ["mapping", "test"],

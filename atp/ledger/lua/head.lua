@@ -5,6 +5,7 @@
 --         <library>_read   KEYS {ns:p}:meta  ARGV queries              -> answers (msgpack), writes nothing
 --         <library>_create KEYS {ns:p}:meta  ARGV partition, partitions, law, epoch, seq -> 1, or 0 if it exists
 --         <library>_trim   KEYS {ns:p}:meta  ARGV through              -> entries dropped from the outbox
+--         <library>_remember, <library>_promote: promotion.lua
 --
 -- Shape   gather: few bulk reads fetch every record the batch touches; decide: each command in order, in Lua tables;
 --         scatter: few bulk writes that cannot fail. Lua has no rollback, so nothing is written before the last
@@ -14,7 +15,7 @@
 --   meta       hash    law, partition, partitions, epoch, seq, last_now, policy_version, refused_gen, refused_since, trimmed,
 --                      apart, apart_at, moved [[after, through, until], …] (R22), shortages (open ones), next_silence, silence_from (R12),
 --                      overdue_at (ms, when an incomplete snapshot is to be told of, or 0),
---                      baskets, awaited (how many there are)
+--                      baskets, awaited (how many there are), replid (of its server: promotion.lua)
 --   sessions   hash    process -> session: an older session's batch is refused whole (R5)
 --   sku        hash    sku -> [format, seq, policy version, policy, safety stock, [location, n, …], location NUL …,
 --                      [seller, …], sums: see floors.lua, empty places: see policies.lua]

@@ -23,6 +23,7 @@ async def test_health(api: Api) -> None:
     ready = (await api.http.get("/health/ready")).json()
     assert ready["status"] == "ready"
     assert ready["checks"]["ledger"]["ok"] is True
+    assert ready["checks"]["ledger"]["durability"] == "fsync"
     assert ready["checks"]["journal"]["ok"] is False  # told, and it does not count
     assert (await api.http.get("/health/startup")).json()["status"] == "started"
 

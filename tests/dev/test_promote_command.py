@@ -1,0 +1,54 @@
+"""``atp promote``: asks, makes a replica the primary, and says what comes next."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from atp.ledger import Ledger, LedgerSettings
+from tests.rooms.ledger.pair import Pair, ask, paired
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parents[2]
+
+
+def promote(pair: Pair, *words: str) -> subprocess.CompletedProcess[str]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("ATP_")}
+    settings = {"ATP_REDIS_URL": pair.replica.url, "ATP_DURABILITY": "replica"}
+    return subprocess.run(
+        [sys.executable, "-m", "atp", "promote", *words],
+        env=environ | settings,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+async def test_a_replica_becomes_the_primary_when_it_is_meant(tmp_path: Path) -> None:
+    async with paired(tmp_path) as pair:
+        ledger = Ledger(LedgerSettings(pair.primary.url, durability="replica"))
+        await ledger.open({})
+        ended = (await ledger.heads())[0].seq
+        await ledger.close()
+        pair.primary.kill()
+
+        unasked = promote(pair)
+        assert unasked.returncode == 1
+        assert "say --yes" in unasked.stderr
+        assert b"role:slave" in await ask(pair.replica, "INFO", "replication")
+
+        done = promote(pair, "--yes", "--json")
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert told["was"]["replica"] is True
+        assert told["was"]["primary"].startswith("127.0.0.1:")
+        assert [(begun["epoch"], begun["ended"]) for begun in told["begun"]] == [(2, ended)]
+        assert "ATP_DATABASE_URL is not set" in done.stderr
+        assert pair.replica.secret not in done.stdout + done.stderr
+        assert b"role:master" in await ask(pair.replica, "INFO", "replication")
