@@ -83,7 +83,7 @@ async def _ingest(config: settings.Config, stop: asyncio.Event) -> None:
     ):
         settings = Settings()
         runners = (
-            Consumer(nats, ledger, settings),
+            Consumer(nats, ledger, settings, journal),
             Translator(nats, ledger, formats, settings),
             Sweeper(ledger, settings),
         )

@@ -7,7 +7,7 @@ are checked where the command is made (``api``, ``ingest``); the law relies on t
 from msgspec import Struct
 
 from atp.domain.change import Change
-from atp.domain.order_commands import TakeBack, TellOrder
+from atp.domain.order_commands import Include, TakeBack, TellOrder
 from atp.domain.records import Line, Reservation, Shortfall
 from atp.domain.repair_commands import PutBack, Repair
 from atp.domain.snapshots import SnapshotDecide, SnapshotPart, Zero
@@ -355,13 +355,13 @@ CHANGES = (Confirm, Release, Extend, Fulfil, Acknowledge, Transfer)
 #: What a ledger whose memory is full still takes: it ends or moves what is there (R26). Levels and deltas only of
 #: positions that exist, and parts of snapshots whose lines were taken.
 RELIEVING = (
-    Level, Delta, Status, Received, TellOrder, TakeBack, Cursor,
+    Level, Delta, Status, Received, TellOrder, TakeBack, Include, Cursor,
     Confirm, Release, Extend, Fulfil, Acknowledge, Transfer, Affect,
     SnapshotPart, Zero, SnapshotDecide, Resolve, Heartbeat, Abort, DropLeg, FollowHome, Followed,
 )  # fmt: skip
 
 Command = (
-    Level | Delta | Cursor | Status | Incoming | Received | TellOrder | TakeBack
+    Level | Delta | Cursor | Status | Incoming | Received | TellOrder | TakeBack | Include
     | Reserve | Confirm | Release | Extend | Fulfil | Acknowledge
     | Transfer | Affect | PutPolicy | Raise | Resolve | SnapshotPart | Zero | SnapshotDecide
     | Heartbeat | MoveAuthority | RestartSource | Recheck

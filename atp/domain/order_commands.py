@@ -40,6 +40,27 @@ class TellOrder(Struct, array_like=True, tag=7):
         return self.order or self.reservation
 
 
+class Include(Struct, array_like=True, tag=40):
+    """A level is net of what these reservations have committed at its position, as of the level's version (R39).
+
+    Its source said so by a position of atp's own events; which reservations these are is asked of the journal, and
+    sent in pages before the level.
+    """
+
+    sku: str
+    location: str
+    source: str
+    through: int  # the highest seq of a commitment that the source has booked
+    version_kind: str
+    version: tuple[int, int]
+    stream: str
+    position: int
+    as_of: int
+    measure: str = ""  # as in Level
+    cause: str = ""
+    ids: list[str] = []
+
+
 class TakeBack(Struct, array_like=True, tag=8):
     """Units came back, by the word of any source; those that cannot be sold are set aside until its next status."""
 

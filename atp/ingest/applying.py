@@ -10,11 +10,12 @@ from msgspec import Struct, field
 from atp.domain.commands import Command, Cursor
 from atp.domain.results import Result
 from atp.domain.snapshots import SnapshotPart
-from atp.ingest import days, parts
+from atp.ingest import booked, days, parts
 from atp.ingest.counters import Counters
 from atp.ingest.messages import Message
 from atp.ingest.reasons import Reason, Rejected
 from atp.ingest.settings import Settings
+from atp.journal import Journal
 from atp.ledger import Ledger, LedgerBusy, LedgerError
 from atp.waiting import stopped_within
 
@@ -47,8 +48,16 @@ class Stopping(Exception):
 class Applier:
     """Applies items in order and repeats until the ledger has decided on each."""
 
-    def __init__(self, ledger: Ledger, settings: Settings, counters: Counters, stop: asyncio.Event) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        settings: Settings,
+        counters: Counters,
+        stop: asyncio.Event,
+        journal: Journal | None = None,
+    ) -> None:
         self._ledger = ledger
+        self._booked = booked.Booked(ledger, journal, counters)
         self._settings = settings
         self._counters = counters
         self._stop = stop
@@ -61,6 +70,10 @@ class Applier:
         Raises LedgerMoved, and Stopping only while the ledger is away.
         """
         await self._make_way()
+        for item in items:
+            if item.commands and booked.is_open(item.commands[0]):
+                commands = item.commands
+                item.commands = await self._patiently(lambda commands=commands: self._booked.named(commands))
         try:
             await self._together(cursor, items)
         except (LedgerMoved, Stopping):

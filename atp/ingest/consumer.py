@@ -19,6 +19,7 @@ from atp.ingest.pull import Interrupted, Pull
 from atp.ingest.session import Session
 from atp.ingest.settings import Settings
 from atp.ingest.streams import ensure_streams
+from atp.journal import Journal
 from atp.ledger import Ledger, LedgerError
 from atp.natspy import repair
 from atp.waiting import stopped_within
@@ -29,12 +30,15 @@ log = structlog.get_logger("atp.ingest")
 class Consumer:
     """One shard's reader. Any number may run; the one with the lease reads, the others stand by."""
 
-    def __init__(self, nc: Client, ledger: Ledger, settings: Settings | None = None) -> None:
+    def __init__(
+        self, nc: Client, ledger: Ledger, settings: Settings | None = None, journal: Journal | None = None
+    ) -> None:
         self._settings = settings or Settings()
         repair(nc)
         self._nc = nc
         self._js = nc.jetstream(timeout=self._settings.nats_timeout_s)
         self._ledger = ledger
+        self._journal = journal
         self._decoder = Decoder(self._settings)
         self._dead_letters = DeadLetters(nc, self._js, self._settings)
         self._owner = secrets.token_hex(8)
@@ -89,7 +93,7 @@ class Consumer:
         pull = Pull(self._nc, self._js, self._settings)
         await pull.open(cursor)
         self.counters.position = cursor
-        applier = Applier(self._ledger, self._settings, self.counters, stop)
+        applier = Applier(self._ledger, self._settings, self.counters, stop, self._journal)
         applier.confirmed = cursor
         return Session(self._settings, self.counters, self._decoder, self._dead_letters, pull, applier)
 

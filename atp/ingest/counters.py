@@ -18,6 +18,7 @@ class Counters(Struct):
     touches: int = 0  # of positions that somebody has to fetch
     restarts: int = 0  # times the pull consumer was made anew
     ledger_retries: int = 0
+    unresolved: int = 0  # levels of which the journal could not say what they are net of
     missed: int = 0  # messages that left the stream before they were read
     active: bool = False  # False: another process holds the lease
     position: int = 0  # stream sequence up to which the ledger has settled everything

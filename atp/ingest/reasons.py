@@ -13,7 +13,6 @@ class Reason(StrEnum):
     INVALID_ENVELOPE = "invalid-envelope"
     UNSUPPORTED_CONTENT_TYPE = "unsupported-content-type"
     UNSUPPORTED_TYPE = "unsupported-type"
-    UNSUPPORTED_FIELD = "unsupported-field"
 
     # Its version (R14).
     VERSION_MISSING = "version-missing"

@@ -1,11 +1,12 @@
 """What became of a batch: counted, and the messages to be set aside, one dead letter each, naming its lines."""
 
 from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import structlog
 
 from atp.domain.commands import Command, Level, TellOrder
+from atp.domain.order_commands import Include
 from atp.domain.outcomes import Outcome
 from atp.domain.results import Result
 from atp.ingest.applying import Item
@@ -34,7 +35,7 @@ def judge(items: Sequence[Item], counters: Counters) -> list[DeadLetter]:
     for item in items:
         if item.part and item.opened:
             events["snapshot", item.opened.outcome] += 1
-        for command, result in zip(item.commands, item.results, strict=False):
+        for command, result in _lines(item):
             events["level" if isinstance(command, Level) else KINDS[item.type], result.outcome] += 1
             if result.outcome is Outcome.LATE_DELTA:
                 _log_late(command)
@@ -62,18 +63,25 @@ def dead_letter_of(item: Item) -> DeadLetter | None:
         what = f"part {item.part.part} of snapshot {item.part.snapshot!r}"
         detail = f"{what}: {text.format(item.opened.detail)}; nothing of it was applied"
         return DeadLetter(item.message, reason, detail, positions_in(item.message.data))
-    refused = [(index, result) for index, result in enumerate(item.results) if result.outcome > Outcome.AGAIN]
+    lines = list(_lines(item))
+    refused = [(index, result) for index, (_, result) in enumerate(lines) if result.outcome > Outcome.AGAIN]
     if not refused:
         return None
     reason = _REASONS.get(refused[0][1].outcome, (Reason.UNPROCESSABLE, ""))[0]
-    commands = [item.commands[index] for index, _ in refused]
+    commands = [lines[index][0] for index, _ in refused]
     named = [(getattr(command, "sku", ""), getattr(command, "location", "")) for command in commands]
     positions = [(sku, location) for sku, location in named if sku and location]
     if isinstance(commands[0], TellOrder):
         positions = [(line.sku, line.location) for line in commands[0].lines if line.location]
         return DeadLetter(item.message, reason, f"nothing of it was applied: {_why(refused[0][1])}", positions)
     detail = "; ".join(f"lines[{index}]: {_why(result)}" for index, result in refused[:_NAMED])
-    return DeadLetter(item.message, reason, f"{len(refused)} of {len(item.results)} lines refused: {detail}", positions)
+    return DeadLetter(item.message, reason, f"{len(refused)} of {len(lines)} lines refused: {detail}", positions)
+
+
+def _lines(item: Item) -> Iterator[tuple[Command, Result]]:
+    """Each line's command and result; what a line includes by position is refused for the line's own reasons."""
+    told = zip(item.commands, item.results, strict=False)
+    return ((command, result) for command, result in told if not isinstance(command, Include))
 
 
 def _why(result: Result) -> str:

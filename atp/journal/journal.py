@@ -159,6 +159,17 @@ class Journal:
             rows = await connection.fetch(_SQL["promised"], partition, sku, location, before, behind, order, limit)
         return [(row["id"], row["first_seq"]) for row in rows]
 
+    async def booked(
+        self, partition: int, sku: str, location: str, source: str, through: int, *, after: int, limit: int
+    ) -> list[tuple[str, int]]:
+        """(id, first seq) of open reservations whose commitments at a position all came up to ``through`` (R39).
+
+        Those that the source counts already are left out. ``after`` is the first seq of the last one had before.
+        """
+        async with self._connections.take() as connection:
+            rows = await connection.fetch(_SQL["booked"], partition, sku, location, through, source, after, limit)
+        return [(row["id"], row["first_seq"]) for row in rows]
+
     async def history(self, subject: str, limit: int = 1000) -> list[AnyEntry]:
         """The entries about one reservation id or sku, oldest first."""
         async with self._connections.take() as connection:

@@ -164,6 +164,23 @@ where partition = $1 and skus @> array[$2::text] and state in ('held', 'committe
 order by first_seq * $6::bigint
 limit $7
 
+-- name: booked
+-- Reservations with units committed for the sku $2 at the location $3, all of them up to the seq $4, that the source $5
+-- does not count already; behind the first seq $6, at most $7.
+select r.id, r.first_seq from reservations r
+where r.partition = $1 and r.skus @> array[$2::text] and r.state in ('held', 'committed', 'acknowledged')
+    and r.first_seq <= $4 and r.first_seq > $6
+    and jsonb_path_exists(
+        r.body,
+        'strict $[12][*] ? (@[1] == $sku)[3][*] ? (@[0] == $at && @[3] > 0 && (@[3] > @[4] || @[8] != $source))',
+        jsonb_build_object('sku', $2::text, 'at', $3::text, 'source', $5::text)
+    )
+    and (
+        select max(e.seq) from entries e where e.subject = r.id and e.partition = $1 and e.kind = 'committed'
+    ) <= $4
+order by r.first_seq
+limit $7
+
 -- name: history
 -- The entries about the subject $1, oldest first, at most $2.
 select body from entries where subject = $1 order by seq limit $2

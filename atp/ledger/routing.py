@@ -16,6 +16,7 @@ from atp.domain.commands import (
     FollowHome,
     Fulfil,
     Heartbeat,
+    Include,
     Incoming,
     Level,
     MoveAuthority,
@@ -50,7 +51,18 @@ def partition_for(command: Command, partitions: int) -> int | None:
             return partition_of(min(line.sku for line in command.lines), partitions)
         case Confirm() | Release() | Extend() | Fulfil() | Acknowledge() | Transfer():
             return reservation_partition(command.id, partitions)
-        case Level() | Delta() | Status() | Incoming() | Received() | TakeBack() | Adjust() | Affect() | Zero():
+        case (
+            Level()
+            | Delta()
+            | Status()
+            | Incoming()
+            | Received()
+            | TakeBack()
+            | Adjust()
+            | Affect()
+            | Zero()
+            | Include()
+        ):
             return partition_of(command.sku, partitions)
         case PutPolicy():
             return policy_home(command.kind, command.id, partitions)

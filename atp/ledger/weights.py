@@ -1,6 +1,18 @@
 """What a command costs the script: by it a call is kept short."""
 
-from atp.domain.commands import Affect, Command, Decide, FollowHome, Level, Recheck, Repair, Reserve, TakeLeg, TellOrder
+from atp.domain.commands import (
+    Affect,
+    Command,
+    Decide,
+    FollowHome,
+    Include,
+    Level,
+    Recheck,
+    Repair,
+    Reserve,
+    TakeLeg,
+    TellOrder,
+)
 
 
 def weight(command: Command) -> int:
@@ -14,8 +26,8 @@ def weight(command: Command) -> int:
             return 1 + len(command.lines)
         case TakeLeg():
             return len(command.reserve.lines)
-        case Affect():
-            return len(command.ids)
+        case Affect() | Include():
+            return 1 + len(command.ids)
         case Recheck():
             return len(command.skus)
         case Repair():

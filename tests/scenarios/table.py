@@ -26,6 +26,7 @@
         reservation `r:r1`; likewise: acknowledged, cancelled, where A:1@DC1! was not on the shelf.
         waits X 2: events; names X 1: reservations
     returned A@DC1 3 v4 e2 [unfit] [by pos]      units that came back; level … [includes X,Y]: orders that it counts
+    booked A@DC1 9 v2 r1,r2 [as level]           reservations that a level of this version is net of
     raised orphan-order A DC1 wms X              an exception is open, - is no sku; raised none: no one is
     open, take, decide, abort, drop, follow, followed                        legs_words.py
     part, begin, taken, zero, sweep, …           snapshot_words.py
@@ -51,7 +52,7 @@ from msgspec import structs
 
 from atp.domain import commands as c
 from atp.domain.exceptions import subject
-from atp.domain.order_commands import OrderLine
+from atp.domain.order_commands import Include, OrderLine
 from atp.domain.outcomes import Outcome
 from atp.domain.projection import Day, lowest
 from atp.domain.records import Asked, Reservation, split_version
@@ -231,6 +232,9 @@ class Table:
             case "returned":
                 common = self.common(plain, named)
                 return c.TakeBack(*common, crc32(plain[3].encode()), "unfit" not in named, named.get("order", ""), "e")
+            case "booked":
+                common = self.common(plain, named)
+                return Include(*common, named.get("measure", ""), "", [id_of(name) for name in plain[3].split(",")])
             case "level" | "delta" | "status" | "incoming" | "received":
                 return self.stock(word, plain, named)
             case "adjust":

@@ -286,6 +286,38 @@ TABLES = {
         level A@DC1 6 v4
         = A@DC1 6 0 4
     """,
+    "a level counts what its source booked of our own commitments, told before it (R39)": AVAILABLE + """
+        level A@DC1 10 v1
+        reserve r1 A:4
+        reserve r2 A:1
+        reserve r3 A:2
+        confirm r1
+        confirm r2
+        booked A@DC1 9 v2 r1,r3,nobody
+        = r1 acknowledged 1:0/4
+        = A@DC1 3 2 5
+        level A@DC1 6 v2
+        = A@DC1 3 2 5
+        booked A@DC1 9 v2 r1
+        booked A@DC1 9 v1 r2
+        = A@DC1 4 2 5
+        level A@DC1 5 v3
+        = A@DC1 3 2 5
+    """,
+    "commitments booked by a source that is heard for the first time wait for its level": AVAILABLE + """
+        source erp {"kind":"erp","measure":"available"}
+        location DC1 {"kind":"warehouse","sources":[{"source":"wms","role":"authority"}]}
+        level A@DC1 10 v1
+        reserve r1 A:4
+        confirm r1
+        booked A@DC1 9 v2 r1 by erp
+        level A@DC1 6 v3 by erp
+        = A@DC1 6 0 4
+        booked A@DC1 9 v2 r1 measure on_hand -> MEASURE_MISMATCH available
+        booked A@nowhere 9 v2 r1 -> UNKNOWN_LOCATION nowhere
+        cursor 7
+        booked A@DC1 9 v2 r1 pos 7 -> SETTLED
+    """,
     "what one source includes, another does not count": AVAILABLE + """
         source erp {"kind":"erp","measure":"available"}
         level A@DC1 10 v1

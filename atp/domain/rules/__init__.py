@@ -25,6 +25,7 @@ from atp.domain.commands import (
     FollowHome,
     Fulfil,
     Heartbeat,
+    Include,
     Incoming,
     Level,
     MoveAuthority,
@@ -68,7 +69,7 @@ from atp.domain.rules.retention import retire
 from atp.domain.rules.returns import take_back
 from atp.domain.rules.snapshots import decide_snapshot, take_part, tell_overdue, zero
 from atp.domain.rules.sources import heartbeat, listen, restart
-from atp.domain.rules.stock import delta, level, move_cursor, status
+from atp.domain.rules.stock import delta, include_booked, level, move_cursor, status
 from atp.domain.rules.supply import incoming, received
 from atp.domain.state import State
 
@@ -153,6 +154,8 @@ def decide(batch: Batch, command: Command) -> Result:
             return tell_order(batch, command)
         case TakeBack():
             return take_back(batch, command)
+        case Include():
+            return include_booked(batch, command)
         case Cursor():
             return move_cursor(batch, command)
         case Affect():

@@ -8,9 +8,9 @@ Whatever leaves an allocation takes its counted units first. Who fulfils or rele
 means: if it were the others, the number would be net of units that no allocation accounts for, and they would be sold.
 """
 
-from atp.domain.commands import Level
+from atp.domain.commands import Include, Level
 from atp.domain.entries import Acknowledged
-from atp.domain.records import Allocation, Version
+from atp.domain.records import Allocation, Reservation, Version
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.naming import named
 from atp.domain.state import PENDING_MAX, SourceNumber
@@ -47,17 +47,22 @@ def include_order(batch: Batch, c: Level, order_ref: str, version: Version) -> N
     What the location's authority counts is not taken from it by another source's word.
     """
     for r in named(batch, order_ref):
-        news = False
-        for line in [line for line in r.lines if line.sku == c.sku]:
-            for a in line.allocations:
-                if a.location == c.location and a.committed and not a.supply:
-                    news = _include_all(batch, c, a, version) or news
-        if news:
-            batch.keep(r)
-            batch.entries.append(Acknowledged(r.seq, batch.now, "", c.cause, *batch.after(r)))
+        include_reservation(batch, c, r, version)
 
 
-def _include_all(batch: Batch, c: Level, a: Allocation, version: Version) -> bool:
+def include_reservation(batch: Batch, c: Level | Include, r: Reservation, version: Version) -> None:
+    """What the reservation has committed at the level's position is included as of ``version``."""
+    news = False
+    for line in [line for line in r.lines if line.sku == c.sku]:
+        for a in line.allocations:
+            if a.location == c.location and a.committed and not a.supply:
+                news = _include_all(batch, c, a, version) or news
+    if news:
+        batch.keep(r)
+        batch.entries.append(Acknowledged(r.seq, batch.now, "", c.cause, *batch.after(r)))
+
+
+def _include_all(batch: Batch, c: Level | Include, a: Allocation, version: Version) -> bool:
     if a.counted_by not in ("", c.source) and a.counted_by == batch.authority(c.location):
         return False
     news, a.acknowledged = a.acknowledged < a.committed, a.committed
@@ -67,6 +72,7 @@ def _include_all(batch: Batch, c: Level, a: Allocation, version: Version) -> boo
         return news
     if a.counted:
         _change(batch, c.sku, a, -a.counted[0])
+    batch.sku(c.sku).positions[c.location].sources.setdefault(c.source, SourceNumber())
     a.counted_by, a.counted = c.source, [a.committed, *version]
     _change(batch, c.sku, a, a.committed)
     return True

@@ -5,17 +5,19 @@ version is taken together with those deltas, a delta at or below the level's ver
 is applied once by its id.
 """
 
-from atp.domain.commands import Cursor, Delta, Incoming, Level, Received, Status, TakeBack
+from atp.domain.commands import Cursor, Delta, Include, Incoming, Level, Received, Status, TakeBack
 from atp.domain.entries import AuthorityReturned, AuthorityTaken, CursorMoved, DeltaApplied, LevelSet, StatusSet
 from atp.domain.exceptions import Kind
+from atp.domain.ids import identity_of
 from atp.domain.outcomes import Outcome
 from atp.domain.records import Version, split_version
 from atp.domain.results import Result
 from atp.domain.rules import shortage
 from atp.domain.rules.asides import level_knows, status_knows
 from atp.domain.rules.batch import Batch
+from atp.domain.rules.clock import find_record
 from atp.domain.rules.exceptions import end_exception, raise_exception
-from atp.domain.rules.inclusion import include, include_order
+from atp.domain.rules.inclusion import include, include_order, include_reservation
 from atp.domain.rules.sources import known_source, note_lag, note_older
 from atp.domain.state import (
     RECENT_CUT,
@@ -27,7 +29,7 @@ from atp.domain.state import (
 )
 
 #: Everything a source says of one position.
-StockEvent = Level | Delta | Status | Incoming | Received | TakeBack
+StockEvent = Level | Delta | Status | Incoming | Received | TakeBack | Include
 
 #: Clocks of two sources are taken to differ by no more: within it a change counts as in the level or not, whichever
 #: leaves fewer units (R24).
@@ -95,6 +97,18 @@ def level(batch: Batch, c: Level) -> Result:
         end_exception(batch, Kind.LATE_DELTA, c.cause, c.sku, c.location, c.source)
     shortage.report(batch, c.sku, c.location, c.cause, before)
     return Result(Outcome.APPLIED, seq)
+
+
+def include_booked(batch: Batch, c: Include) -> Result:
+    """Include what a level is net of, by its version; the level itself may come after it, and may be stale (R39)."""
+    if refusal := refuse_stock(batch, c, c.measure):
+        return refusal
+    version: Version = (known_source(batch, c.source, c.version_kind, c.cause).generation, *c.version)
+    for id in c.ids:
+        r = find_record(batch, identity_of(id))
+        if r is not None and r.id == id:
+            include_reservation(batch, c, r, version)
+    return Result(Outcome.APPLIED, batch.state.seq)
 
 
 def delta(batch: Batch, c: Delta) -> Result:
@@ -202,7 +216,7 @@ def refuse_stock(batch: Batch, c: StockEvent, measure: str) -> Result | None:
 
 def _needs_time(batch: Batch, c: StockEvent) -> bool:
     """Adjusters' changes and the levels they are compared with have no versions in common but their times (R24)."""
-    if isinstance(c, Level):
+    if isinstance(c, Level | Include):
         return batch.adjusted(c.location) and c.source == batch.authority(c.location)
     changes = not isinstance(c, Status | Incoming)
     return changes and batch.counted_as(c.source, c.location) != c.source

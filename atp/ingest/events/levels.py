@@ -1,22 +1,28 @@
 """Levels, deltas and statuses: what a source counts, by how much that changed, what cannot be sold."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from atp.domain.commands import Delta, Level, Status
 from atp.domain.identifiers import REF_MAX, LocationId, Sku
+from atp.domain.order_commands import Include
 from atp.ingest.events.checks import LINES, Count, Quantity, check_distinct, check_identifier, check_keys, check_places
-from atp.ingest.events.told import Told
+from atp.ingest.events.told import Told, Version
 from atp.ingest.reasons import Reason, Rejected
 from atp.ingest.strictjson import decoder_of
 
 
 class Includes(Struct, forbid_unknown_fields=True, gc=False):
-    """Orders that a number of measure `available` is net of already (R1, R39)."""
+    """Orders that a number of measure `available` is net of already, by name or by our own position (R1, R39)."""
 
     orders: Annotated[list[Annotated[str, Meta(min_length=1, max_length=REF_MAX)]], Meta(max_length=1_000)] = []
-    through: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
+    through: Annotated[int, Meta(ge=0, le=(1 << 53) - 1)] | UnsetType = UNSET
+
+    def told(self) -> int:
+        """How many of its keys are there."""
+        return bool(self.orders) + (self.through is not UNSET)
 
 
 class LevelLine(Struct, forbid_unknown_fields=True, gc=False):
@@ -63,8 +69,11 @@ _decode_deltas = decoder_of(_Deltas)
 _decode_statuses = decoder_of(_Statuses)
 
 
-def levels(told: Told) -> list[Level]:
-    """A command a line. Raises Rejected; two lines for one position contradict each other and are refused."""
+def levels(told: Told) -> list[Level | Include]:
+    """A command a line, behind what lines include by a position of ours.
+
+    Raises Rejected; two lines for one position contradict each other and are refused.
+    """
     event, root, version = told.event, told.event.root, told.version()
     lines = _decode_levels(event.data, root, Reason.INVALID_DATA).lines
     check_places(lines, root)
@@ -72,17 +81,33 @@ def levels(told: Told) -> list[Level]:
     for index, line in enumerate(lines):
         options += line.measure is not UNSET
         if line.includes is not UNSET:
-            _check_includes(line.includes, f"{root}.lines[{index}].includes")
-            options += 1 + bool(line.includes.orders)
+            check_includes(line.includes, f"{root}.lines[{index}].includes")
+            options += 1 + line.includes.told()
     check_keys(event.data, 1 + 3 * len(lines) + options)
     check_distinct(lines, root)
     return [
-        Level(
-            line.sku, line.location, told.source, line.quantity, version.kind, version.number,
-            told.stream, told.position, version.as_of, "" if line.measure is UNSET else line.measure, event.cause,
-            [] if line.includes is UNSET else line.includes.orders,
+        *([] if not options else booked(told, version, lines)),
+        *(
+            Level(
+                line.sku, line.location, told.source, line.quantity, version.kind, version.number,
+                told.stream, told.position, version.as_of, "" if line.measure is UNSET else line.measure, event.cause,
+                [] if line.includes is UNSET else line.includes.orders,
+            )
+            for line in lines
+        ),
+    ]  # fmt: skip
+
+
+def booked(told: Told, version: Version, lines: Sequence[LevelLine], measure: str = "") -> list[Include]:
+    """What lines include by a position of our own events; which reservations that is, the journal will say."""
+    return [
+        Include(
+            line.sku, line.location, told.source, line.includes.through, version.kind, version.number,
+            told.stream, told.position, version.as_of, measure or ("" if line.measure is UNSET else line.measure),
+            told.event.cause,
         )
         for line in lines
+        if line.includes is not UNSET and line.includes.through is not UNSET
     ]  # fmt: skip
 
 
@@ -122,9 +147,7 @@ def statuses(told: Told) -> list[Status]:
     ]  # fmt: skip
 
 
-def _check_includes(includes: Includes, path: str) -> None:
+def check_includes(includes: Includes, path: str) -> None:
+    """Raise Rejected for an order that is no identifier."""
     for index, order in enumerate(includes.orders):
         check_identifier(order, f"{path}.orders[{index}]", REF_MAX)
-    if includes.through is not UNSET:
-        # Taken without it, the level would deduct the orders it already includes a second time (R1).
-        raise Rejected(Reason.UNSUPPORTED_FIELD, f"{path}.through is not supported yet; name the orders")

@@ -10,7 +10,7 @@ from atp.domain.identifiers import REF_MAX, LocationId
 from atp.domain.ids import digest53
 from atp.domain.snapshots import SnapshotPart
 from atp.ingest.events.checks import check_distinct, check_identifier, check_keys, check_places
-from atp.ingest.events.levels import LevelLine
+from atp.ingest.events.levels import LevelLine, booked, check_includes
 from atp.ingest.events.told import Told, Version
 from atp.ingest.reasons import Reason, Rejected
 from atp.ingest.strictjson import decoder_of
@@ -62,10 +62,11 @@ def snapshot(told: Told) -> list[Command]:
         Level(
             line.sku, line.location, told.source, line.quantity, version.kind, version.number,
             told.stream, told.position, version.as_of, measure, event.cause,
+            [] if line.includes is UNSET else line.includes.orders,
         )
         for line in data.lines
     ]  # fmt: skip
-    return [part, *levels]
+    return [part, *booked(told, version, data.lines, measure), *levels]
 
 
 def _version(told: Told, as_of: _AsOf) -> Version:
@@ -96,12 +97,11 @@ def _locations(data: _Snapshot, root: str) -> list[str]:
 
 
 def _measure(lines: list[LevelLine], root: str) -> str:
-    """What all lines count: a part is taken or refused as a whole."""
+    """What all lines count: a part is taken or refused as a whole. Raises Rejected."""
     measure = ""
     for index, line in enumerate(lines):
         if line.includes is not UNSET:
-            # Taken without it, the level would deduct the orders it already includes a second time (R1).
-            raise Rejected(Reason.UNSUPPORTED_FIELD, f"{root}.lines[{index}].includes is not supported yet")
+            check_includes(line.includes, f"{root}.lines[{index}].includes")
         if line.measure is not UNSET and line.measure != measure:
             if measure:
                 raise Rejected(
@@ -116,4 +116,5 @@ def _keys(data: _Snapshot, text: bytes | Raw) -> int:
     named = [data.locations, data.as_of.sequence, data.as_of.time]
     times = 0 if data.as_of.time is UNSET else data.as_of.time.count(":")
     options = sum(line.measure is not UNSET for line in data.lines)
+    options += sum(1 + line.includes.told() for line in data.lines if line.includes is not UNSET)
     return 6 + sum(value is not UNSET for value in named) + times + 3 * len(data.lines) + options

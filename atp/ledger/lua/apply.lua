@@ -28,7 +28,7 @@ handlers[C.DROP], handlers[C.FOLLOWHOME], handlers[C.FOLLOWED] = legs.drop, legs
 -- What a full memory still takes: the rest is not decided.
 local relieving = {
   [C.LEVEL] = 'position', [C.DELTA] = 'position', [C.STATUS] = 'position', [C.RECEIVED] = 'position',
-  [C.BACK] = 'position', [C.TELL] = true, [C.CURSOR] = true,
+  [C.BACK] = 'position', [C.TELL] = true, [C.INCLUDE] = true, [C.CURSOR] = true,
   [C.CONFIRM] = true, [C.RELEASE] = true, [C.EXTEND] = true, [C.FULFIL] = true, [C.ACKNOWLEDGE] = true,
   [C.TRANSFER] = true, [C.AFFECT] = true, [C.RESOLVE] = true, [C.ZERO] = 'position', [C.PART] = 'taken',
   [C.SNAPSHOTDECIDE] = true, [C.HEARTBEAT] = true,
@@ -75,6 +75,10 @@ local function gather(b, commands, due)
       want('sources', c[4])
     elseif tag == C.TELL then
       stock.gather_order(c, want)
+    elseif tag == C.INCLUDE then
+      want('sources', c[4])
+      want('streams', c[8])
+      for _, id in ipairs(c[13]) do want('ids', identity_of(id)) end
     elseif tag == C.RESERVE then
       if c[7] ~= '' then want('orders', c[7]) end
       want('ids', identity_of(c[2]))

@@ -75,6 +75,7 @@ local function include_all(b, c, a, version)
   local same = by == c[4] and counted[1] == a[A_COMMITTED]
   if same and not version_less(version, { counted[2], counted[3], counted[4] }) then return news end
   if counted[1] then change_counted(b, c[2], a, -counted[1]) end
+  number_record(position_record(b, c[2], c[3]), c[4])
   a[A_COUNTED_BY], a[A_COUNTED] = c[4], { a[A_COMMITTED], version[1], version[2], version[3] }
   change_counted(b, c[2], a, a[A_COMMITTED])
   return true

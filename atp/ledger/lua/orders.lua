@@ -88,25 +88,40 @@ local function serve_waiting(b, id, outcome, seq, record, ...)
   return outcome, find_by_id(b, id)[R_SEQ], packed(b, id)
 end
 
--- A level is net of an order as of its own version, also when it is stale; inclusion only grows.
-function stock.include_orders(b, c, version)
-  for _, ref in ipairs(c[13]) do
-    for _, found in ipairs(naming.named(b, ref)) do
-      local id, r, news = found[1], found[2], false
-      for _, line in ipairs(r[R_LINES]) do
-        for _, a in ipairs(line[L_ALLOCATIONS]) do
-          if line[L_SKU] == c[2] and a[A_LOCATION] == c[3] and a[A_COMMITTED] > 0 and a[A_SUPPLY] == '' then
-            news = include_all(b, c, a, version) or news
-          end
-        end
-      end
-      if news then
-        local seq = next_seq(b)
-        local record, balances = keep(b, id, r, seq, units_of(r).held)
-        log_reservation(b, E.ACKNOWLEDGED, seq, '', c[12], record, balances)
+-- What the reservation has committed at the level's position is included as of the version.
+local function include_reservation(b, c, id, r, version)
+  local news = false
+  for _, line in ipairs(r[R_LINES]) do
+    for _, a in ipairs(line[L_ALLOCATIONS]) do
+      if line[L_SKU] == c[2] and a[A_LOCATION] == c[3] and a[A_COMMITTED] > 0 and a[A_SUPPLY] == '' then
+        news = include_all(b, c, a, version) or news
       end
     end
   end
+  if news then
+    local seq = next_seq(b)
+    local record, balances = keep(b, id, r, seq, units_of(r).held)
+    log_reservation(b, E.ACKNOWLEDGED, seq, '', c[12], record, balances)
+  end
+end
+
+-- A level is net of an order as of its own version, also when it is stale; inclusion only grows.
+function stock.include_orders(b, c, version)
+  for _, ref in ipairs(c[13]) do
+    for _, found in ipairs(naming.named(b, ref)) do include_reservation(b, c, found[1], found[2], version) end
+  end
+end
+
+-- The same of reservations by their ids; slots as of a level.
+local function include_booked(b, c)
+  local refusal, detail = stock.refuse(b, c, c[11])
+  if refusal then return refusal, b.seq, nil, nil, detail end
+  local version = { source_record(b, c[4], c[6], c[12])[3], c[7][1], c[7][2] }
+  for _, id in ipairs(c[13]) do
+    local r = find_by_id(b, id)
+    if r and not r.tombstone then include_reservation(b, c, id, r, version) end
+  end
+  return O.APPLIED, b.seq
 end
 
 -- What of an event the batch must have read.
@@ -122,6 +137,6 @@ end
 
 local function with_waiting(plain) return function(b, c) return serve_waiting(b, c[2], plain(b, c)) end end
 
-handlers[C.TELL] = tell_order
+handlers[C.TELL], handlers[C.INCLUDE] = tell_order, include_booked
 handlers[C.RESERVE], handlers[C.CONFIRM] = with_waiting(handlers[C.RESERVE]), with_waiting(handlers[C.CONFIRM])
 handlers[C.DECIDE] = function(b, c) return serve_waiting(b, c[4][2], legs.decide(b, c)) end

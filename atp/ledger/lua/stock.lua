@@ -11,7 +11,7 @@ end
 
 -- Whether an event's time is what it is compared by.
 local function needs_time(b, c)
-  if c[1] == C.LEVEL then
+  if c[1] == C.LEVEL or c[1] == C.INCLUDE then
     return b.policies.locations[c[3]].adjusted and c[4] == authority_of(b, c[3])
   end
   return c[1] ~= C.STATUS and c[1] ~= C.INCOMING and counted_as(b, c[4], c[3]) ~= c[4]

@@ -118,10 +118,15 @@ POISON = {
     "avro event": (structured("application/cloudevents+avro"), "unsupported-content-type", "avro"),
     "batched events": (structured("application/cloudevents-batch+json"), "unsupported-content-type", "batch"),
     "strange type": (binary("com.example.hello"), "unsupported-type", "not a type of the contract"),
-    "includes through": (
-        binary(data={"lines": [LINE | {"includes": {"through": 7}}]}),
-        "unsupported-field",
+    "includes through a negative position": (
+        binary(data={"lines": [LINE | {"includes": {"through": -7}}]}),
+        "invalid-data",
         "$.lines[0].includes.through",
+    ),
+    "includes through twice": (
+        binary(data=b'{"lines":[{"sku":"A","location":"B","quantity":1,"includes":{"through":1,"through":2}}]}'),
+        "invalid-json",
+        "'through' stands twice",
     ),
     "includes text": (binary(data={"lines": [LINE | {"includes": "A-1"}]}), "invalid-data", "$.lines[0].includes"),
     "includes NUL": (

@@ -90,7 +90,8 @@ def test_what_its_lines_measure_is_said_of_the_part():
             {"lines": [LINE | {"measure": "available"}, LINE | {"sku": "B", "measure": "on_hand"}]},
             "invalid-data", "$.lines[1].measure is on_hand, that of others available",
         ),
-        ({"lines": [LINE | {"includes": {}}]}, "unsupported-field", "$.lines[0].includes is not supported yet"),
+        ({"lines": [LINE | {"includes": {"orders": [""]}}]}, "invalid-data", "$.lines[0].includes.orders[0]: Expected"),
+        ({"lines": [LINE | {"includes": {"orders": ["\x01"]}}]}, "invalid-identifier", "$.lines[0].includes.orders[0]"),
         ({"more": 1}, "invalid-data", "$: Object contains unknown field `more`"),
     ],
 )  # fmt: skip

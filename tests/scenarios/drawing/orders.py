@@ -4,7 +4,7 @@ from random import Random
 from typing import Any
 
 from atp.domain import commands as c
-from atp.domain.order_commands import OrderLine
+from atp.domain.order_commands import Include, OrderLine
 from atp.domain.state import State
 from tests.scenarios.world import LOCATIONS, ORDERS, SOURCES
 
@@ -23,6 +23,10 @@ def command(life: Any, draw: Random) -> c.Command:
         sku, at = draw.choice(life.skus[:1] * 3 + life.skus), draw.choice(["DC1"] * 5 + list(LOCATIONS))
         quantity, sellable = draw.choice([1, 3, 12]), draw.random() < 0.5
         return c.TakeBack(sku, at, source, quantity, *common, sellable, draw.choice(["", "A-1"]), "e")
+    if draw.random() < 0.1:
+        sku, at = draw.choice(life.skus[:1] * 3 + life.skus), draw.choice(["DC1"] * 5 + list(LOCATIONS))
+        measure = draw.choice(["", "", "", "available"])
+        return Include(sku, at, source, 9, *common[:-1], measure, "e", draw.sample(life.ids, draw.randrange(4)))
     what = draw.choice(["fulfilled"] * 4 + ["cancelled"] * 2 + ["acknowledged"] * 2)
     named = draw.random() < 0.7
     order = draw.choice(ORDERS) if named else ""
