@@ -77,6 +77,7 @@ _OF_OUTCOME = {
     Outcome.EXPIRED: (EXPIRED, "The deadline passed before this call; the units are free again."),
     Outcome.NOT_ACTIVE: (NOT_ACTIVE, "The reservation does not have the units that this call would change."),
     Outcome.NO_AUTHORITY: (INVALID, "No source has told a number at this location yet: there is none to correct."),
+    Outcome.RECOVERING: (RECOVERING, "Acknowledged changes were lost: nothing is sold until a person accepts that."),
     Outcome.UNKNOWN_CAMPAIGN: (INVALID, "The request names a campaign that does not exist."),
     Outcome.CUSTOMER_REQUIRED: (INVALID, "A limit per customer applies here, so the request must name its customer."),
     Outcome.CHANNEL_NOT_ALLOWED: (CHANNEL_NOT_ALLOWED, "The channel may not sell what was asked for in this way."),

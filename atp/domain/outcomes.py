@@ -46,6 +46,7 @@ class Outcome(IntEnum):
     EXPIRED = 40
     NOT_ACTIVE = 41
     NO_AUTHORITY = 42  # no source has told a number at the location yet, so there is none to correct
+    RECOVERING = 43  # acknowledged changes are lost, and nobody has accepted that yet: nothing is sold (R2)
     MOVED_ON = 46  # what is to be repaired is not what was seen any more: look again
     UNKNOWN_CAMPAIGN = 50
     CUSTOMER_REQUIRED = 51  # a limit per customer applies, and the request names none

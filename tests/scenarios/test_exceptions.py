@@ -27,6 +27,22 @@ TABLES = {
         resolve shortage A@DC1 -> NOT_FOUND shortage
         resolve shortage A@DC2 of 9 -> NOT_FOUND shortage
     """,
+    "while a loss is not accepted nothing is sold, and what is sold goes on": """
+        level A@DC1 5 v1
+        reserve r1 A:1 ttl 60
+        reserve r2 A:1 ttl 60
+        raise loss @ -> APPLIED
+        reserve r3 A:1 -> RECOVERING
+        reserve r4 A:1 dry -> RECOVERING
+        reserve r1 A:1 ttl 60 -> REPLAYED replayed
+        confirm r1 -> APPLIED
+        wait 70
+        confirm r2 reacquire -> RECOVERING
+        level A@DC1 6 v2 -> APPLIED
+        resolve loss @ -> APPLIED
+        reserve r3 A:1 -> APPLIED
+        confirm r2 reacquire -> APPLIED
+    """,
     "a person who looks at an older one does not end the newer one": """
         raise drift A@DC1
         resolve drift A@DC1 of 9 -> NOT_FOUND drift

@@ -48,6 +48,11 @@ def end_exception(
     return True
 
 
+def is_lost(batch: Batch) -> bool:
+    """Whether acknowledged changes are gone and no person has accepted that yet: until then nothing is sold (R2)."""
+    return subject(Kind.LOSS, "", "", "", "") in batch.state.exceptions
+
+
 def raise_told(batch: Batch, c: Raise) -> Result:
     """A process found something outside the law."""
     news = raise_exception(batch, c.kind, c.cause, c.sku, c.location, c.source, c.reservation, c.detail)

@@ -17,6 +17,7 @@ from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.clock import find_record
 from atp.domain.rules.contended import BY_SELLER, contended
+from atp.domain.rules.exceptions import is_lost
 from atp.domain.rules.limits import count_held, count_sold, hold_ttl, refuse_seller, refuse_ttl, refuse_units
 from atp.domain.rules.naming import name
 from atp.domain.rules.reserve import decided_before, record_of, release_replaced, replaced, rotate_refusals
@@ -41,6 +42,8 @@ def open_basket(batch: Batch, c: OpenBasket) -> Result:
         if known.id != r.id or known.fingerprint != r.fingerprint:
             return Result(Outcome.KEY_REUSED, state.seq)
         return Result(Outcome.APPLIED if known.call == c.call else Outcome.CONTENDED, known.attempt)
+    if is_lost(batch):
+        return Result(Outcome.RECOVERING, state.seq)
     old = replaced(batch, r)
     if isinstance(old, Result):
         return old

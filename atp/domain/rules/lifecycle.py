@@ -17,6 +17,7 @@ from atp.domain.rules.allocations import move
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.clock import deadline_of, find_record, is_due
 from atp.domain.rules.contended import give_back_tentative
+from atp.domain.rules.exceptions import is_lost
 from atp.domain.rules.inclusion import uncount
 from atp.domain.rules.limits import count_held, count_sold
 from atp.domain.rules.naming import name, unname
@@ -120,6 +121,8 @@ def _confirm_again(batch: Batch, c: Confirm, answer: Result) -> Result:
 
 def _reacquire(batch: Batch, found: Reservation, c: Confirm) -> Result:
     """Take all expired units again, at their own location first, and commit them with what is held; or refuse (R17)."""
+    if is_lost(batch):
+        return Result(Outcome.RECOVERING, found.seq)
     campaign = batch.campaign(found.campaign) if found.campaign else None
     still_open = campaign is not None and campaign.opens <= batch.now < campaign.closes
     # After its campaign a late payment is served from the channel's own share.

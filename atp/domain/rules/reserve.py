@@ -12,6 +12,7 @@ from atp.domain.rules.allocations import move
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.clock import find_record, is_due
 from atp.domain.rules.contended import contended
+from atp.domain.rules.exceptions import is_lost
 from atp.domain.rules.lifecycle import end_held
 from atp.domain.rules.limits import count_held, count_sold, hold_ttl, refuse_seller, refuse_ttl, refuse_units
 from atp.domain.rules.naming import name
@@ -24,6 +25,8 @@ def reserve(batch: Batch, c: Reserve) -> Result:
     state = batch.state
     if not c.dry_run and (decided := decided_before(batch, c)):
         return decided
+    if is_lost(batch):
+        return Result(Outcome.RECOVERING, state.seq)
     old = replaced(batch, c)
     if isinstance(old, Result):
         return old

@@ -38,6 +38,9 @@ function exceptions.over(b, kind, cause, sku, location, source, reservation, res
   return true
 end
 
+-- Whether acknowledged changes are gone and nobody has accepted that yet.
+function exceptions.is_lost(b) return b.exception_count > 0 and raised_at(b, 'loss\31\31\31\31') end
+
 function exceptions.write(b)
   if not next(b.dirty_exceptions) then return end
   write_fields(b.prefix .. 'exception', b.dirty_exceptions, function(key) return b.exceptions[key] end)

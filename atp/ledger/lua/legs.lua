@@ -163,6 +163,7 @@ function legs.open(b, c)
     if known[BASKET.ID] ~= r[2] or known[BASKET.FINGERPRINT] ~= r[3] then return O.KEY_REUSED, b.seq end
     return known[BASKET.CALL] == c[2] and O.APPLIED or O.CONTENDED, known[BASKET.ATTEMPT]
   end
+  if exceptions.is_lost(b) then return O.RECOVERING, b.seq end
   local old
   old, outcome, detail = find_replaced(b, r)
   if outcome then return outcome, b.seq, nil, nil, detail end

@@ -154,6 +154,7 @@ local function draw_expired(s, r)
 end
 
 local function reacquire(b, c, r, t)
+  if exceptions.is_lost(b) then return O.RECOVERING, r[R_SEQ] end
   local campaign = b.policies.campaigns[r[R_CAMPAIGN]]
   local open = campaign and campaign.opens <= b.now and b.now < campaign.closes
   -- After its campaign a late payment is served from the channel's own share.

@@ -101,6 +101,7 @@ local function reserve(b, c)
     local outcome, seq, record, shortfalls, detail, replayed = find_decision(b, c)
     if outcome then return outcome, seq, record, shortfalls, detail, replayed end
   end
+  if exceptions.is_lost(b) then return O.RECOVERING, b.seq end
   local old, outcome, detail = find_replaced(b, c)
   if outcome then return outcome, b.seq, nil, nil, detail end
   outcome, detail = refuse_seller(b, c)

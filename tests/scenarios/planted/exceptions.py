@@ -27,6 +27,11 @@ MUTANTS = (
         "b.exceptions[key], b.dirty_exceptions[key] = seq, true",
     ),
     (
+        "a loss stops nothing",
+        "return b.exception_count > 0 and raised_at(b, 'loss\\31\\31\\31\\31') end",
+        "return false end",
+    ),
+    (
         "an older shortage can be accepted",
         "if not short or short[2] ~= c[7] then return O.NOT_FOUND",
         "if not short then return O.NOT_FOUND",
