@@ -8,6 +8,7 @@ batch together as one msgpack array; the journal stores each as JSON.
 from msgspec import Struct
 
 from atp.domain.entry import Entry
+from atp.domain.journal_entries import EntriesMissing
 from atp.domain.order_entries import OrderGivenUp, OrderTold, ReturnTaken, ShipmentNoted, UnitsSetAside
 from atp.domain.records import Balance, Leg, Reservation, Version
 from atp.domain.repair_entries import RecordPutBack, Repaired
@@ -394,5 +395,5 @@ AnyEntry = (
     | SourceSilent | SourceHeard | SourceRestarted
     | CampaignOpened | CampaignClosed | StatusSet | SupplyExpected | SupplyReceived | Adjusted
     | ExceptionRaised | ExceptionResolved | BasketOpened | BasketAborted | LegTaken | LegDropped | LegFollowed
-    | SnapshotBegun | SnapshotPartSeen | SnapshotMoved | Repaired | RecordPutBack
+    | SnapshotBegun | SnapshotPartSeen | SnapshotMoved | Repaired | RecordPutBack | EntriesMissing
 )  # fmt: skip

@@ -62,6 +62,7 @@ class Applier:
         self._counters = counters
         self._stop = stop
         self.confirmed = 0  # the cursor that the ledger is known to have
+        self.epochs = ledger.epochs  # when that cursor was read
         self._taken: list[SnapshotPart] = []  # whose lines the ledger has, and which it does not know yet
 
     async def apply(self, cursor: Cursor | None, items: Sequence[Item]) -> None:
@@ -122,11 +123,17 @@ class Applier:
         if days.has_days(commands):
             commands = days.dated(commands, await self._patiently(lambda: days.zones(self._ledger)))
         told = len(self._taken)
-        results = await self._patiently(lambda: self._ledger.apply(commands))
+        results = await self._patiently(lambda: self._apply(commands))
         del self._taken[:told]
         if cursor:
             self.confirmed = max(self.confirmed, cursor.position)
         return results
+
+    def _apply(self, commands: list[Command]) -> Awaitable[list[Result]]:
+        """Never to a ledger rebuilt meanwhile: a cursor there would hide what it wants again (R15)."""
+        if self._ledger.epochs != self.epochs:
+            raise LedgerMoved(f"the ledger was rebuilt: its epochs are {self._ledger.epochs}, they were {self.epochs}")
+        return self._ledger.apply(commands)
 
     async def _halves(self, items: Sequence[Item]) -> None:
         """Halve a failing batch until a message stands alone. What is applied twice has its effect once."""

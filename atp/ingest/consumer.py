@@ -83,6 +83,7 @@ class Consumer:
             await session.pull.close()
 
     async def _open(self, stop: asyncio.Event) -> Session:
+        epochs = self._ledger.epochs  # before the cursor: one that is read earlier would be too high after a rebuild
         cursor = await self._ledger.cursor(self._settings.key)
         raw = await self._ledger.cursor(self._settings.raw_key)
         info = await ensure_streams(self._js, self._settings, cursor, raw)
@@ -94,7 +95,7 @@ class Consumer:
         await pull.open(cursor)
         self.counters.position = cursor
         applier = Applier(self._ledger, self._settings, self.counters, stop, self._journal)
-        applier.confirmed = cursor
+        applier.confirmed, applier.epochs = cursor, epochs
         return Session(self._settings, self.counters, self._decoder, self._dead_letters, pull, applier)
 
     async def _lease(self, ttl_ms: int) -> bool:

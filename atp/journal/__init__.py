@@ -1,5 +1,6 @@
 """The journal: everything that happened, in PostgreSQL; behind the ledger by a moment, and kept for good."""
 
+from atp.journal.baselines import Baseline
 from atp.journal.connections import JournalSettings
 from atp.journal.errors import (
     Fenced,
@@ -18,6 +19,7 @@ from atp.journal.migrate import migrate, pending
 
 __all__ = [
     "Asked",
+    "Baseline",
     "Claim",
     "ExceptionRow",
     "Fenced",

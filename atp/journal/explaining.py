@@ -14,6 +14,7 @@ from atp.domain.entries import (
     AnyEntry,
     AuthorityTaken,
     DeltaApplied,
+    EntriesMissing,
     FallbackTaken,
     LevelSet,
     PolicyPut,
@@ -26,6 +27,7 @@ from atp.domain.entry import counted_source
 from atp.domain.explain import LocationReading, SkuReading, SourceReading, open_stock
 from atp.domain.records import Balance
 from atp.journal.connections import Connection
+from atp.journal.errors import NotJournaled
 
 #: Stock events of a sku that are looked through, newest first. Older levels stay unnamed inside their number.
 TOLD_MAX = 10_000
@@ -101,10 +103,18 @@ class Past:
         version = item.version if isinstance(item, PolicyPut) else 0
         return SkuReading(sku, self._seq, version, locations, units, units, True, [])
 
+    async def _check_missing(self, seqs: set[int]) -> None:
+        """Raise NotJournaled if lost entries may have changed what these tell of (R20)."""
+        for row in await self._fetch("missing_before", self._partition, self._seq):
+            missing = _decode(row["body"])
+            if isinstance(missing, EntriesMissing) and any(seq < missing.seq for seq in seqs):
+                raise NotJournaled(f"the journal lost the entries from {missing.after + 1} to {missing.seq}")
+
     async def _balances(self, sku: str) -> dict[str, Balance]:
         """The last balance of every position: of the entry before, or of one in the batch the seq falls into."""
         rows = await self._fetch("positions_at", sku, self._partition, self._seq)
         seqs = {row["seq"] for row in rows if row["seq"] is not None}
+        await self._check_missing(seqs)
         entries = [_decode(row["body"]) for row in await self._fetch("entries_at", self._partition, list(seqs))]
         inside = [row["after"] for row in rows if row["after"] is not None and row["after"] < self._seq]
         if inside:

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 import asyncpg
 from msgspec import Struct, json
 
-from atp.domain.entries import AnyEntry, LedgerOpened
+from atp.domain.entries import AnyEntry, EntriesMissing, LedgerOpened
+from atp.domain.exceptions import Kind
 from atp.domain.explain import SkuReading
 from atp.domain.records import Reservation
 from atp.journal import exceptions, history
+from atp.journal.baselines import Baselines
 from atp.journal.connections import Connection, Connections, JournalSettings
 from atp.journal.errors import Fenced, JournalForeign, JournalGap, JournalUnavailable, NotJournaled
 from atp.journal.exceptions import ExceptionRow
@@ -49,6 +51,7 @@ class Journal:
     def __init__(self, settings: JournalSettings) -> None:
         self._settings = settings
         self._connections = Connections(settings, self._prepare)
+        self.baselines = Baselines(self._connections, _SQL)
 
     async def open(self) -> None:
         """Check schema and namespace if the server is there; that it is away is found out, and told, by each call.
@@ -140,6 +143,12 @@ class Journal:
                 for row in await connection.fetch(_SQL["entries_after"], partition, seq, limit)
             ]
 
+    async def missing_after(self, partition: int, seq: int) -> AnyEntry | None:
+        """The first entry behind ``seq`` that stands for lost ones (R20), or None."""
+        async with self._connections.take() as connection:
+            body = await connection.fetchval(_SQL["missing_after"], partition, seq)
+        return None if body is None else _decode_entry(body)
+
     async def reservation(self, id: str) -> Reservation | None:
         """The reservation as it was journaled last; of two under one id the newer (R18)."""
         async with self._connections.take() as connection:
@@ -202,6 +211,8 @@ class Journal:
                 raise NotJournaled(f"the journal of partition {partition} ends at {last or 0}")
             if first is None or seq < first:
                 raise NotJournaled(f"the journal of partition {partition} begins at {first or last}")
+            if not await connection.fetchval(_SQL["has_entry"], partition, seq):
+                raise NotJournaled(f"the journal of partition {partition} does not have the entry {seq}")
             return await Past(connection, _SQL, partition, seq).reading(sku)
 
     async def exceptions(
@@ -223,6 +234,12 @@ class Journal:
         """
         async with self._connections.take() as connection:
             await connection.execute(_SQL["close_exception"], id, resolution, client, reason)
+
+    async def raise_gap(self, partition: int, detail: str) -> None:
+        """Tell people that the journal lost entries (R20); once while that is open."""
+        async with self._connections.take() as connection:
+            body = json.encode({"detail": detail})
+            await connection.execute(_SQL["raise_found"], partition, Kind.JOURNAL_GAP.value, body)
 
     async def stream_positions(self) -> dict[tuple[str, int], int]:
         """(stream, partition) to the position up to which the journal knows it settled (R15)."""
@@ -249,11 +266,13 @@ class Journal:
 def check_gapless(after: int, entries: list[AnyEntry]) -> None:
     """Raise JournalGap unless ``entries`` continue ``after`` one by one.
 
-    Only the entry that opens an epoch may stand further on: it says that, and why, the numbers between are not used.
+    Only two may stand further on: the entry that opens an epoch says that the numbers between are not used, and one
+    that stands for lost entries says so.
     """
     expected = after + 1
     for entry in entries:
-        if entry.seq != expected and not (isinstance(entry, LedgerOpened) and entry.seq > expected):
+        jumps = isinstance(entry, LedgerOpened | EntriesMissing) and entry.seq > expected
+        if entry.seq != expected and not jumps:
             raise JournalGap(f"expected seq {expected}, the ledger's next entry is {entry.seq}")
         expected = entry.seq + 1
 

@@ -182,8 +182,14 @@ order by r.first_seq
 limit $7
 
 -- name: history
--- The entries about the subject $1, oldest first, at most $2.
-select body from entries where subject = $1 order by seq limit $2
+-- The entries about the subject $1, oldest first, at most $2, and between them where the journal lost some (R20).
+select body from entries e
+where subject = $1 or (
+    subject = 'entries-missing' and (partition, seq) > (
+        select partition, seq from entries where subject = $1 and partition = e.partition order by seq limit 1
+    )
+)
+order by seq limit $2
 
 -- name: entries_after
 -- Entries after $2 in order, at most $3.
@@ -301,3 +307,54 @@ cross join lateral (
         ))
     order by b.seq desc limit 1
 ) p
+
+-- name: has_entry
+-- Whether the entry $2 is there.
+select exists (select from entries where partition = $1 and seq = $2)
+
+-- name: missing_before
+-- The newest place up to $2 where the journal lost entries (R20).
+select body from entries
+where subject = 'entries-missing' and partition = $1 and seq <= $2 order by seq desc limit 1
+
+-- name: missing_after
+-- The first such place behind $2.
+select body from entries
+where subject = 'entries-missing' and partition = $1 and seq > $2 order by seq limit 1
+
+-- name: raise_found
+-- The journal itself finds that entries of the partition are missing; told once while it is open.
+insert into exceptions (kind, partition, detail)
+select $2, $1, $3
+where not exists (select from exceptions where kind = $2 and partition = $1 and seq is null and resolved_at is null)
+
+-- name: newest_baseline
+-- The newest complete one.
+select seq, epoch, (extract(epoch from at) * 1000)::bigint, live, (extract(epoch from made_at) * 1000)::bigint
+from baselines where partition = $1 and complete order by seq desc limit 1
+
+-- name: drop_unfinished_baselines
+-- Those that somebody left behind, and one at the same seq $2 that is to be made again.
+delete from baselines where partition = $1 and (not complete or seq = $2)
+
+-- name: begin_baseline
+-- Of the seq $2, the epoch $3 and the ledger's time $4 in ms.
+insert into baselines (partition, seq, epoch, at, live) values ($1, $2, $3, to_timestamp($4::float8 / 1000), $5)
+
+-- name: save_baseline_page
+-- Page $3 of the baseline at $2.
+insert into baseline_pages (partition, seq, page, body) values ($1, $2, $3, $4)
+
+-- name: finish_baseline
+-- The one at $2 counts from now on.
+update baselines set complete = true where partition = $1 and seq = $2
+
+-- name: drop_old_baselines
+-- All but the newest $2.
+delete from baselines where partition = $1 and complete and seq not in (
+    select seq from baselines where partition = $1 and complete order by seq desc limit $2
+)
+
+-- name: baseline_page
+-- Page $3 of the baseline at $2.
+select body from baseline_pages where partition = $1 and seq = $2 and page = $3

@@ -27,6 +27,7 @@ from atp.domain.entries import (
     CursorMoved,
     DeadlinesMoved,
     DeltaApplied,
+    EntriesMissing,
     ExceptionRaised,
     ExceptionResolved,
     Expired,
@@ -73,6 +74,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: PostgreSQL keeps no NUL in text or jsonb, and a row it refuses would stop the journal for good. Identifiers cannot
 #: contain one (R39); should one slip through elsewhere, it is stored as the replacement character.
 _ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+
+#: Kind and subject of the entry that stands for entries the journal lost.
+MISSING = "entries-missing"
 
 KINDS: dict[type, str] = {
     LedgerOpened: "ledger-opened",
@@ -125,6 +129,7 @@ KINDS: dict[type, str] = {
     LegFollowed: "leg-followed",
     ExceptionRaised: "exception-raised",
     ExceptionResolved: "exception-resolved",
+    EntriesMissing: MISSING,
 }
 
 ENTRY_COLUMNS = ("partition", "seq", "at", "kind", "subject", "client", "cause", "body")
@@ -266,7 +271,7 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
                 | ShortageAffected() | StatusSet() | SupplyExpected()
                 | OrderTold() | ShipmentNoted() | UnitsSetAside() | OrderGivenUp()
                 | BasketOpened() | BasketAborted() | LegTaken() | LegDropped() | LegFollowed()
-                | SnapshotBegun() | SnapshotPartSeen() | SnapshotMoved()
+                | SnapshotBegun() | SnapshotPartSeen() | SnapshotMoved() | EntriesMissing()
             ):  # fmt: skip
                 pass  # their entry is all there is to keep
     return rows
@@ -315,6 +320,8 @@ def subject_of(entry: AnyEntry) -> str:
             return entry.kind
         case CampaignOpened() | CampaignClosed():
             return entry.campaign
+        case EntriesMissing():
+            return MISSING
         case LedgerOpened() | DeadlinesMoved():
             return ""
 

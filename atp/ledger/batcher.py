@@ -37,6 +37,7 @@ from atp.ledger.fitness import Durability
 from atp.ledger.loading import load_library
 from atp.ledger.weights import weight
 from atp.ledger.wire import Header, Reply, WireCorrupt, decode_reply, encode_commands, encode_header
+from atp.ledger.witness import Witness
 from atp.telemetry import BATCH_COMMANDS, BATCH_SECONDS, LEDGER_ERRORS, series
 
 log = structlog.get_logger("atp.ledger")
@@ -95,6 +96,7 @@ class Batcher:
         self._meta = keys.meta(namespace, partition)
         self._process = process
         self._durability = durability
+        self._witness = Witness(namespace, partition, process)
         self._session = 1
         self._batch = 0
         self._queue: deque[Pending] = deque()
@@ -108,9 +110,9 @@ class Batcher:
 
     # -- for callers -------------------------------------------------------------------------------------------------
 
-    def start(self, epoch: int, seq: int) -> None:
-        """Begin to serve a partition whose head is known."""
-        self.epoch, self.seq = epoch, seq
+    def start(self, epoch: int, seq: int, recovering: LedgerRecovering | None = None) -> None:
+        """Begin to serve a partition whose head is known, or that is to be rebuilt first."""
+        self.epoch, self.seq, self._away = epoch, seq, recovering
         self._task = asyncio.create_task(self._run(), name=f"batcher-{self.partition}")
 
     def submit(self, command: Command, deadline: float = 0.0) -> asyncio.Future[Result]:
@@ -135,6 +137,11 @@ class Batcher:
         """Send a batch even if it is empty, so that due holds are settled."""
         self._tick = True
         self._arrived.set()
+
+    @property
+    def recovering(self) -> bool:
+        """Whether the ledger is not the one that this process knows: it waits for a newer epoch (R2)."""
+        return isinstance(self._away, LedgerRecovering)
 
     @property
     def load(self) -> float:
@@ -303,6 +310,7 @@ class Batcher:
         if code in _NOT_YET:
             return _NotApplied(message)
         if code in ("EMPTY", "EPOCH", "BEHIND"):
+            self.epoch = await self._witness.refused(connection, message, self.epoch, self.seq)
             return LedgerRecovering(f"the ledger is not the one this process knows: {message}")
         if code == "OOM":
             return _Full("the ledger refuses writes that need memory: it is full")

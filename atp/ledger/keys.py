@@ -55,6 +55,9 @@ TABLE = (
     Key("contended", "hash", "sku NUL location → units of undecided legs", "with the last of them"),
     Key("following", "hash", "id of a basket → home's seq that its legs have to apply", "when they all have"),
     Key("outbox", "stream", "entries not yet in the journal", "when journaled"),
+    Key("witness", "hash", "process → epoch and highest seq it saw, of a ledger that lost them", "when it is rebuilt"),
+    Key("rebuild", "hash", "token of the process that rebuilds, and how far it is", "when it is rebuilt"),
+    Key("frozen:*", "copy", "of every record at one seq, while a baseline is read from it", "when it is read"),
     Key("lease:*", "string", "who runs a single-runner loop", "by its TTL"),
 )
 

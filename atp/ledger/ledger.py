@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, field, structs
 
@@ -78,16 +78,26 @@ class Ledger:
         self.snapshots = Snapshots(self._batchers, self._readers)
         self.sources = Sources(self._batchers, self._readers)
 
-    async def open(self, witness: dict[int, int] | None = None) -> None:
+    async def open(self, witness: dict[int, int] | None = None, *, join: bool = False) -> None:
         """Check the server, load the library, find every partition's head, create an empty ledger.
 
         ``witness`` is the journal's highest seq per partition, None when the journal cannot be asked. An empty ledger
-        is created only beside an empty journal (R2). Raises LedgerUnavailable, LedgerUnfit, LedgerRecovering.
+        is created only beside an empty journal (R2). One that must be rebuilt first is waited for with ``join``: until
+        then all calls raise LedgerRecovering. Raises LedgerUnavailable, LedgerUnfit, and without it LedgerRecovering.
         """
         await self._prepare()
         try:
             for partition, batcher in enumerate(self._batchers):
-                head = await self._open_partition(partition, witness)
+                seen = (witness or {}).get(partition, 0)
+                try:
+                    head = await self._open_partition(partition, witness)
+                except LedgerRecovering as recovering:
+                    if not join:
+                        raise
+                    reader = self._readers[partition]
+                    epoch = await reader.command("HGET", reader.key("meta"), "epoch")
+                    batcher.start(int(epoch or 0), seen, recovering)
+                    continue
                 batcher.policy_version = head.policy_version
                 batcher.start(head.epoch, head.seq)
             QUEUE_FILL.set_function(lambda: self.load)  # a process has one ledger
@@ -161,8 +171,13 @@ class Ledger:
                 if time.monotonic() - batcher.replied_at > SWEEP_INTERVAL_S:
                     try:
                         (head,) = await reader.ask(wire.ask_head())
+                    except LedgerRecovering:
+                        batcher.tick()  # its refusal is what the process learns from (R2)
+                        continue
                     except Exception:  # noqa: S112 - the batcher reports an absent ledger; here there is nothing to settle
                         continue
+                    if head.epoch != batcher.epoch or head.seq < batcher.seq:
+                        batcher.tick()
                     next_due = head.next_due
                 if next_due and next_due <= time.time() * 1000 + batcher.clock_offset_ms:
                     batcher.tick()
@@ -273,6 +288,27 @@ class Ledger:
         taken = await self._readers[0].command("SET", key, owner, "NX", "PX", ttl_ms)
         return bool(taken or await self._readers[0].command("SET", key, owner, "IFEQ", owner, "PX", ttl_ms))
 
+    # -- recovery ----------------------------------------------------------------------------------------------------
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        """Each partition's epoch; a change says that it was rebuilt, and what of it was told before may be gone."""
+        return tuple(batcher.epoch for batcher in self._batchers)
+
+    @property
+    def recovering(self) -> list[int]:
+        """Partitions that are not the ones this process knows: empty, behind, or of an older epoch (R2)."""
+        return [batcher.partition for batcher in self._batchers if batcher.recovering]
+
+    def witness(self, seqs: Mapping[int, int]) -> None:
+        """Others know of entries up to these seqs: a ledger that is behind one of them has lost something (R2)."""
+        for batcher in self._batchers:
+            batcher.seq = max(batcher.seq, seqs.get(batcher.partition, 0))
+
+    async def create(self, partition: int) -> None:
+        """Begin a partition that never was; nothing if it is there."""
+        await self._readers[partition].call("create", partition, self.partitions, LAW, 1, 0)
+
     # -- gauges ------------------------------------------------------------------------------------------------------
 
     @property
@@ -337,7 +373,7 @@ class Ledger:
             raise LedgerRecovering("the ledger is empty and the journal cannot be asked whether it always was")
         if any(witness.values()):
             raise LedgerRecovering("the ledger is empty but the journal is not: it must be rebuilt first")
-        await self._readers[partition].call("create", partition, self.partitions, LAW, 1, 0)
+        await self.create(partition)
 
     async def _apply_chunk(self, commands: Sequence[Command]) -> list[Result]:
         futures: list[asyncio.Future[Result]] = []

@@ -6,6 +6,7 @@
 --         <library>_create KEYS {ns:p}:meta  ARGV partition, partitions, law, epoch, seq -> 1, or 0 if it exists
 --         <library>_trim   KEYS {ns:p}:meta  ARGV through              -> entries dropped from the outbox
 --         <library>_remember, <library>_promote: promotion.lua
+--         <library>_begin, _wipe, _restore, _open, _freeze: see rebuild.lua
 --
 -- Shape   gather: few bulk reads fetch every record the batch touches; decide: each command in order, in Lua tables;
 --         scatter: few bulk writes that cannot fail. Lua has no rollback, so nothing is written before the last
@@ -55,6 +56,8 @@
 --   undecided  zset    id of a basket or leg here that is not decided -> deadline, ms
 --   contended  hash    sku NUL location -> units of undecided legs; and RS seller NUL sku
 --   following  hash    basket id -> home's seq that not all legs may have applied
+--   witness    hash    process -> epoch and highest seq it saw, told while the ledger is not the one it knows (R2)
+--   rebuild    hash    token of the process that rebuilds the partition; phase, done and total are for people
 --   outbox     stream  <last seq of the batch>-0 -> f format, e msgpack array of entries
 --
 -- Outcomes are the numbers of domain/outcomes.py; the rules, with their reasons, are in domain/rules.
@@ -132,7 +135,7 @@ local E = {
   RAISED = 40, RESOLVED = 41, TOLD = 42, SHIPMENT = 43, ASIDE = 44, GIVENUP = 45, RETURN = 46, ADJUSTED = 47,
   FALLBACK = 50, RETURNED = 51, AUTHORITYMOVED = 52, SILENT = 53, HEARD = 54, RESTARTED = 55, RECOUNTED = 56,
   BASKETOPENED = 30, BASKETABORTED = 31, LEGTAKEN = 32, LEGDROPPED = 33, LEGFOLLOWED = 34,
-  BEGUN = 60, PARTSEEN = 61, SNAPSHOTMOVED = 62, REPAIRED = 66, PUTBACK = 67,
+  BEGUN = 60, PARTSEEN = 61, SNAPSHOTMOVED = 62, MISSING = 63, REPAIRED = 66, PUTBACK = 67,
 }
 
 -- Slots of a position, of a source's number inside it, of a sku, a reservation, a line and an allocation.
