@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Sequence
 
 import structlog
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from atp.domain.commands import RELIEVING, Command, OpenBasket, Reserve
 from atp.domain.outcomes import Outcome
@@ -26,15 +26,16 @@ from atp.ledger import keys, library
 from atp.ledger.connection import Connection, ServerRefused, connect
 from atp.ledger.durability import on_replica, recognise
 from atp.ledger.errors import (
-    BasketInProgress,
     LedgerBusy,
     LedgerError,
     LedgerRecovering,
     LedgerUnavailable,
     OutcomeUnknown,
 )
+from atp.ledger.fates import NOT_YET, REFUSED, Content, Full, NotApplied, Resend, Uncertain
 from atp.ledger.fitness import Durability
 from atp.ledger.loading import load_library
+from atp.ledger.pending import Pending, expire, fail, refuse_contended
 from atp.ledger.weights import weight
 from atp.ledger.wire import Header, Reply, WireCorrupt, decode_reply, encode_commands, encode_header
 from atp.ledger.witness import Witness
@@ -44,11 +45,6 @@ log = structlog.get_logger("atp.ledger")
 
 #: Longest pause before a contended command is sent again (R3).
 CONTENDED_PAUSE_S = 0.03
-
-#: Answers that prove that nothing of the batch ran, and that the same batch may succeed soon.
-_NOT_YET = ("LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN", "CLUSTERDOWN")
-#: Answers that prove that nothing of the batch ran, and that it is not for us to fix.
-_REFUSED = ("MISCONF", "READONLY", "NOREPLICAS", "NOAUTH", "NOPERM", "WRONGPASS")
 
 
 class Limits(Struct, frozen=True):
@@ -62,16 +58,6 @@ class Limits(Struct, frozen=True):
     reconnect_s: float = 0.05  # pause between attempts to reach a server that is away
     settle_max: int = 256  # due holds settled by one batch (R21)
     outbox_max: int = 2_000_000  # unjournaled entries at which nothing is accepted (R19)
-
-
-class Pending(Struct):
-    """A command, who waits for it, and until when (monotonic)."""
-
-    command: Command
-    future: asyncio.Future[Result]
-    deadline: float
-    contended: Result | None = None  # the answer should its time pass: only tentative units were missing (R3)
-    pause_s: float = 0.001
 
 
 class Batcher:
@@ -188,7 +174,7 @@ class Batcher:
             if pending.future.done():
                 continue
             if pending.deadline < now and pending.contended is not None:
-                _refuse_contended(pending, pending.contended)
+                refuse_contended(pending, pending.contended)
                 continue
             if pending.deadline < now:
                 pending.future.set_exception(LedgerBusy("the command waited too long and was not sent"))
@@ -202,31 +188,31 @@ class Batcher:
         while True:
             try:
                 reply = await self._call(batch, "apply_relief" if full else "apply")
-            except _Uncertain as problem:
+            except Uncertain as problem:
                 sent = True
                 series(LEDGER_ERRORS, OutcomeUnknown.__name__).inc()
                 self._session += 1  # an older batch that still arrives is refused whole
                 self._drop_connection()
-                batch = _expire(batch, OutcomeUnknown(str(problem)))
+                batch = expire(batch, OutcomeUnknown(str(problem)))
                 self._go_away(LedgerUnavailable(str(problem)))
-            except _Resend:
+            except Resend:
                 continue
-            except _Full as problem:
+            except Full as problem:
                 refused = [p for p in batch if full or not isinstance(p.command, RELIEVING)]
-                _fail(refused, OutcomeUnknown(str(problem)) if sent else LedgerUnavailable(str(problem)))
+                fail(refused, OutcomeUnknown(str(problem)) if sent else LedgerUnavailable(str(problem)))
                 if full:
                     return
                 full, batch = True, [p for p in batch if isinstance(p.command, RELIEVING)]
-            except _NotApplied as problem:
+            except NotApplied as problem:
                 again = OutcomeUnknown if sent else LedgerUnavailable
-                batch = _expire(batch, again(str(problem)))
+                batch = expire(batch, again(str(problem)))
                 self._go_away(LedgerUnavailable(str(problem)))
                 await asyncio.sleep(self.limits.reconnect_s)
-            except _Content as problem:
+            except Content as problem:
                 await self._halve(batch, problem)
                 return
             except LedgerError as problem:
-                _fail(batch, OutcomeUnknown(str(problem)) if sent else problem)  # an earlier sending may have run
+                fail(batch, OutcomeUnknown(str(problem)) if sent else problem)  # an earlier sending may have run
                 self._go_away(problem)
                 self._drop_connection()
                 await asyncio.sleep(self.limits.reconnect_s)
@@ -255,10 +241,10 @@ class Batcher:
         except ServerRefused as refused:
             raise await self._refusal(connection, str(refused)) from refused
         except (TimeoutError, ConnectionError, WireCorrupt) as problem:
-            raise _Uncertain(f"no answer from the ledger: {type(problem).__name__} {problem}") from problem
+            raise Uncertain(f"no answer from the ledger: {type(problem).__name__} {problem}") from problem
         if reply.batch != self._batch or len(reply.results) != len(batch):
             log.error("reply belongs to another batch; connection closed", expected=self._batch, got=reply.batch)
-            raise _Uncertain("the ledger's reply belongs to another batch")
+            raise Uncertain("the ledger's reply belongs to another batch")
         if self._durability == "replica":
             await self._confirmed(connection)
         BATCH_SECONDS.observe(time.monotonic() - started)
@@ -271,8 +257,8 @@ class Batcher:
             if await on_replica(connection, self.limits.batch_timeout_s):
                 return
         except (TimeoutError, ConnectionError, ServerRefused) as problem:
-            raise _Uncertain(f"the ledger went away: {type(problem).__name__} {problem}") from problem
-        raise _Uncertain("no replica of the ledger confirms what it is sent")
+            raise Uncertain(f"the ledger went away: {type(problem).__name__} {problem}") from problem
+        raise Uncertain("no replica of the ledger confirms what it is sent")
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
@@ -280,7 +266,7 @@ class Batcher:
             try:
                 connection = await connect(self._url)
             except LedgerUnavailable as problem:
-                raise _NotApplied(str(problem)) from problem
+                raise NotApplied(str(problem)) from problem
             if self._durability == "replica":
                 await self._recognise(connection)
             self._connection = connection
@@ -292,7 +278,7 @@ class Batcher:
             await recognise(connection, self._meta)
             known = True
         except (TimeoutError, ConnectionError) as problem:
-            raise _NotApplied(f"the ledger does not answer: {problem or 'timeout'}") from problem
+            raise NotApplied(f"the ledger does not answer: {problem or 'timeout'}") from problem
         except ServerRefused as refused:
             raise await self._refusal(connection, str(refused)) from refused
         finally:
@@ -306,33 +292,33 @@ class Batcher:
             return await self._reload(connection)
         if code == "FENCED":
             self._session = int(message.split()[1]) + 1
-            return _Resend()
-        if code in _NOT_YET:
-            return _NotApplied(message)
+            return Resend()
+        if code in NOT_YET:
+            return NotApplied(message)
         if code in ("EMPTY", "EPOCH", "BEHIND"):
             self.epoch = await self._witness.refused(connection, message, self.epoch, self.seq)
             return LedgerRecovering(f"the ledger is not the one this process knows: {message}")
         if code == "OOM":
-            return _Full("the ledger refuses writes that need memory: it is full")
-        if code in _REFUSED:
+            return Full("the ledger refuses writes that need memory: it is full")
+        if code in REFUSED:
             return LedgerUnavailable(f"the ledger refuses writes: {message}")
-        return _Content(message)
+        return Content(message)
 
     async def _reload(self, connection: Connection) -> Exception:
         try:
             await load_library(connection)
         except (TimeoutError, ConnectionError) as problem:
-            return _NotApplied(f"the ledger does not answer: {problem or 'timeout'}")
+            return NotApplied(f"the ledger does not answer: {problem or 'timeout'}")
         except ServerRefused as refused:
             return LedgerUnavailable(f"the ledger refuses its library: {refused}")
-        return _Resend()
+        return Resend()
 
-    async def _halve(self, batch: list[Pending], problem: "_Content") -> None:
+    async def _halve(self, batch: list[Pending], problem: Content) -> None:
         """A batch fails by something in it: halve it until the command stands alone (R16)."""
         if len(batch) <= 1:
             log.error("the ledger's script failed", error=str(problem), command=repr(batch[0].command) if batch else "")
             series(LEDGER_ERRORS, LedgerError.__name__).inc()
-            _fail(batch, LedgerError(f"the ledger could not decide this command: {problem}"))
+            fail(batch, LedgerError(f"the ledger could not decide this command: {problem}"))
             return
         middle = len(batch) // 2
         await self._apply(batch[:middle])
@@ -360,7 +346,7 @@ class Batcher:
             elif result.outcome is Outcome.CONTENDED:
                 self._pause(pending, result)
             elif result.outcome is Outcome.NO_ROOM:
-                _fail([pending], LedgerUnavailable("the ledger's memory is full, and this needs some"))
+                fail([pending], LedgerUnavailable("the ledger's memory is full, and this needs some"))
             elif not pending.future.done():
                 pending.future.set_result(result)
         self._queue.extendleft(reversed(again))  # not decided: they go first in the next batch (R21)
@@ -371,7 +357,7 @@ class Batcher:
         pending.pause_s = min(2 * pending.pause_s, CONTENDED_PAUSE_S)
         pause = pending.pause_s * random.uniform(0.5, 1)  # noqa: S311 - so that those who wait do not meet again
         if loop.time() + pause >= pending.deadline:
-            _refuse_contended(pending, result)
+            refuse_contended(pending, result)
             return
         pending.contended = result
         self._pausing += 1
@@ -398,46 +384,3 @@ class Batcher:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-
-class _Uncertain(Exception):
-    """The batch was sent and may have been applied."""
-
-
-class _Resend(Exception):
-    """Nothing ran, and what was in the way is gone."""
-
-
-class _NotApplied(Exception):
-    """Nothing of this sending ran; the same batch may succeed soon."""
-
-
-class _Full(Exception):
-    """Nothing ran: the server's memory is full."""
-
-
-class _Content(Exception):
-    """The script failed on something inside the batch; nothing of it was written."""
-
-
-def _refuse_contended(pending: Pending, result: Result) -> None:
-    """The time is up and the units are still another basket's: a refusal; without figures, an attempt under way."""
-    if pending.future.done():
-        return
-    if result.shortfalls:
-        pending.future.set_result(structs.replace(result, outcome=Outcome.INSUFFICIENT))
-    else:
-        pending.future.set_exception(BasketInProgress("this basket is being decided"))
-
-
-def _expire(batch: list[Pending], problem: LedgerError) -> list[Pending]:
-    """Answer those whose time is up, or would be before another attempt ends; the others may go on."""
-    now = asyncio.get_running_loop().time()
-    _fail([p for p in batch if p.deadline <= now], problem)
-    return [p for p in batch if p.deadline > now and not p.future.done()]
-
-
-def _fail(batch: Sequence[Pending], problem: LedgerError) -> None:
-    for pending in batch:
-        if not pending.future.done():
-            pending.future.set_exception(type(problem)(str(problem)))

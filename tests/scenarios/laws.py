@@ -16,8 +16,8 @@ from atp.domain.rules.batch import Batch
 from atp.domain.rules.sourcing import Sourcing
 from atp.domain.state import State
 from atp.ledger import keys, library, wire
-from atp.ledger.batcher import load_library
 from atp.ledger.connection import Connection, ServerRefused, connect
+from atp.ledger.loading import load_library
 
 
 def records_in(entries: Sequence[AnyEntry]) -> list[Reservation]:

@@ -1,0 +1,44 @@
+"""A command that waits for its answer, and the answers that are none."""
+
+import asyncio
+from collections.abc import Sequence
+
+from msgspec import Struct, structs
+
+from atp.domain.commands import Command
+from atp.domain.outcomes import Outcome
+from atp.domain.results import Result
+from atp.ledger.errors import BasketInProgress, LedgerError
+
+
+class Pending(Struct):
+    """A command, who waits for it, and until when (monotonic)."""
+
+    command: Command
+    future: asyncio.Future[Result]
+    deadline: float
+    contended: Result | None = None  # the answer should its time pass: only tentative units were missing (R3)
+    pause_s: float = 0.001
+
+
+def refuse_contended(pending: Pending, result: Result) -> None:
+    """The time is up and the units are still another basket's: a refusal; without figures, an attempt under way."""
+    if pending.future.done():
+        return
+    if result.shortfalls:
+        pending.future.set_result(structs.replace(result, outcome=Outcome.INSUFFICIENT))
+    else:
+        pending.future.set_exception(BasketInProgress("this basket is being decided"))
+
+
+def expire(batch: list[Pending], problem: LedgerError) -> list[Pending]:
+    """Answer those whose time is up, or would be before another attempt ends; the others may go on."""
+    now = asyncio.get_running_loop().time()
+    fail([p for p in batch if p.deadline <= now], problem)
+    return [p for p in batch if p.deadline > now and not p.future.done()]
+
+
+def fail(batch: Sequence[Pending], problem: LedgerError) -> None:
+    for pending in batch:
+        if not pending.future.done():
+            pending.future.set_exception(type(problem)(str(problem)))
