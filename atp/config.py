@@ -89,10 +89,8 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
-def _one_of(*choices: str, later: tuple[str, ...] = ()) -> Callable[[str], str]:
+def _one_of(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
-        if text in later:
-            raise ValueError(f"{text} is not available in this release; use {' or '.join(choices)}")
         if text not in choices:
             raise ValueError(f"expected {' or '.join(choices)}")
         return text
@@ -129,7 +127,7 @@ _SETTINGS = (
     _Setting("API_KEY", "the key they call it with", str, secret=True),
     _Setting("NAMESPACE", "begins every key and names one deployment", _namespace),
     _Setting("PARTITIONS", "fixed when the ledger is created", _whole(1, 4096)),
-    _Setting("DURABILITY", "what an acknowledged change survives", _one_of("fsync", "replica", later=("journal",))),
+    _Setting("DURABILITY", "what an acknowledged change survives", _one_of("fsync", "replica", "journal")),
     _Setting(
         "UNPROVEN_SERVER",
         "a ledger's server not known to be free of the torn-MULTI bug",

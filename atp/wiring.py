@@ -44,8 +44,11 @@ async def open_journal(config: Config) -> AsyncIterator[Journal]:
 
 
 @asynccontextmanager
-async def open_ledger(config: Config, journal: Journal | None) -> AsyncIterator[Ledger]:
+async def open_ledger(config: Config, journal: Journal | None, *, answering: bool = False) -> AsyncIterator[Ledger]:
     """The ledger, compared with what the journal knows of it.
+
+    Only a process that is ``answering`` callers waits for the journal at level ``journal``: what others do begins
+    anew from the journal should the ledger be lost, and the drainer must not wait for itself.
 
     While the journal cannot be asked, only a ledger that already has a history opens: an empty one might have lost its
     own (R2). Raises LedgerUnavailable, LedgerUnfit, LedgerRecovering.
@@ -55,7 +58,7 @@ async def open_ledger(config: Config, journal: Journal | None) -> AsyncIterator[
             url=config.redis_url,
             namespace=config.namespace,
             partitions=config.partitions,
-            durability=config.durability,
+            durability="fsync" if config.durability == "journal" and not answering else config.durability,
             unproven_server=config.unproven_server == "allow",
         )
     )

@@ -22,7 +22,7 @@ def drain() -> int:
 
 
 async def _drain(config: settings.Config, stop: asyncio.Event) -> None:
-    from atp.outbox import Outbox
+    from atp.outbox import Outbox, Settings
     from atp.wiring import open_journal, open_ledger, open_nats
 
     async with (
@@ -30,5 +30,7 @@ async def _drain(config: settings.Config, stop: asyncio.Event) -> None:
         open_ledger(config, journal) as ledger,
         open_nats(config, "drain", stop, wait=False) as nats,
     ):
+        # At level journal every answer waits for this.
+        outbox_settings = Settings(idle_s=0.003) if config.durability == "journal" else Settings()
         # The sweep, so that holds end in time while every API process is down (P4).
-        await together(stop, Outbox(nats, ledger, journal).run(stop), ledger.sweep(stop))
+        await together(stop, Outbox(nats, ledger, journal, outbox_settings).run(stop), ledger.sweep(stop))

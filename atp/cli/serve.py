@@ -36,7 +36,7 @@ async def _serve(config: settings.Config, stop: asyncio.Event, shared: bool) -> 
 
     async with (
         open_journal(config) as journal,
-        open_ledger(config, journal) as ledger,
+        open_ledger(config, journal, answering=True) as ledger,
         open_doors(config) as doors,
     ):
         api_settings = api.ApiSettings(docs=config.docs == "on", public_url=config.public_url)

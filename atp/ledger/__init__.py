@@ -1,6 +1,5 @@
 """The only writer of live state: one Lua library, called in batches. ``Ledger`` is its whole public face."""
 
-from atp.ledger.batcher import Limits
 from atp.ledger.errors import (
     BasketInProgress,
     CrossPartition,
@@ -12,6 +11,7 @@ from atp.ledger.errors import (
     OutcomeUnknown,
 )
 from atp.ledger.ledger import Ledger, LedgerSettings
+from atp.ledger.limits import Limits
 from atp.ledger.wire import Head
 
 __all__ = [

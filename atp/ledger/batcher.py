@@ -14,10 +14,8 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Sequence
 
 import structlog
-from msgspec import Struct
 
 from atp.domain.commands import RELIEVING, Command, OpenBasket, Reserve
 from atp.domain.outcomes import Outcome
@@ -34,8 +32,10 @@ from atp.ledger.errors import (
 )
 from atp.ledger.fates import NOT_YET, REFUSED, Content, Full, NotApplied, Resend, Uncertain
 from atp.ledger.fitness import Durability
+from atp.ledger.limits import Limits
 from atp.ledger.loading import load_library
 from atp.ledger.pending import Pending, expire, fail, refuse_contended
+from atp.ledger.watermark import Watermark
 from atp.ledger.weights import weight
 from atp.ledger.wire import Header, Reply, WireCorrupt, decode_reply, encode_commands, encode_header
 from atp.ledger.witness import Witness
@@ -45,19 +45,6 @@ log = structlog.get_logger("atp.ledger")
 
 #: Longest pause before a contended command is sent again (R3).
 CONTENDED_PAUSE_S = 0.03
-
-
-class Limits(Struct, frozen=True):
-    """Bounds of one batcher; times in seconds."""
-
-    commands_max: int = 512  # commands in one call
-    lines_max: int = 160  # lines in one call: what keeps the script's time below 5 ms (python -m loadtests.ledger)
-    queue_max: int = 8_192  # commands waiting; beyond it the caller is told at once
-    batch_timeout_s: float = 0.5  # silence after which a call's fate counts as unknown
-    command_deadline_s: float = 1.0  # how long one command may take in all
-    reconnect_s: float = 0.05  # pause between attempts to reach a server that is away
-    settle_max: int = 256  # due holds settled by one batch (R21)
-    outbox_max: int = 2_000_000  # unjournaled entries at which nothing is accepted (R19)
 
 
 class Batcher:
@@ -71,6 +58,7 @@ class Batcher:
         process: str,
         limits: Limits,
         durability: Durability = "fsync",
+        watermark: Watermark | None = None,
     ) -> None:
         self.partition = partition
         self.limits = limits
@@ -82,6 +70,7 @@ class Batcher:
         self._meta = keys.meta(namespace, partition)
         self._process = process
         self._durability = durability
+        self._watermark = watermark  # at level journal: answers wait for it
         self._witness = Witness(namespace, partition, process)
         self._session = 1
         self._batch = 0
@@ -113,6 +102,8 @@ class Batcher:
         if len(self._queue) >= self.limits.queue_max:
             raise LedgerBusy(f"{len(self._queue)} commands are waiting")
         self._shed(command)
+        if self._watermark is not None:
+            self._watermark.require()
         loop = asyncio.get_running_loop()
         future = loop.create_future()
         self._queue.append(Pending(command, future, deadline or loop.time() + self.limits.command_deadline_s))
@@ -140,6 +131,8 @@ class Batcher:
         self._arrived.set()
         if self._task is not None:
             await self._task
+        if self._watermark is not None:
+            await self._watermark.close()
         if self._connection is not None:
             await self._connection.end()
 
@@ -219,7 +212,7 @@ class Batcher:
                 return
             else:
                 self._learn(reply)
-                self._resolve(batch, reply.results)
+                self._resolve(batch, reply)
                 return
             if self._closing and not batch:
                 return
@@ -338,17 +331,24 @@ class Batcher:
             log.info("the ledger answers again", partition=self.partition)
             self._away = None
 
-    def _resolve(self, batch: list[Pending], results: Sequence[Result]) -> None:
+    def _resolve(self, batch: list[Pending], reply: Reply) -> None:
         again: list[Pending] = []
-        for pending, result in zip(batch, results, strict=True):
+        waiting: list[tuple[Pending, Result]] = []
+        for pending, result in zip(batch, reply.results, strict=True):
             if result.outcome is Outcome.AGAIN:
                 again.append(pending)
             elif result.outcome is Outcome.CONTENDED:
                 self._pause(pending, result)
             elif result.outcome is Outcome.NO_ROOM:
                 fail([pending], LedgerUnavailable("the ledger's memory is full, and this needs some"))
+            elif self._watermark is not None and result.outcome < Outcome.AGAIN:
+                waiting.append((pending, result))
             elif not pending.future.done():
                 pending.future.set_result(result)
+        if self._watermark is not None:
+            self._watermark.learn(reply.epoch, reply.seq - reply.unjournaled)
+            if waiting:
+                self._watermark.hold(reply.seq, waiting)
         self._queue.extendleft(reversed(again))  # not decided: they go first in the next batch (R21)
 
     def _pause(self, pending: Pending, result: Result) -> None:
@@ -372,6 +372,8 @@ class Batcher:
         """Refuse newcomers at once, and what is queued unsent, until the ledger answers again."""
         if type(self._away) is not type(why):  # once per absence, not per attempt
             series(LEDGER_ERRORS, type(why).__name__).inc()
+        if self._watermark is not None and isinstance(why, LedgerRecovering):
+            self._watermark.give_up(OutcomeUnknown(str(why)))
         if self._away is None:
             log.warning("the ledger is away", partition=self.partition, reason=str(why))
         self._away = why

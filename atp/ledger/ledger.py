@@ -17,16 +17,18 @@ from atp.domain.records import FORMAT, Asked, Policy, Reservation, SkuStock
 from atp.domain.results import Result
 from atp.domain.state import Shortage
 from atp.ledger import fitness, wire
-from atp.ledger.batcher import Batcher, Limits
+from atp.ledger.batcher import Batcher
 from atp.ledger.connection import ServerRefused, connect
 from atp.ledger.errors import BasketInProgress, LedgerError, LedgerRecovering, LedgerUnavailable, LedgerUnfit
 from atp.ledger.fitness import Durability
+from atp.ledger.limits import Limits
 from atp.ledger.loading import load_library
 from atp.ledger.reader import Reader
 from atp.ledger.routing import partition_for, policy_home
 from atp.ledger.snapshots import Snapshots
 from atp.ledger.sources import Sources
 from atp.ledger.spanning import Spanning
+from atp.ledger.watermark import Watermark
 from atp.ledger.wire import Head
 from atp.telemetry import QUEUE_FILL
 from atp.waiting import stopped_within
@@ -69,11 +71,14 @@ class Ledger:
         self.settings = settings
         self.partitions = settings.partitions
         process = settings.process or f"p-{secrets.token_hex(6)}"
-        self._batchers = [
-            Batcher(settings.url, settings.namespace, p, process, settings.limits, settings.durability)
-            for p in range(settings.partitions)
-        ]
         self._readers = [Reader(settings.url, settings.namespace, p) for p in range(settings.partitions)]
+        self._batchers = [
+            Batcher(
+                settings.url, settings.namespace, p, process, settings.limits, settings.durability,
+                Watermark(reader.watermark) if settings.durability == "journal" else None,
+            )
+            for p, reader in enumerate(self._readers)
+        ]  # fmt: skip
         self.spanning = Spanning(self._batchers, self._readers)
         self.snapshots = Snapshots(self._batchers, self._readers)
         self.sources = Sources(self._batchers, self._readers)

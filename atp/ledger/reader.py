@@ -75,6 +75,13 @@ class Reader:
             raise LedgerUnavailable(f"the ledger does not answer: {problem or 'timeout'}") from problem
         raise LedgerUnavailable("no replica of the ledger confirms what it is sent")
 
+    async def watermark(self) -> tuple[int, int]:
+        """The epoch, and the seq through which the journal has it. Raises LedgerUnavailable, LedgerRecovering."""
+        epoch, trimmed = await self.command("HMGET", self._meta, "epoch", "trimmed")
+        if epoch is None or trimmed is None:
+            raise LedgerRecovering("no ledger here")
+        return int(epoch), int(trimmed)
+
     def key(self, name: str) -> str:
         """The full name of one of this partition's keys."""
         return self._prefix + name

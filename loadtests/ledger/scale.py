@@ -6,7 +6,7 @@ from itertools import batched
 from statistics import median, quantiles
 
 from atp.domain.commands import Reserve
-from atp.ledger.batcher import Limits
+from atp.ledger.limits import Limits
 from loadtests.ledger.driving import Cost, Ledger, Server
 
 SMALL = 1_000

@@ -32,7 +32,7 @@ def test_values_come_from_variables_and_files(tmp_path: Path) -> None:
         ({"ATP_PARTITIONS": "0"}, r"^ATP_PARTITIONS: expected a whole number from 1 to 4096, got '0'$"),
         ({"ATP_PARTITIONS": "x"}, r"^ATP_PARTITIONS: .* got 'x'$"),
         ({"ATP_NAMESPACE": "a}b"}, r"^ATP_NAMESPACE: "),
-        ({"ATP_DURABILITY": "journal"}, r"^ATP_DURABILITY: journal is not available"),
+        ({"ATP_DURABILITY": "disk"}, r"^ATP_DURABILITY: expected fsync or replica or journal, got 'disk'$"),
         ({"ATP_REDIS_CLUSTER": "a:1"}, r"^ATP_REDIS_CLUSTER: a cluster is not supported"),
         ({"ATP_ON_LOSS": "maybe"}, r"^ATP_ON_LOSS: expected closed or open, got 'maybe'$"),
         ({"ATP_LOG_LEVEL": "loud"}, r"^ATP_LOG_LEVEL: "),
