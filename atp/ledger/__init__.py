@@ -10,8 +10,9 @@ from atp.ledger.errors import (
     LedgerUnfit,
     OutcomeUnknown,
 )
-from atp.ledger.ledger import Ledger, LedgerSettings
+from atp.ledger.ledger import Ledger
 from atp.ledger.limits import Limits
+from atp.ledger.settings import LedgerSettings
 from atp.ledger.wire import Head
 
 __all__ = [

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 
-from msgspec import Struct, field, structs
+from msgspec import structs
 
 from atp.domain.commands import Command, Cursor, Heartbeat, PutBack, PutPolicy, Raise, Repair, Resolve
 from atp.domain.entries import AnyEntry
@@ -20,11 +20,10 @@ from atp.ledger import fitness, wire
 from atp.ledger.batcher import Batcher
 from atp.ledger.connection import ServerRefused, connect
 from atp.ledger.errors import BasketInProgress, LedgerError, LedgerRecovering, LedgerUnavailable, LedgerUnfit
-from atp.ledger.fitness import Durability
-from atp.ledger.limits import Limits
 from atp.ledger.loading import load_library
 from atp.ledger.reader import Reader
 from atp.ledger.routing import partition_for, policy_home
+from atp.ledger.settings import LedgerSettings
 from atp.ledger.snapshots import Snapshots
 from atp.ledger.sources import Sources
 from atp.ledger.spanning import Spanning
@@ -47,21 +46,6 @@ SWEEP_INTERVAL_S = 0.1
 
 #: How often it looks for legs that are behind their record, or that nobody decides: they follow within a second (R3).
 FOLLOW_INTERVAL_S = 0.3
-
-
-class LedgerSettings(Struct, frozen=True):
-    """Where the ledger is, how it is divided, what its answers survive.
-
-    ``process`` names this process to the ledger; "" makes a name. ``unproven_server``: see ``fitness``.
-    """
-
-    url: str
-    namespace: str = "atp"
-    partitions: int = 1
-    process: str = ""
-    limits: Limits = field(default_factory=Limits)
-    durability: Durability = "fsync"
-    unproven_server: bool = False
 
 
 class Ledger:
