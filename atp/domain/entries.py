@@ -5,11 +5,18 @@ applies it without deciding again and an answer can be explained at any position
 batch together as one msgpack array; the journal stores each as JSON.
 """
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from atp.domain.entry import Entry
 from atp.domain.journal_entries import EntriesMissing
-from atp.domain.order_entries import OrderGivenUp, OrderTold, ReturnTaken, ShipmentNoted, UnitsSetAside
+from atp.domain.order_entries import (
+    OrderGivenUp,
+    OrderTold,
+    ReturnTaken,
+    ShipmentNoted,
+    UnitsSetAside,
+    WaitingServed,
+)
 from atp.domain.records import Balance, Leg, Reservation, Version
 from atp.domain.repair_entries import RecordPutBack, Repaired
 from atp.domain.source_entries import (
@@ -114,6 +121,7 @@ class ShortageAffected(Entry, array_like=True, tag=8):
     victims: list[Victim]
     short_by: int  # now
     last: bool
+    through: int = 0  # first seq of the last reservation gone through: where the next page begins
 
 
 class ShortageClosed(Entry, array_like=True, tag=9):
@@ -188,6 +196,7 @@ class PolicyPut(Entry, array_like=True, tag=20):
     body: str
     version: int
     balances: list[Balance]
+    skus: list[str] = field(default_factory=list)  # of a campaign: those of this partition
 
 
 class DeadlinesMoved(Entry, array_like=True, tag=24):
@@ -321,6 +330,7 @@ class BasketOpened(Entry, array_like=True, tag=30):
     fingerprint: int
     deadline: int
     foreign: list[str]
+    call: int = 0  # digest of the call that opened it
 
 
 class BasketAborted(Entry, array_like=True, tag=31):
@@ -349,6 +359,13 @@ class LegFollowed(Entry, array_like=True, tag=34):
 
     leg: Leg
     balances: list[Balance]
+
+
+class BasketFollowed(Entry, array_like=True, tag=65):
+    """All legs of a basket have applied home's word of ``through``."""
+
+    id: str
+    through: int
 
 
 class SnapshotBegun(Entry, array_like=True, tag=60):
@@ -390,10 +407,11 @@ AnyEntry = (
     LedgerOpened | LevelSet | DeltaApplied | AuthorityTaken | SourceSeen | CursorMoved | ShortageFound
     | Held | Committed | Released | Extended | Expired | Fulfilled | Acknowledged | Transferred | PolicyPut
     | ShortageAffected | ShortageClosed | DeadlinesMoved | ClockApart
-    | OrderTold | ShipmentNoted | UnitsSetAside | OrderGivenUp | ReturnTaken
+    | OrderTold | WaitingServed | ShipmentNoted | UnitsSetAside | OrderGivenUp | ReturnTaken
     | FallbackTaken | AuthorityReturned | AuthorityMoved | PositionsRecounted
     | SourceSilent | SourceHeard | SourceRestarted
     | CampaignOpened | CampaignClosed | StatusSet | SupplyExpected | SupplyReceived | Adjusted
-    | ExceptionRaised | ExceptionResolved | BasketOpened | BasketAborted | LegTaken | LegDropped | LegFollowed
+    | ExceptionRaised | ExceptionResolved
+    | BasketOpened | BasketAborted | BasketFollowed | LegTaken | LegDropped | LegFollowed
     | SnapshotBegun | SnapshotPartSeen | SnapshotMoved | Repaired | RecordPutBack | EntriesMissing
 )  # fmt: skip

@@ -1,7 +1,9 @@
 """Entries about orders, what was shipped, missed and came back; ``entries`` has them among all others."""
 
+from msgspec import field
+
 from atp.domain.entry import Entry
-from atp.domain.order_commands import OrderLine
+from atp.domain.order_commands import OrderLine, TellOrder
 from atp.domain.records import Balance, Version
 
 
@@ -23,6 +25,14 @@ class OrderTold(Entry, array_like=True, tag=42):
     shipment: int
     left: list[OrderLine]
     until: int
+    waits: list[tuple[int, TellOrder]] = field(default_factory=list)  # if it is kept: until when, and what is left
+
+
+class WaitingServed(Entry, array_like=True, tag=64):
+    """A reservation took what was told of its order before it was made; ``waiting`` is what is still kept."""
+
+    order: str
+    waiting: list[tuple[int, TellOrder]]
 
 
 class ShipmentNoted(Entry, array_like=True, tag=43):

@@ -58,3 +58,4 @@ class PositionsRecounted(Entry, array_like=True, tag=56):
 
     location: str
     balances: list[Balance]
+    last: bool = False  # all of them were gone through

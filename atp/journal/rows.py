@@ -19,6 +19,7 @@ from atp.domain.entries import (
     AuthorityReturned,
     AuthorityTaken,
     BasketAborted,
+    BasketFollowed,
     BasketOpened,
     CampaignClosed,
     CampaignOpened,
@@ -64,6 +65,7 @@ from atp.domain.entries import (
     SupplyReceived,
     Transferred,
     UnitsSetAside,
+    WaitingServed,
 )
 from atp.domain.entry import counted_source
 from atp.domain.exceptions import Kind
@@ -121,9 +123,11 @@ KINDS: dict[type, str] = {
     ShipmentNoted: "shipment-noted",
     UnitsSetAside: "units-set-aside",
     OrderGivenUp: "order-given-up",
+    WaitingServed: "waiting-served",
     ReturnTaken: "return-taken",
     BasketOpened: "basket-opened",
     BasketAborted: "basket-aborted",
+    BasketFollowed: "basket-followed",
     LegTaken: "leg-taken",
     LegDropped: "leg-dropped",
     LegFollowed: "leg-followed",
@@ -269,8 +273,8 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
                 | AuthorityTaken() | SourceSeen()
                 | CampaignOpened() | CampaignClosed() | DeadlinesMoved() | ClockApart()
                 | ShortageAffected() | StatusSet() | SupplyExpected()
-                | OrderTold() | ShipmentNoted() | UnitsSetAside() | OrderGivenUp()
-                | BasketOpened() | BasketAborted() | LegTaken() | LegDropped() | LegFollowed()
+                | OrderTold() | WaitingServed() | ShipmentNoted() | UnitsSetAside() | OrderGivenUp()
+                | BasketOpened() | BasketAborted() | BasketFollowed() | LegTaken() | LegDropped() | LegFollowed()
                 | SnapshotBegun() | SnapshotPartSeen() | SnapshotMoved() | EntriesMissing()
             ):  # fmt: skip
                 pass  # their entry is all there is to keep
@@ -287,11 +291,11 @@ def subject_of(entry: AnyEntry) -> str:
             return entry.reservation.id
         case OrderTold():
             return entry.order or entry.reservation
-        case OrderGivenUp():
+        case OrderGivenUp() | WaitingServed():
             return entry.order
         case RecordPutBack():
             return entry.id
-        case BasketOpened() | BasketAborted():
+        case BasketOpened() | BasketAborted() | BasketFollowed():
             return entry.id
         case LegTaken() | LegDropped() | LegFollowed():
             return entry.leg.id

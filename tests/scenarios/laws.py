@@ -5,19 +5,19 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
-import msgspec
-
-from atp.domain.commands import Command, ReserveLine, TellOrder
+from atp.domain.commands import Command, ReserveLine
 from atp.domain.entries import AnyEntry
-from atp.domain.records import GRACE_MS, Asked, Leg, Reservation, Shortfall
+from atp.domain.records import Asked, Reservation
 from atp.domain.results import Result
 from atp.domain.rules import apply
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.sourcing import Sourcing
 from atp.domain.state import State
-from atp.ledger import keys, library, wire
+from atp.ledger import keys, library, records, wire
 from atp.ledger.connection import Connection, ServerRefused, connect
 from atp.ledger.loading import load_library
+from tests.scenarios.plain import plain
+from tests.scenarios.replaying import Replayed
 
 
 def records_in(entries: Sequence[AnyEntry]) -> list[Reservation]:
@@ -38,10 +38,11 @@ Unnamed = tuple[dict[str, int], list[tuple[str, str, bool]]]
 
 
 class RulesLaw:
-    """The reference."""
+    """The reference; whatever it does, its entries must bring about again."""
 
     def __init__(self, partitions: int = 1) -> None:
         self.state = State(seq=1, last_now=START_MS, refused_since=START_MS)
+        self.replayed = Replayed(self.state)
 
     def apply(
         self,
@@ -53,7 +54,10 @@ class RulesLaw:
         relief: bool = False,
     ) -> tuple[list[Result], list[AnyEntry]]:
         """``sender``: how far the sender's clock is ahead of the ledger's, ms; ``relief``: memory is full."""
-        return apply(self.state, commands, now, settle_max, now + sender, "test", relief)
+        results, entries = apply(self.state, commands, now, settle_max, now + sender, "test", relief)
+        self.replayed.follow(entries, self.state.last_now, self.state.trimmed)
+        self.replayed.check(self.state)
+        return results, entries
 
     def trim(self, through: int) -> None:
         """The journal has everything up to here."""
@@ -107,83 +111,7 @@ class RulesLaw:
 
     def dump(self) -> dict[str, Any]:
         """The whole state in plain values, to be compared with the other law's."""
-        s = self.state
-        return {
-            "seq": s.seq,
-            "skus": {
-                name: (k.seq, k.policy_version, k.policy, k.safety_stock, dict(k.safety_stock_by_location),
-                       set(k.positions), {who: msgspec.structs.astuple(share) for who, share in k.sellers.items()})
-                for name, k in s.skus.items()
-            },
-            "positions": {
-                (name, at): (
-                    p.held, p.committed, dict(p.shipped),
-                    {
-                        source: (n.number, n.has_level, tuple(n.version), n.tie, tuple(n.floor), n.as_of,
-                                 n.included, dict(n.pending), n.unsellable, n.status,
-                                 n.level_at, (n.returned, int(n.uncertain), n.forgotten_at))
-                        for source, n in p.sources.items()
-                    },
-                    {day: (d.starts_at, d.quantity, d.pegged, d.due) for day, d in p.supply.items()},
-                    [(x.kind, x.source, tuple(x.version), x.minute, x.units, list(x.events)) for x in p.aside],
-                )
-                for name, k in s.skus.items() for at, p in k.positions.items()
-            },
-            "supplies": {
-                key: (s.day, s.starts_at, s.quantity, s.received, s.source, tuple(s.version), list(s.receipts))
-                for key, s in s.supplies.items()
-            },
-            "recent": {
-                (name, at, source, event): (tuple(version), quantity)
-                for name, k in s.skus.items() for at, p in k.positions.items()
-                for source, n in p.sources.items() for event, (version, quantity) in n.recent.items()
-            },
-            "reservations": _as_read(
-                {name: msgspec.structs.asdict(r) for name, r in s.reservations.items()}, s.due, s.moved
-            ),
-            "tombstones": {name: msgspec.structs.astuple(t) for name, t in s.tombstones.items()},
-            "ended": list(s.ended),
-            "buried": list(s.buried),
-            "due": dict(s.due),
-            "moved": s.moved,
-            "apart": (s.apart, s.apart_at),
-            "orders": {name: (x.ids, x.events, x.waiting) for name, x in s.orders.items()},
-            "awaited": dict(s.awaited),
-            "shortages": {place: msgspec.structs.astuple(open) for place, open in s.shortages.items()},
-            "baskets": {name: msgspec.structs.astuple(x) for name, x in s.baskets.items()},
-            "legs": {name: msgspec.structs.asdict(x) for name, x in s.legs.items()},
-            "undecided": dict(s.undecided),
-            "contended": dict(s.contended),
-            "following": dict(s.following),
-            "exceptions": dict(s.exceptions),
-            "policies": dict(s.policies),
-            "authorities": dict(s.authorities),
-            "sources": {name: msgspec.structs.astuple(v) for name, v in s.sources.items()},
-            "silence": (s.next_silence, s.silence_from),
-            "locations": {
-                name: (v.fallback, v.since, v.recheck, v.moves, v.before)
-                for name, v in s.locations.items()
-            },
-            "cursors": dict(s.cursors),
-            "snapshots": {
-                source: (n.id, n.seq, n.version_kind, tuple(n.version), n.parts, n.full, n.locations, n.as_of, n.since,
-                         n.state, n.overdue, n.arrived, n.over, n.digests)
-                for source, n in s.snapshots.items()
-            },
-            "sweeps": {
-                seq: (w.source, w.snapshot, w.version_kind, tuple(w.version), w.locations, w.as_of, w.state,
-                      [tuple(count) for count in w.counts])
-                for seq, w in s.sweeps.items()
-            },
-            "adjusted": list(s.adjusted.items()),
-            "campaigns": {name: (v.phase, v.since, list(v.skus)) for name, v in s.campaigns.items()},
-            "holding": dict(s.holding),
-            "buyers": dict(s.buyers),
-            "refused": {
-                name: (r.fingerprint, int(r.outcome), r.shortfalls)
-                for generation in (s.refused_before, s.refused) for name, r in generation.items()
-            },
-        }  # fmt: skip
+        return plain(self.state)
 
 
 class LuaLaw:
@@ -241,111 +169,26 @@ class LuaLaw:
         return stock.ats, {at.balance.location: at.ats for at in stock.locations}, stock.atp
 
     def dump(self) -> dict[str, Any]:
-        stored = {k.decode(): v for k, v in self._hash("res").items()}
-        buried = {name: _unpack(v) for name, v in stored.items() if v[0] != 0xDC}
-        places = {k.decode(): v.decode() for k, v in self._hash("places").items()}
-        skus = {k.decode(): _unpack(v) for k, v in self._hash("sku").items()}
-        positions = {tuple(k.decode().split("\0")): _unpack(v) for k, v in self._hash("pos").items()}
-        recent = {}
-        for (sku, at), record in positions.items():
-            for number in record[4]:
-                for event, packed in self._hash(f"recent:{sku}\0{at}\0{number[0]}").items():
-                    version = (int.from_bytes(packed[:2]), int.from_bytes(packed[2:6]), int.from_bytes(packed[6:10]))
-                    quantity = int.from_bytes(packed[10:14], signed=True)
-                    recent[sku, at, number[0], int(event)] = (version, quantity)
-        meta = self._hash("meta")
-        generation = int(meta[b"refused_gen"])
-        refused = {**self._hash(f"refused:{generation - 1}"), **self._hash(f"refused:{generation}")}
-        due = dict(self._scores("due"))
-        shortages = {tuple(k.decode().split("\0")): tuple(_unpack(v)[1:]) for k, v in self._hash("shortage").items()}
-        assert int(meta.get(b"shortages", 0)) == len(shortages)
-        exceptions = {k.decode(): int(v) for k, v in self._hash("exception").items()}
-        assert int(meta.get(b"exceptions", 0)) == len(exceptions)
-        adjusted = {k: tuple(_unpack(v)) for k, v in self._hash("adjusted").items()}
-        moved = [tuple(m) for m in _unpack(meta.get(b"moved", b"\x90"))]
-        whole = {name: msgspec.structs.asdict(_reservation(name, v)) for name, v in stored.items() if v[0] == 0xDC}
-        return {
-            "seq": int(meta[b"seq"]),
-            "skus": {
-                name: (r[1], r[2], r[3], r[4], dict(zip(r[5][::2], r[5][1::2], strict=True)),
-                       set(filter(None, (places[name] if r[6] == "+" else r[6]).split("\0"))),
-                       {w[0]: tuple(w[1:]) for w in r[7]})
-                for name, r in skus.items()
-            },
-            "positions": {
-                place: (
-                    r[1], r[2], dict(zip(r[5][::2], r[5][1::2], strict=True)),
-                    {
-                        n[0]: (n[1], n[2], tuple(n[3]), n[4], tuple(n[5]), n[6],
-                               n[7], {tuple(n[8][i : i + 3]): n[8][i + 3] for i in range(0, len(n[8]), 4)},
-                               n[9], tuple(n[10]), n[11], tuple(n[12]) or (0, 0, 0))
-                        for n in r[4]
-                    },
-                    _days(r[6]),
-                    [(x[0], x[1], tuple(x[2]), *x[3:]) for x in (r[7] if len(r) > 7 else [])],
-                )
-                for place, r in positions.items()
-            },
-            "supplies": {
-                tuple(k.decode().split("\0")): (*r[1:6], tuple(r[6]), list(r[7]))
-                for k, v in self._hash("supply").items() if (r := _unpack(v))
-            },
-            "recent": recent,
-            "reservations": _as_read(whole, due, moved),
-            "tombstones": {
-                name: (t[2] + name, t[1], t[3], t[4], [tuple(change) for change in t[5]]) for name, t in buried.items()
-            },
-            "ended": [tuple(_unpack(item)) for item in self._ask("LRANGE", self._prefix + "ended", 0, -1)],
-            "buried": [tuple(_unpack(item)) for item in self._ask("LRANGE", self._prefix + "buried", 0, -1)],
-            "due": due,
-            "moved": moved,
-            "orders": {k.decode(): _order(v) for k, v in self._hash("orders").items()},
-            "awaited": dict(self._scores("awaited")),
-            "shortages": shortages,
-            "apart": (meta.get(b"apart") == b"1", int(meta.get(b"apart_at", 0))),
-            "baskets": {k.decode(): tuple(_unpack(v)[1:]) for k, v in self._hash("baskets").items()},
-            "legs": {
-                k.decode(): msgspec.structs.asdict(msgspec.convert([k.decode(), *_unpack(v)[1:]], Leg))
-                for k, v in self._hash("legs").items()
-            },
-            "undecided": dict(self._scores("undecided")),
-            "contended": {tuple(k.decode().split("\0")): int(v) for k, v in self._hash("contended").items()},
-            "following": {k.decode(): int(v) for k, v in self._hash("following").items()},
-            "exceptions": exceptions,
-            "policies": {tuple(k.decode().split("/", 1)): tuple(_unpack(v)) for k, v in self._hash("policy").items()},
-            "authorities": {k.decode(): v.decode() for k, v in self._hash("authority").items()},
-            "sources": {k.decode(): tuple(_unpack(v)[1:]) for k, v in self._hash("source").items()},
-            "silence": (int(meta.get(b"next_silence", 0)), int(meta.get(b"silence_from", 0))),
-            "locations": {
-                k.decode(): (*r[1:4], [tuple(change) for change in r[4]], r[5])
-                for k, v in self._hash("location").items() if (r := _unpack(v))
-            },
-            "cursors": {k.decode(): int(v) for k, v in self._hash("cursor").items()},
-            "snapshots": {
-                k.decode(): (*r[1:4], tuple(r[4]), *r[5:],
-                             {int(part): int(digest) for part, digest in self._hash("parts:" + k.decode()).items()})
-                for k, v in self._hash("snapshot").items() if (r := _unpack(v))
-            },
-            "sweeps": {
-                int(k): (*r[1:4], tuple(r[4]), *r[5:8], [tuple(count) for count in r[8]])
-                for k, v in self._hash("sweep").items() if (r := _unpack(v))
-            },
-            "adjusted": [
-                (int(event), adjusted.pop(event))
-                for event in self._ask("LRANGE", self._prefix + "adjustments", 0, -1)
-            ],
-            "campaigns": {k.decode(): tuple(_unpack(v)[1:]) for k, v in self._hash("campaign").items()},
-            "holding": {tuple(k.decode().split("\0")): int(v) for k, v in self._hash("holding").items()},
-            "buyers": {
-                (campaign.decode(), *k.decode().split("\0")): int(v)
-                for campaign in self._hash("campaign")
-                for k, v in self._hash("buyers:" + campaign.decode()).items()
-            },
-            "refused": {
-                k.decode(): (r[0], r[1], msgspec.convert(r[2], list[Shortfall]))
-                for k, v in refused.items() if (r := _unpack(v))
-            },
-        }  # fmt: skip
+        return plain(self.state())
+
+    def state(self) -> State:
+        """What is stored."""
+
+        async def pages() -> list[records.Page]:
+            return [page async for page in records.read(self._connection.ask, self._prefix)]
+
+        return records.decode(self._loop.run_until_complete(pages()))
+
+    def restore(self, state: State) -> None:
+        """Store a state in place of what is there, and go on from it."""
+
+        async def store() -> None:
+            await self._unlink()
+            for page in records.encode(state):
+                await self._connection.ask(*records.command(self._prefix, page))
+
+        self._loop.run_until_complete(store())
+        self._seq = state.seq
 
     def unnamed(self, seq: int, now: int) -> Unnamed:
         """The same, page by page."""
@@ -378,49 +221,14 @@ class LuaLaw:
 
     def close(self) -> None:
         async def end() -> None:
-            for key in await self._connection.ask("KEYS", self._prefix.replace("{", "[{]") + "*"):
-                await self._connection.ask("UNLINK", key)
+            await self._unlink()
             await self._connection.end()
 
         self._loop.run_until_complete(end())
 
+    async def _unlink(self) -> None:
+        for key in await self._connection.ask("KEYS", self._prefix + "*"):
+            await self._connection.ask("UNLINK", key)
+
     def _ask(self, *words: bytes | str | int) -> Any:
         return self._loop.run_until_complete(self._connection.ask(*words))
-
-    def _hash(self, key: str) -> dict[bytes, bytes]:
-        flat = self._ask("HGETALL", self._prefix + key)
-        return dict(zip(flat[::2], flat[1::2], strict=True))
-
-    def _scores(self, key: str) -> list[tuple[str, int]]:
-        flat = self._ask("ZRANGE", self._prefix + key, 0, -1, "WITHSCORES")
-        return [(name.decode(), int(score)) for name, score in zip(flat[::2], flat[1::2], strict=True)]
-
-
-_unpack = msgspec.msgpack.decode
-
-
-def _order(stored: bytes) -> tuple[list[str], list[int], list[tuple[int, TellOrder]]]:
-    _, ids, events, waiting = _unpack(stored)
-    return ids, events, msgspec.convert(waiting, list[tuple[int, TellOrder]])
-
-
-def _days(flat: list[Any]) -> dict[str, tuple[int, ...]]:
-    assert flat[::5] == sorted(flat[::5]), "days are kept in their order"
-    return {flat[i]: tuple(flat[i + 1 : i + 5]) for i in range(0, len(flat), 5)}
-
-
-def _as_read(
-    records: dict[str, dict[str, Any]], due: dict[str, int], moved: list[tuple[int, int, int]]
-) -> dict[str, dict[str, Any]]:
-    """Holds whose deadline fell into an outage have a later one, whether or not they were written since (R22)."""
-    for record in records.values():
-        for after, through, until in moved:
-            if after < due.get(record["id"], 0) <= through:
-                record["expires_at"] = until - GRACE_MS
-    return records
-
-
-def _reservation(identity: str, stored: bytes) -> Reservation:
-    fields = _unpack(stored)
-    assert fields[0] == 1, "stored records start with their format"
-    return msgspec.convert([fields[15] + identity, *fields[1:15]], Reservation)

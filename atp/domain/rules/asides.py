@@ -15,7 +15,7 @@ def set_aside(
 ) -> None:
     """Subtract units of a position that its number still counts."""
     position = batch.position(sku, location)
-    minute = note(batch, position, source, "short", units, version, event).minute
+    minute = note(batch.now, position, source, "short", units, version, event).minute
     seq = batch.next_seq()
     batch.touch(seq, [sku])
     batch.entries.append(
@@ -26,14 +26,14 @@ def set_aside(
     )  # fmt: skip
 
 
-def note(batch: Batch, position: Position, source: str, kind: str, units: int, version: Version, event: int) -> Aside:
+def note(now: int, position: Position, source: str, kind: str, units: int, version: Version, event: int) -> Aside:
     """Remember units with those of the same kind and source."""
     found = next((x for x in position.aside if (x.kind, x.source) == (kind, source)), None)
     if found is None:
         found = Aside(kind, source, version, 0, 0)
         position.aside = [*position.aside, found]
     found.version, found.units = max(found.version, version), found.units + units
-    found.minute = batch.now // SHIPPED_BUCKET_MS * SHIPPED_BUCKET_MS
+    found.minute = now // SHIPPED_BUCKET_MS * SHIPPED_BUCKET_MS
     found.events = [*found.events, event][-ASIDE_EVENTS_MAX:]
     return found
 

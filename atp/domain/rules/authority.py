@@ -77,10 +77,10 @@ def recheck(batch: Batch, c: Recheck) -> Result:
         now for sku in here
         if (now := batch.balance(sku, c.location)).free != batch.balance_by(sku, c.location, place.before).free
     ]  # fmt: skip
-    if balances:
+    if balances or c.last:
         seq = batch.next_seq()
         batch.touch(seq, [balance.sku for balance in balances])
-        batch.entries.append(PositionsRecounted(seq, batch.now, "", c.cause, c.location, balances))
+        batch.entries.append(PositionsRecounted(seq, batch.now, "", c.cause, c.location, balances, c.last))
     for sku in here:
         shortage.recheck(batch, sku, c.location, c.cause)
     if c.last:

@@ -54,7 +54,7 @@ def fulfil(batch: Batch, c: Fulfil) -> Result:
             if units:
                 note_told(a, minute, units, units - shown)
             if units > shown:
-                ship(batch, line.sku, a.location, minute, units - shown)
+                ship(batch.position(line.sku, a.location), minute, units - shown)
     if c.shipment:
         remember(found, c.shipment, 0)
     changed(batch, found, c.change)

@@ -8,7 +8,7 @@ so an attempt that home does not know, and that is not a reservation there, can 
 from copy import deepcopy
 
 from atp.domain.commands import Abort, Decide, DropLeg, Followed, FollowHome, OpenBasket, Reserve, TakeLeg
-from atp.domain.entries import BasketAborted, BasketOpened, Held, LegDropped, LegFollowed, LegTaken
+from atp.domain.entries import BasketAborted, BasketFollowed, BasketOpened, Held, LegDropped, LegFollowed, LegTaken
 from atp.domain.ids import identity_of
 from atp.domain.outcomes import Outcome
 from atp.domain.projection import peg
@@ -23,7 +23,7 @@ from atp.domain.rules.naming import name
 from atp.domain.rules.reserve import decided_before, record_of, release_replaced, replaced, rotate_refusals
 from atp.domain.rules.sourcing import Sourcing
 from atp.domain.sellers import seller_name
-from atp.domain.state import SHIPPED_BUCKET_MS, Basket, Refusal
+from atp.domain.state import SHIPPED_BUCKET_MS, Basket, Refusal, State
 
 #: Units held, committed, fulfilled, and shipped without being counted by (sku, location, day of the supply, needed by).
 Places = dict[tuple[str, str, str, str], list[int]]
@@ -59,7 +59,9 @@ def open_basket(batch: Batch, c: OpenBasket) -> Result:
     state.baskets[identity] = Basket(r.id, seq, c.call, r.fingerprint, deadline, c.foreign)
     state.undecided[r.id] = deadline
     batch.foreign.update(c.foreign)
-    batch.entries.append(BasketOpened(seq, batch.now, r.client, r.cause, r.id, r.fingerprint, deadline, c.foreign))
+    batch.entries.append(
+        BasketOpened(seq, batch.now, r.client, r.cause, r.id, r.fingerprint, deadline, c.foreign, c.call)
+    )
     return Result(Outcome.APPLIED, seq)
 
 
@@ -93,8 +95,8 @@ def take_leg(batch: Batch, c: TakeLeg) -> Result:
     leg = Leg(r.id, c.attempt, 0, deadline, lines, seq, r.client, r.channel, r.customer, r.campaign)
     state.legs[r.id] = leg
     state.undecided[r.id] = deadline
-    _contend(batch, leg, 1)
-    _move(batch, leg.reservation(), {}, _places(leg.lines))
+    contend(batch.state, leg, 1)
+    _move(batch, leg.reservation(), {}, places(leg.lines))
     batch.entries.append(LegTaken(seq, batch.now, r.client, r.cause, *_after(batch, leg, [])))
     return Result(Outcome.APPLIED, state.seq, deepcopy(leg.reservation()))
 
@@ -125,18 +127,18 @@ def decide_basket(batch: Batch, c: Decide) -> Result:
     if old:
         release_replaced(batch, old, r)
     if leg is not None:
-        _contend(batch, leg, -1)
-        _move(batch, leg.reservation(), _places(leg.lines), {})
+        contend(batch.state, leg, -1)
+        _move(batch, leg.reservation(), places(leg.lines), {})
         del state.legs[r.id]
     seq = batch.next_seq()
     reservation = record_of(batch, r, [[] for _ in r.lines], ttl, old, seq)
     reservation.lines = deepcopy(c.lines)
-    _move(batch, reservation, {}, _places(reservation.lines))
+    _move(batch, reservation, {}, places(reservation.lines))
     state.reservations[identity] = reservation
-    name(batch, reservation)
+    name(batch.state, reservation)
     state.due[r.id] = reservation.expires_at + GRACE_MS
     basket.deadline = 0
-    _tidy(batch, r.id)
+    tidy(state, r.id)
     copy, balances = batch.after(reservation)
     batch.entries.append(Held(seq, batch.now, r.client, r.cause, copy, balances))
     return Result(Outcome.APPLIED, seq, copy)
@@ -180,13 +182,13 @@ def follow_home(batch: Batch, c: FollowHome) -> Result:
     if c.seq <= leg.seq:
         return Result(Outcome.STALE, state.seq)
     if not leg.seq:
-        _contend(batch, leg, -1)
-    after = _places(c.lines)
-    _move(batch, leg.reservation(), _places(leg.lines), after)
+        contend(batch.state, leg, -1)
+    after = places(c.lines)
+    _move(batch, leg.reservation(), places(leg.lines), after)
     drew, leg.lines, leg.seq = leg.lines, deepcopy(c.lines), c.seq
     if not any(held or committed for held, committed, *_ in after.values()):
         del state.legs[c.id]
-    _tidy(batch, c.id)
+    tidy(state, c.id)
     batch.entries.append(LegFollowed(batch.next_seq(), batch.now, "", "", *_after(batch, leg, drew)))
     return Result(Outcome.APPLIED, state.seq)
 
@@ -196,13 +198,14 @@ def followed(batch: Batch, c: Followed) -> Result:
     if batch.state.following.get(c.id) != c.seq:
         return Result(Outcome.STALE, batch.state.seq)
     del batch.state.following[c.id]
+    batch.entries.append(BasketFollowed(batch.next_seq(), batch.now, "", "", c.id, c.seq))
     return Result(Outcome.APPLIED, batch.state.seq)
 
 
 def _abort(batch: Batch, basket: Basket) -> None:
     """The attempt's own leg here, at home, goes with it."""
     del batch.state.baskets[identity_of(basket.id)]
-    _tidy(batch, basket.id)
+    tidy(batch.state, basket.id)
     batch.entries.append(BasketAborted(batch.next_seq(), batch.now, "", "", basket.id, basket.attempt))
     leg = batch.state.legs.get(basket.id)
     if leg is not None and leg.attempt == basket.attempt and not leg.seq:
@@ -211,28 +214,28 @@ def _abort(batch: Batch, basket: Basket) -> None:
 
 def _drop(batch: Batch, leg: Leg) -> None:
     """Free an undecided leg."""
-    _contend(batch, leg, -1)
+    contend(batch.state, leg, -1)
     del batch.state.legs[leg.id]
-    _tidy(batch, leg.id)
-    _move(batch, leg.reservation(), _places(leg.lines), {})
+    tidy(batch.state, leg.id)
+    _move(batch, leg.reservation(), places(leg.lines), {})
     batch.entries.append(LegDropped(batch.next_seq(), batch.now, "", "", *_after(batch, leg, [])))
 
 
-def _tidy(batch: Batch, id: str) -> None:
+def tidy(state: State, id: str) -> None:
     """Nobody need ask about the id when it has neither an undecided leg nor an undecided basket here."""
-    leg, basket = batch.state.legs.get(id), batch.state.baskets.get(identity_of(id))
+    leg, basket = state.legs.get(id), state.baskets.get(identity_of(id))
     if (leg is None or leg.seq) and (basket is None or basket.id != id or not basket.deadline):
-        batch.state.undecided.pop(id, None)
+        state.undecided.pop(id, None)
 
 
-def _contend(batch: Batch, leg: Leg, sign: int) -> None:
+def contend(state: State, leg: Leg, sign: int) -> None:
     """Count the units of an undecided leg as tentative, or no longer: by position, and by seller and sku."""
     seller = BY_SELLER + seller_name(leg.channel, leg.campaign)
-    for (sku, location, *_), (held, *_) in _places(leg.lines).items():
+    for (sku, location, *_), (held, *_) in places(leg.lines).items():
         for place in ((sku, location), (seller, sku)):
-            units = batch.state.contended.pop(place, 0) + sign * held
+            units = state.contended.pop(place, 0) + sign * held
             if units:
-                batch.state.contended[place] = units
+                state.contended[place] = units
 
 
 def _move(batch: Batch, r: Reservation, before: Places, after: Places) -> None:
@@ -254,7 +257,8 @@ def _move(batch: Batch, r: Reservation, before: Places, after: Places) -> None:
         count_sold(batch, r, sku, held + committed + fulfilled)
 
 
-def _places(lines: list[Line]) -> Places:
+def places(lines: list[Line]) -> Places:
+    """What the lines draw, by place."""
     found: Places = {}
     for line in lines:
         for a in line.allocations:
@@ -267,7 +271,7 @@ def _places(lines: list[Line]) -> Places:
 
 
 def _units(lines: list[Line]) -> Places:
-    return {place: units for place, units in _places(lines).items() if any(units)}
+    return {place: units for place, units in places(lines).items() if any(units)}
 
 
 def _after(batch: Batch, leg: Leg, drew: list[Line]) -> tuple[Leg, list]:

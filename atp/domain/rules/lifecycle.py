@@ -87,9 +87,9 @@ def _commit_held(batch: Batch, reservation: Reservation, wanted: list[tuple[Line
 
 def _committed(batch: Batch, found: Reservation, c: Confirm) -> Result:
     if c.order_ref and c.order_ref != found.order_ref:
-        unname(batch, found.id, found.order_ref)
+        unname(batch.state, found.id, found.order_ref)
         found.order_ref = c.order_ref
-    name(batch, found)
+    name(batch.state, found)
     changed(batch, found, c.change)
     copy, balances = batch.after(found)
     batch.entries.append(Committed(found.seq, batch.now, c.client, c.cause, copy, balances))

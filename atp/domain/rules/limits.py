@@ -7,6 +7,7 @@ from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.policies import Campaign, Channel
 from atp.domain.sellers import seller_name
+from atp.domain.state import State
 
 
 def refuse_seller(batch: Batch, c: Reserve) -> Result | None:
@@ -66,7 +67,7 @@ def refuse_units(batch: Batch, c: Reserve, old: Reservation | None) -> Result | 
     if campaign and campaign.per_customer is not None:
         for sku, quantity in wanted.items():
             bought = batch.state.buyers.get((c.campaign, sku, c.customer), 0)
-            bought -= _held(batch, old, sku) if old and counts_to_campaign(batch, old, c.campaign) else 0
+            bought -= _held(batch, old, sku) if old and counts_to_campaign(batch.state, old, c.campaign) else 0
             if bought + quantity > campaign.per_customer:
                 return _too_many(batch, "per_customer")
     return None
@@ -81,7 +82,7 @@ def _too_many(batch: Batch, limit: str) -> Result:
 def count_held(batch: Batch, r: Reservation, sku: str, units: int) -> None:
     """``units`` more of the reservation are held now, or fewer; another partition counts its own skus (R3)."""
     if r.customer and units and sku not in batch.foreign:
-        _add(batch.state.holding, (r.channel, r.customer), units)
+        add(batch.state.holding, (r.channel, r.customer), units)
 
 
 def count_sold(batch: Batch, r: Reservation, sku: str, units: int) -> None:
@@ -91,13 +92,13 @@ def count_sold(batch: Batch, r: Reservation, sku: str, units: int) -> None:
     share = batch.sku(sku).sellers.get(seller_name(r.channel, r.campaign))
     if share and r.first_seq > share.since:
         share.used += units
-    if r.customer and counts_to_campaign(batch, r, r.campaign):
-        _add(batch.state.buyers, (r.campaign, sku, r.customer), units)
+    if r.customer and counts_to_campaign(batch.state, r, r.campaign):
+        add(batch.state.buyers, (r.campaign, sku, r.customer), units)
 
 
-def counts_to_campaign(batch: Batch, r: Reservation, id: str) -> bool:
+def counts_to_campaign(state: State, r: Reservation, id: str) -> bool:
     """Whether the reservation was made in the campaign while it has been counting as it does now."""
-    campaign = batch.state.campaigns.get(id) if id else None
+    campaign = state.campaigns.get(id) if id else None
     return r.campaign == id and campaign is not None and campaign.phase < 2 and r.first_seq > campaign.since
 
 
@@ -106,7 +107,8 @@ def _held(batch: Batch, r: Reservation, sku: str = "") -> int:
     return sum(a.held for line in lines for a in line.allocations)
 
 
-def _add[K](counts: dict[K, int], key: K, units: int) -> None:
+def add[K](counts: dict[K, int], key: K, units: int) -> None:
+    """Count ``units`` more, or fewer; what counts nothing goes."""
     counts[key] = counts.get(key, 0) + units
     if counts[key] <= 0:
         del counts[key]

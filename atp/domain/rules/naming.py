@@ -13,27 +13,27 @@ from atp.domain.records import Reservation
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.clock import find_record
 from atp.domain.rules.exceptions import raise_exception
-from atp.domain.state import AWAIT_MS, AWAITED_MAX, ORDER_EVENTS_MAX, ORDER_IDS_MAX, Order
+from atp.domain.state import AWAIT_MS, AWAITED_MAX, ORDER_EVENTS_MAX, ORDER_IDS_MAX, Order, State
 
 #: Orders given up by one batch at most, so that its time stays bounded.
 GIVEN_UP_MAX = 256
 
 
-def name(batch: Batch, r: Reservation) -> None:
+def name(state: State, r: Reservation) -> None:
     """Find the reservation by its order_ref from now on."""
     if not r.order_ref:
         return
-    order = batch.state.orders.setdefault(r.order_ref, Order())
+    order = state.orders.setdefault(r.order_ref, Order())
     if r.id not in order.ids and len(order.ids) < ORDER_IDS_MAX:
         order.ids = [*order.ids, r.id]
 
 
-def unname(batch: Batch, id: str, order_ref: str) -> None:
+def unname(state: State, id: str, order_ref: str) -> None:
     """The reservation is not found by this order_ref any more."""
-    order = batch.state.orders.get(order_ref)
+    order = state.orders.get(order_ref)
     if order is not None:
         order.ids = [other for other in order.ids if other != id]
-        _tidy(batch, order_ref)
+        _tidy(state, order_ref)
 
 
 def named(batch: Batch, order_ref: str) -> list[Reservation]:
@@ -43,9 +43,9 @@ def named(batch: Batch, order_ref: str) -> list[Reservation]:
     return [r for r in found if r is not None]
 
 
-def remember_event(batch: Batch, order_ref: str, event: int) -> None:
+def remember_event(state: State, order_ref: str, event: int) -> None:
     """An event about a known order counts once."""
-    order = batch.state.orders.get(order_ref)
+    order = state.orders.get(order_ref)
     if order is not None:
         order.events = [*order.events, event][-ORDER_EVENTS_MAX:]
 
@@ -59,22 +59,23 @@ def may_wait(batch: Batch, order_ref: str) -> bool:
     return len(state.awaited) < AWAITED_MAX
 
 
-def wait(batch: Batch, c: TellOrder, left: list[OrderLine]) -> int:
-    """Keep what is left of an event for a reservation to come; returns until when."""
+def wait(batch: Batch, c: TellOrder, left: list[OrderLine]) -> tuple[int, TellOrder]:
+    """Keep what is left of an event for a reservation to come; returns until when, and what."""
     order, until = batch.state.orders.setdefault(c.name, Order()), batch.now + AWAIT_MS
-    order.waiting = [*order.waiting, (until, structs.replace(c, lines=left))]
-    reschedule(batch, c.name)
-    return until
+    waits = until, structs.replace(c, lines=left)
+    order.waiting = [*order.waiting, waits]
+    reschedule(batch.state, c.name)
+    return waits
 
 
-def reschedule(batch: Batch, order_ref: str) -> None:
+def reschedule(state: State, order_ref: str) -> None:
     """Keep true when the first of the order's waiting events is given up."""
-    order = batch.state.orders[order_ref]
+    order = state.orders[order_ref]
     if order.waiting:
-        batch.state.awaited[order_ref] = min(until for until, _ in order.waiting)
+        state.awaited[order_ref] = min(until for until, _ in order.waiting)
     else:
-        batch.state.awaited.pop(order_ref, None)
-        _tidy(batch, order_ref)
+        state.awaited.pop(order_ref, None)
+        _tidy(state, order_ref)
 
 
 def give_up(batch: Batch) -> None:
@@ -91,7 +92,7 @@ def give_up(batch: Batch) -> None:
                     orphan(batch, c, c.lines)
                 batch.entries.append(OrderGivenUp(batch.next_seq(), batch.now, "", c.cause, order_ref, c.event))
         order.waiting = [(until, c) for until, c in order.waiting if until > batch.now]
-        reschedule(batch, order_ref)
+        reschedule(state, order_ref)
 
 
 def orphan(batch: Batch, c: TellOrder, left: list[OrderLine]) -> None:
@@ -104,7 +105,7 @@ def orphan(batch: Batch, c: TellOrder, left: list[OrderLine]) -> None:
         raise_exception(batch, kind, c.cause, line.sku, line.location, c.source, c.name, detail)
 
 
-def _tidy(batch: Batch, order_ref: str) -> None:
-    order = batch.state.orders[order_ref]
+def _tidy(state: State, order_ref: str) -> None:
+    order = state.orders[order_ref]
     if not order.ids and not order.waiting:
-        del batch.state.orders[order_ref]
+        del state.orders[order_ref]

@@ -12,7 +12,7 @@ from copy import deepcopy
 from msgspec import structs
 
 from atp.domain.commands import TellOrder
-from atp.domain.entries import OrderTold
+from atp.domain.entries import OrderTold, WaitingServed
 from atp.domain.ids import identity_of
 from atp.domain.outcomes import Outcome
 from atp.domain.records import Reservation
@@ -37,11 +37,11 @@ def tell_order(batch: Batch, c: TellOrder) -> Result:
         return Result(Outcome.DUPLICATE, batch.state.seq)
     note_lag(batch, source, c.as_of)
     telling = Telling(batch, c, version, batch.now, again=c.part == "order")
-    left = telling.tell(records)
+    left, waits = telling.tell(records), []
     if c.part == "stock":
         left = []  # another partition has the order
         if may_wait(batch, c.name):
-            wait(batch, c, left)  # only so that it counts once
+            waits = [wait(batch, c, left)]  # only so that it counts once
     found_none = not c.lines and not telling.found_any and c.part != "stock"
     if found_none and telling.is_done(records):
         return Result(Outcome.DUPLICATE, batch.state.seq)
@@ -50,15 +50,16 @@ def tell_order(batch: Batch, c: TellOrder) -> Result:
         outcome = Outcome.ORPHANED
         comes = not records or (c.what == "acknowledged" and telling.holds_any(records))
         if c.order and comes and may_wait(batch, c.order):
-            outcome, until = Outcome.AWAITED, wait(batch, c, left)
+            outcome, waits = Outcome.AWAITED, [wait(batch, c, left)]
+            until = waits[0][0]
         else:
             orphan(batch, c, left)
-    remember_event(batch, c.name, c.event)
+    remember_event(batch.state, c.name, c.event)
     seq = batch.next_seq()
     batch.entries.append(
         OrderTold(
             seq, batch.now, "", c.cause, c.what, c.reservation, c.source, c.order, version, c.stream, c.position,
-            c.as_of, c.event, c.shipment, left, until,
+            c.as_of, c.event, c.shipment, left, until, waits,
         )
     )  # fmt: skip
     return Result(outcome, seq)
@@ -80,7 +81,9 @@ def serve_waiting(batch: Batch, result: Result) -> Result:
         left = telling.tell(named(batch, c.order))
         if left or (not c.lines and not telling.found_any):
             order.waiting = [*order.waiting, (until, structs.replace(c, lines=left))]
-    reschedule(batch, r.order_ref)
+    reschedule(state, r.order_ref)
+    left = list(order.waiting)
+    batch.entries.append(WaitingServed(batch.next_seq(), batch.now, "", "", r.order_ref, left))
     found = find_record(batch, identity_of(r.id))
     assert found is not None, "it was just made"
     return structs.replace(result, seq=found.seq, reservation=deepcopy(found))

@@ -39,7 +39,8 @@ def put_policy(batch: Batch, c: PutPolicy) -> Result:
                 put_campaign(batch, c, seq, version)
             state.policies[c.kind, c.id] = (version, c.body)
             state.policy_version = seq
-    batch.entries.append(PolicyPut(seq, batch.now, c.client, c.cause, c.kind, c.id, c.body, version, balances))
+    skus = list(c.skus) if c.kind == "campaign" else []
+    batch.entries.append(PolicyPut(seq, batch.now, c.client, c.cause, c.kind, c.id, c.body, version, balances, skus))
     if c.kind in ("location", "source"):
         state.next_silence = batch.now  # by the next batch another source may be silent, or silent somewhere else
     if c.kind == "location":

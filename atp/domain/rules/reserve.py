@@ -113,7 +113,7 @@ def _hold(batch: Batch, c: Reserve, drawn: list[Draws], ttl: int, old: Reservati
             count_held(batch, reservation, line.sku, a.held)
             count_sold(batch, reservation, line.sku, a.held)
     batch.state.reservations[identity_of(c.id)] = reservation
-    name(batch, reservation)
+    name(batch.state, reservation)
     batch.state.due[c.id] = reservation.expires_at + GRACE_MS
     copy, balances = batch.after(reservation)
     batch.entries.append(Held(seq, batch.now, c.client, c.cause, copy, balances))

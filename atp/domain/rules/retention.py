@@ -4,7 +4,8 @@ Only what the journal has is cut down. A whole record goes first and leaves a to
 repeats of its request and of its last changes; that goes at the end of the window.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import islice, takewhile
 
 from msgspec import structs
 
@@ -14,35 +15,44 @@ from atp.domain.records import REVOKED, TOMBSTONE_CHANGES, TOMBSTONE_MS, WHOLE_M
 from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.naming import unname
-from atp.domain.state import Tombstone
+from atp.domain.state import State, Tombstone
 
 #: Records cut down, and tombstones removed, by one batch at most, so that its time stays bounded.
 RETIRE_MAX = 256
 
+#: (seq, when, identity) of something that ended.
+Queued = tuple[int, int, str]
+
 
 def retire(batch: Batch) -> None:
     """Cut down what ended long enough ago and is journaled, oldest first and bounded."""
-    state = batch.state
-    for _ in range(RETIRE_MAX):
-        if not state.buried or state.buried[0][1] + TOMBSTONE_MS > batch.now:
-            break
-        seq, _, identity = state.buried.pop(0)
+    cut_down(batch.state, batch.now, RETIRE_MAX)
+
+
+def cut_down(state: State, now: int, most: int) -> None:
+    """The same for any state: at most so many records and so many tombstones."""
+    for seq, _, identity in _take(state.buried, most, lambda item: item[1] + TOMBSTONE_MS <= now):
         if identity in state.tombstones and state.tombstones[identity].seq == seq:  # it may have come back to life
             del state.tombstones[identity]
-    for _ in range(RETIRE_MAX):
-        if not state.ended or state.ended[0][0] > state.trimmed or state.ended[0][1] + WHOLE_MS > batch.now:
-            break
-        seq, when, identity = state.ended.pop(0)
+    due = _take(state.ended, most, lambda item: item[0] <= state.trimmed and item[1] + WHOLE_MS <= now)
+    for seq, when, identity in due:
         r = state.reservations.get(identity)
         if r is not None and r.seq == seq and r.id in state.following:
-            state.ended.append((seq, batch.now, identity))  # its legs have not heard of the end yet (R3)
+            state.ended.append((seq, now, identity))  # its legs have not heard of the end yet (R3)
         elif r is not None and r.seq == seq:
             del state.reservations[identity]
-            unname(batch, r.id, r.order_ref)
+            unname(state, r.id, r.order_ref)
             if identity in state.baskets and not state.baskets[identity].deadline:
                 del state.baskets[identity]
             state.tombstones[identity] = Tombstone(r.id, r.fingerprint, r.state, seq, r.changes[-TOMBSTONE_CHANGES:])
             state.buried.append((seq, when, identity))
+
+
+def _take(queue: list[Queued], most: int, is_due: Callable[[Queued], bool]) -> list[Queued]:
+    """Take what is due from the head of a queue, at most so many."""
+    found = list(takewhile(is_due, islice(queue, most)))
+    del queue[: len(found)]
+    return found
 
 
 def answer_change(tombstone: Tombstone, key: int, body: int, repeats: tuple[str, ...]) -> Result:

@@ -41,7 +41,7 @@ def take_back(batch: Batch, c: TakeBack) -> Result:
     if not changed and not unfit:
         return Result(Outcome.INCLUDED, batch.state.seq)
     if unfit:
-        note(batch, position, of, "unfit", c.quantity, version_in(c, of, version), c.event)
+        note(batch.now, position, of, "unfit", c.quantity, version_in(c, of, version), c.event)
         known.unsellable += c.quantity
     seq = batch.next_seq()
     batch.touch(seq, [c.sku])

@@ -4,12 +4,12 @@ from atp.domain.commands import TellOrder
 from atp.domain.entries import ShipmentNoted
 from atp.domain.records import Allocation
 from atp.domain.rules.batch import Batch
-from atp.domain.state import TOLD_MAX
+from atp.domain.state import TOLD_MAX, Position
 
 
-def ship(batch: Batch, sku: str, location: str, minute: int, units: int) -> None:
+def ship(position: Position, minute: int, units: int) -> None:
     """Keep units subtracted from the position, as of a minute; negative ones are shown by now."""
-    shipped = batch.position(sku, location).shipped
+    shipped = position.shipped
     shipped[minute] = shipped.get(minute, 0) + units
     if not shipped[minute]:
         del shipped[minute]
@@ -42,8 +42,9 @@ def end_told(batch: Batch, c: TellOrder, sku: str, a: Allocation, most: int) -> 
         units, uncounted = units + taken, uncounted + ended
         if told > taken:
             left += [minute, told - taken, kept - ended]
-        if known := min(ended, batch.position(sku, a.location).shipped.get(minute, 0)):
-            ship(batch, sku, a.location, minute, -known)
+        position = batch.position(sku, a.location)
+        if known := min(ended, position.shipped.get(minute, 0)):
+            ship(position, minute, -known)
             seq = batch.next_seq()
             batch.touch(seq, [sku])
             batch.entries.append(

@@ -90,8 +90,10 @@ def affect(batch: Batch, c: Affect) -> Result:
     open.cursor, open.done = c.through, c.last or _covered(batch, c, open)
     seq, short_by = batch.next_seq(), max(0, -unpromised(batch, c.sku, c.location))
     batch.entries.append(
-        ShortageAffected(seq, batch.now, "", c.cause, c.sku, c.location, open.seq, victims, short_by, open.done)
-    )
+        ShortageAffected(
+            seq, batch.now, "", c.cause, c.sku, c.location, open.seq, victims, short_by, open.done, c.through
+        )
+    )  # fmt: skip
     return Result(Outcome.APPLIED, seq, detail="done" if open.done else "")
 
 

@@ -24,6 +24,7 @@ from atp.domain.state import (
     RECENT_MAX,
     SHIPPED_BUCKET_MS,
     SHIPPED_COUNTED_MS,
+    Position,
     Source,
     SourceNumber,
 )
@@ -59,7 +60,7 @@ def level(batch: Batch, c: Level) -> Result:
         batch.state.authorities[c.location] = c.source
         batch.entries.append(AuthorityTaken(batch.next_seq(), batch.now, "", c.cause, c.location, c.source))
     true_at = c.as_of or batch.now
-    known.recent = {event: change for event, change in known.recent.items() if _is_above(*change, version, true_at)}
+    known.recent = {event: change for event, change in known.recent.items() if is_above(*change, version, true_at)}
     number = c.quantity + sum(quantity for _, quantity in known.recent.values())
     # Changes above this level may have been forgotten: the lower number is sold (R8).
     cut = version < known.floor or known.forgotten_at > true_at - OVERLAP_MS
@@ -74,8 +75,9 @@ def level(batch: Batch, c: Level) -> Result:
     _seen(batch, c, known, source)
     returns = False
     if c.source == batch.authority(c.location):
-        _count_shipped(batch, c)
-        level_knows(batch.sku(c.sku).positions[c.location], c.source, version, c.as_of)
+        position = batch.sku(c.sku).positions[c.location]
+        count_shipped(position, c.as_of)
+        level_knows(position, c.source, version, c.as_of)
         if returns := batch.on_fallback(c.sku, c.location):
             known.returned = batch.state.locations[c.location].since
     seq = batch.next_seq()
@@ -128,7 +130,7 @@ def delta(batch: Batch, c: Delta) -> Result:
         raise_exception(batch, Kind.LATE_DELTA, c.cause, c.sku, c.location, of)
         return Result(Outcome.LATE_DELTA, batch.state.seq)
     before = shortage.unpromised(batch, c.sku, c.location)
-    _change(known, c.event, recent, c.quantity)
+    change(known, c.event, recent, c.quantity)
     _seen(batch, c, known, source)
     seq = batch.next_seq()
     batch.touch(seq, [c.sku])
@@ -152,8 +154,9 @@ def change_number(batch: Batch, c: Received | Delta | TakeBack, version: Version
     inside = _is_inside(known, recent, c.quantity) or _is_late(known, recent)
     changed = not inside and c.event not in known.recent
     if changed:
-        _change(known, c.event, recent, c.quantity)
-    _seen(batch, c, known, batch.state.sources[c.source])
+        change(known, c.event, recent, c.quantity)
+        known.as_of = max(known.as_of, c.as_of)
+    note_lag(batch, batch.state.sources[c.source], c.as_of)
     return known, changed
 
 
@@ -236,14 +239,19 @@ def _known(batch: Batch, c: StockEvent, source: str) -> SourceNumber:
 
 def version_in(c: Delta | Received | TakeBack, of: str, version: Version) -> Version:
     """The version by which a change is remembered: its own, or in another source's number its time (R24)."""
-    return version if of == c.source else (BY_TIME, *split_version(c.as_of))
+    return version if of == c.source else by_time(c.as_of)
+
+
+def by_time(as_of: int) -> Version:
+    """The version of a change that is compared by its time, ms."""
+    return BY_TIME, *split_version(as_of)
 
 
 def _time_of(version: Version) -> int:
     return (version[1] << 32) + version[2]
 
 
-def _is_above(version: Version, quantity: int, level: Version, true_at: int) -> bool:
+def is_above(version: Version, quantity: int, level: Version, true_at: int) -> bool:
     """Whether a change is not in a level. Near the level it counts as what leaves fewer units (R24)."""
     if version[0] != BY_TIME:
         return version > level
@@ -255,7 +263,7 @@ def _is_inside(known: SourceNumber, version: Version, quantity: int) -> bool:
         return False
     if version[0] == BY_TIME and not known.level_at:
         return quantity > 0  # nobody knows when the level was true: errs low until the next one
-    return not _is_above(version, quantity, known.version, known.level_at)
+    return not is_above(version, quantity, known.version, known.level_at)
 
 
 def _is_late(known: SourceNumber, version: Version) -> bool:
@@ -265,22 +273,22 @@ def _is_late(known: SourceNumber, version: Version) -> bool:
     return version <= known.floor
 
 
-def _change(known: SourceNumber, event: int, version: Version, quantity: int) -> None:
+def change(known: SourceNumber, event: int, version: Version, quantity: int) -> None:
+    """Change the number once, and remember by what: a level that comes later may not include it (R8)."""
     known.number += quantity
     known.recent[event] = (version, quantity)
     if len(known.recent) > RECENT_MAX:
         _forget(known)
 
 
-def _seen(batch: Batch, c: Level | Delta | Received | TakeBack, known: SourceNumber, source: Source) -> None:
+def _seen(batch: Batch, c: Level | Delta, known: SourceNumber, source: Source) -> None:
     known.as_of = max(known.as_of, c.as_of)
     note_lag(batch, source, c.as_of)
 
 
-def _count_shipped(batch: Batch, c: Level) -> None:
+def count_shipped(position: Position, as_of: int) -> None:
     """The authority's level shows every shipment that lies long enough before it; the others stay subtracted (R8)."""
-    position = batch.sku(c.sku).positions[c.location]
-    counted = c.as_of - SHIPPED_COUNTED_MS - SHIPPED_BUCKET_MS
+    counted = as_of - SHIPPED_COUNTED_MS - SHIPPED_BUCKET_MS
     position.shipped = {minute: units for minute, units in position.shipped.items() if minute >= counted}
 
 

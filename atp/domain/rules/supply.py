@@ -27,10 +27,10 @@ def incoming(batch: Batch, c: Incoming) -> Result:
         return Result(Outcome.STALE, batch.state.seq)
     position = batch.position(c.sku, c.location)
     before = shortage.unpromised(batch, c.sku, c.location)
-    _expect(position.supply, supply, -1)
+    expect(position.supply, supply, -1)
     supply.day, supply.starts_at, supply.quantity = c.day, c.starts_at, c.quantity
     supply.source, supply.version = c.source, (*version, c.position)
-    _expect(position.supply, supply, 1)
+    expect(position.supply, supply, 1)
     batch.state.supplies[c.sku, c.location, c.supply_id] = supply
     seq = batch.next_seq()
     batch.touch(seq, [c.sku])
@@ -56,10 +56,10 @@ def received(batch: Batch, c: Received) -> Result:
     position = batch.position(c.sku, c.location)
     before = shortage.unpromised(batch, c.sku, c.location)
     known, _ = change_number(batch, c, version)
-    _expect(position.supply, supply, -1)
+    expect(position.supply, supply, -1)
     supply.received += c.quantity
     supply.receipts = [*supply.receipts, c.event][-RECEIPTS_MAX:]
-    _expect(position.supply, supply, 1)
+    expect(position.supply, supply, 1)
     batch.state.supplies[c.sku, c.location, c.supply_id] = supply
     seq = batch.next_seq()
     batch.touch(seq, [c.sku])
@@ -78,7 +78,7 @@ def _supply(batch: Batch, c: Incoming | Received) -> Supply:
     return batch.state.supplies.get((c.sku, c.location, c.supply_id)) or Supply()
 
 
-def _expect(days: dict[str, Day], supply: Supply, sign: int) -> None:
+def expect(days: dict[str, Day], supply: Supply, sign: int) -> None:
     """Add what is left of the supply to its day, or take it away."""
     if supply.left:
         day = days.setdefault(supply.day, Day())

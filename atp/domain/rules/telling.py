@@ -206,7 +206,7 @@ class Telling:
             if units <= shown or sku in batch.foreign:
                 continue
             if not self._mine(location):
-                ship(batch, sku, location, self._minute, units - shown)
+                ship(batch.position(sku, location), self._minute, units - shown)
                 seq = batch.next_seq()
                 batch.touch(seq, [sku])
                 batch.entries.append(

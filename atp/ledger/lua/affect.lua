@@ -60,7 +60,7 @@ function shortage.affect(b, c)
   open[7], open[8] = c[6], c[8] or covered(b, c, open)
   b.dirty_shortages[place] = true
   local seq, short = next_seq(b), math.max(0, -shortage.unpromised(b, c[2], c[3]))
-  log(b, pack({ E.AFFECTED, seq, b.now, '', c[9], c[2], c[3], open[2], victims, short, open[8] }))
+  log(b, pack({ E.AFFECTED, seq, b.now, '', c[9], c[2], c[3], open[2], victims, short, open[8], c[6] }))
   return O.APPLIED, seq, nil, nil, open[8] and 'done' or nil
 end
 

@@ -69,10 +69,10 @@ local function recheck(b, c)
       balances[#balances + 1] = balance(b, sku, c[2])
     end
   end
-  if balances[1] then
+  if balances[1] or c[5] then
     local seq = next_seq(b)
     for _, t in ipairs(balances) do touch(b, t[1], seq) end
-    log(b, pack({ E.RECOUNTED, seq, b.now, '', c[6], c[2], balances }))
+    log(b, pack({ E.RECOUNTED, seq, b.now, '', c[6], c[2], balances, c[5] }))
   end
   for _, sku in ipairs(c[4]) do
     if find_position(b, sku, c[2]) then shortage.recheck(b, sku, c[2], c[6]) end

@@ -178,7 +178,7 @@ function legs.open(b, c)
   local basket = { FORMAT, r[2], attempt, c[2], r[3], deadline, c[4] }
   legs.set_basket(b, identity, legs.mark_foreign(b, basket))
   set_undecided(b, r[2], deadline)
-  log(b, pack({ E.BASKETOPENED, attempt, b.now, r[4], r[12], r[2], r[3], deadline, c[4] }))
+  log(b, pack({ E.BASKETOPENED, attempt, b.now, r[4], r[12], r[2], r[3], deadline, c[4], c[2] }))
   return O.APPLIED, attempt
 end
 
@@ -315,6 +315,7 @@ function legs.followed(b, c)
   if seq == nil then seq = tonumber(call('HGET', b.prefix .. 'following', c[2]) or -1) end
   if seq ~= c[3] then return O.STALE, b.seq end
   b.following[c[2]] = false
+  log(b, pack({ E.BASKETFOLLOWED, next_seq(b), b.now, '', '', c[2], seq }))
   return O.APPLIED, b.seq
 end
 

@@ -117,14 +117,15 @@ local function with_lines(c, lines)
   return copy
 end
 
--- What is left of an event waits for a reservation to come; returns until when.
+-- What is left of an event waits for a reservation to come; returns {until, what}.
 function naming.wait(b, c, left)
   local until_, waiting = b.now + AWAIT_MS, {}
   local name = naming.name_of(c)
   for i, item in ipairs(naming.waiting(b, name)) do waiting[i] = item end
-  waiting[#waiting + 1] = { until_, with_lines(c, left) }
+  local waits = { until_, with_lines(c, left) }
+  waiting[#waiting + 1] = waits
   naming.keep_waiting(b, name, waiting)
-  return until_
+  return waits
 end
 
 -- A person has to find out what these units belong to.

@@ -37,10 +37,10 @@ local function tell_order(b, c)
   if is_repeat(b, c, records) then return O.DUPLICATE, b.seq end
   stock.seen(b, c, source)
   local t = telling.start(b, c, version, b.now, c[16] == 'order')
-  local left, name = telling.tell(b, t, records), naming.name_of(c)
+  local left, name, waits = telling.tell(b, t, records), naming.name_of(c), nil
   if c[16] == 'stock' then
     left = {} -- another partition has the order
-    if naming.may_wait(b, name) then naming.wait(b, c, left) end -- only so that it counts once
+    if naming.may_wait(b, name) then waits = naming.wait(b, c, left) end -- only so that it counts once
   end
   local found_none = #c[12] == 0 and not t.found_any and c[16] ~= 'stock'
   local done, held = telling.is_done(c, records)
@@ -50,7 +50,8 @@ local function tell_order(b, c)
     outcome = O.ORPHANED
     local comes = #records == 0 or (c[2] == 'acknowledged' and held)
     if c[5] ~= '' and comes and naming.may_wait(b, c[5]) then
-      outcome, until_ = O.AWAITED, naming.wait(b, c, left)
+      outcome, waits = O.AWAITED, naming.wait(b, c, left)
+      until_ = waits[1]
     else
       naming.orphan(b, c, left)
     end
@@ -58,7 +59,7 @@ local function tell_order(b, c)
   naming.remember_event(b, name, c[11])
   local seq = next_seq(b)
   log(b, pack({ E.TOLD, seq, b.now, '', c[15], c[2], c[3], c[4], c[5], version, c[8], c[9], c[10], c[11], c[13], left,
-    until_ }))
+    until_, waits and { waits } }))
   return outcome, seq
 end
 
@@ -85,6 +86,7 @@ local function serve_waiting(b, id, outcome, seq, record, ...)
     end
   end
   naming.keep_waiting(b, ref, kept)
+  log(b, pack({ E.SERVED, next_seq(b), b.now, '', '', ref, kept }))
   return outcome, find_by_id(b, id)[R_SEQ], packed(b, id)
 end
 

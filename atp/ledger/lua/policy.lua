@@ -80,7 +80,7 @@ local function put_policy(b, c)
     put_body(b, kind, id, c[4], seq, version)
     if kind == 'campaign' then put_campaign(b, c, seq, version) end
   end
-  log(b, pack({ E.POLICY, seq, b.now, c[7], c[8], kind, id, c[4], version, balances }))
+  log(b, pack({ E.POLICY, seq, b.now, c[7], c[8], kind, id, c[4], version, balances, kind == 'campaign' and c[9] or nil }))
   if kind == 'location' or kind == 'source' then b.next_silence = b.now end
   if before then authority.settle(b, id, before, c[7], c[8]) end
   return O.APPLIED, seq, nil, nil, string.format('%.0f', version)

@@ -287,7 +287,7 @@ function stock.change(b, c, source, version)
   local recent, event = recent_of(b, c, of), string.format('%.0f', c[11])
   local changed = not is_inside(n, remembered, c[5]) and not is_late(n, remembered) and not is_recent(recent, event)
   if changed then change_number(n, recent, event, remembered, c[5]) end
-  stock.seen(b, c, source, n)
+  stock.seen(b, c, source, changed and n)
   return n, changed
 end
 

@@ -1,0 +1,69 @@
+"""Replay: what every entry does to a state, without deciding anything again (R35).
+
+``apply`` on the entries of one partition, in the order of their seq, arrives at the state that the law left when it
+wrote them; tests compare the two after every batch of random lives and after every step of the scenario tables. A
+rebuild, a baseline and a check need nothing else (R2, R20).
+
+Entries hold records and balances as they are afterwards, so those are taken over. What only sums records up (units
+held by customers, sold by sellers, pegged to supply, included in a source's number) follows from the record before
+and after.
+
+Some things have no entry, because nothing that was acknowledged stands on them. A replayed state has:
+
+- no remembered refusals: the request is decided again (R18);
+- of a source no lag, no moment when it was heard, no count of older levels: its next event says so. When anybody must
+  look for silence is "now", and a ledger that opens takes all sources as heard then (R12);
+- ``last_now`` of its last entry, which is what shows the outage to the batch after the rebuild (R22);
+- ``apart`` unset: the next batch's sender tells whether its clock agrees;
+- corrections by a person (``adjusted``) and outages (``moved``) that the live ledger may have forgotten already.
+
+Replayed records are those of the entries themselves, not copies: whoever goes on changing one must copy them first.
+"""
+
+import gc
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from atp.domain.entries import AnyEntry
+from atp.domain.replay import legs, orders, policies, reservations, shortages, snapshots, sources, stock, supply
+from atp.domain.rules.retention import cut_down
+from atp.domain.state import State
+
+_EFFECTS: dict[type, Callable[[State, Any], None]] = {
+    **reservations.EFFECTS,
+    **stock.EFFECTS,
+    **supply.EFFECTS,
+    **sources.EFFECTS,
+    **policies.EFFECTS,
+    **shortages.EFFECTS,
+    **orders.EFFECTS,
+    **legs.EFFECTS,
+    **snapshots.EFFECTS,
+}
+
+
+def apply(state: State, entry: AnyEntry) -> None:
+    """Put one entry's effects into the state; entries of a partition come in the order of their seq."""
+    state.seq, state.last_now = entry.seq, entry.at
+    _EFFECTS[type(entry)](state, entry)
+
+
+def replay(state: State, entries: Iterable[AnyEntry]) -> None:
+    """``apply`` for many: without the cyclic collector, which would go through all of the state again and again."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        for entry in entries:
+            state.seq, state.last_now = entry.seq, entry.at
+            _EFFECTS[type(entry)](state, entry)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def settle(state: State, now: int, most: int | None = None) -> None:
+    """Cut down what retention would have cut by ``now`` (ms), as far as ``state.trimmed`` lets it (R18).
+
+    ``most`` bounds the records and the tombstones, as it does in a batch; without it all that is due goes.
+    """
+    cut_down(state, now, len(state.ended) + len(state.buried) if most is None else most)
