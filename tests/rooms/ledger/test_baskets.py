@@ -174,7 +174,7 @@ async def test_a_basket_expires_at_home_and_its_legs_follow(ledger: Ledger, othe
     await settled(ledger)
     home = reservation_partition(held.reservation.id, P)
     assert home is not None
-    assert any(isinstance(e, Expired) for e in await ledger.read_entries(home, held.seq, 10))
+    assert any(isinstance(e, Expired) for e in await ledger.read_entries(home, held.seq, 100))
 
 
 async def test_a_basket_can_be_replaced(ledger: Ledger) -> None:
