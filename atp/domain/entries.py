@@ -7,6 +7,7 @@ batch together as one msgpack array; the journal stores each as JSON.
 
 from msgspec import Struct, field
 
+from atp.domain.basket_entries import BasketAborted, BasketFollowed, BasketOpened, LegDropped, LegFollowed, LegTaken
 from atp.domain.entry import Entry
 from atp.domain.journal_entries import EntriesMissing
 from atp.domain.order_entries import (
@@ -17,7 +18,7 @@ from atp.domain.order_entries import (
     UnitsSetAside,
     WaitingServed,
 )
-from atp.domain.records import Balance, Leg, Reservation, Version
+from atp.domain.records import Balance, Reservation, Version
 from atp.domain.repair_entries import RecordPutBack, Repaired
 from atp.domain.source_entries import (
     AuthorityMoved,
@@ -321,51 +322,6 @@ class Adjusted(Entry, array_like=True, tag=47):
     def as_of(self) -> int:
         """A person says nothing of how fresh the source is."""
         return 0
-
-
-class BasketOpened(Entry, array_like=True, tag=30):
-    """An attempt at a basket that spans partitions began; its seq is the attempt's name."""
-
-    id: str
-    fingerprint: int
-    deadline: int
-    foreign: list[str]
-    call: int = 0  # digest of the call that opened it
-
-
-class BasketAborted(Entry, array_like=True, tag=31):
-    """The attempt will never be decided: whatever its legs took may be freed."""
-
-    id: str
-    attempt: int
-
-
-class LegTaken(Entry, array_like=True, tag=32):
-    """Units of this partition are held for an undecided basket."""
-
-    leg: Leg
-    balances: list[Balance]
-
-
-class LegDropped(Entry, array_like=True, tag=33):
-    """The basket was aborted: its units here are free again."""
-
-    leg: Leg
-    balances: list[Balance]
-
-
-class LegFollowed(Entry, array_like=True, tag=34):
-    """The leg is now what the basket's record at home says."""
-
-    leg: Leg
-    balances: list[Balance]
-
-
-class BasketFollowed(Entry, array_like=True, tag=65):
-    """All legs of a basket have applied home's word of ``through``."""
-
-    id: str
-    through: int
 
 
 class SnapshotBegun(Entry, array_like=True, tag=60):
