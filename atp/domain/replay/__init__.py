@@ -25,7 +25,18 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from atp.domain.entries import AnyEntry
-from atp.domain.replay import legs, orders, policies, reservations, shortages, snapshots, sources, stock, supply
+from atp.domain.replay import (
+    legs,
+    orders,
+    policies,
+    repairs,
+    reservations,
+    shortages,
+    snapshots,
+    sources,
+    stock,
+    supply,
+)
 from atp.domain.rules.retention import cut_down
 from atp.domain.state import State
 
@@ -39,6 +50,7 @@ _EFFECTS: dict[type, Callable[[State, Any], None]] = {
     **orders.EFFECTS,
     **legs.EFFECTS,
     **snapshots.EFFECTS,
+    **repairs.EFFECTS,
 }
 
 

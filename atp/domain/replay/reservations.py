@@ -66,22 +66,35 @@ def _moved(state: State, entry: DeadlinesMoved) -> None:
 
 
 def _keep(state: State, seq: int, at: int, r: Reservation) -> None:
-    identity = identity_of(r.id)
-    old = state.reservations.get(identity)
+    old = state.reservations.get(identity_of(r.id))
     if old is not None and old.first_seq != r.first_seq:
         unname(state, old.id, old.order_ref)  # it was cut down in between
         old = None
-    basket = state.baskets.get(identity) if state.baskets else None
-    foreign = basket.foreign if basket else ()
-    held, live, apart, counted = _walk(state, seq, r, foreign)
-    if old is not None:
-        if old.order_ref != r.order_ref:
-            unname(state, old.id, old.order_ref)
-        apart = apart or any(a.supply or a.counted for line in old.lines for a in line.allocations)
-    if apart:
+    elif old is not None and old.order_ref != r.order_ref:
+        unname(state, old.id, old.order_ref)
+    foreign = store(state, seq, at, r)
+    counted, apart = r.customer != "", old is not None and _hangs(old)
+    for line in r.lines:
+        if line.sku not in foreign and state.skus[line.sku].sellers:
+            counted = True
+    if apart or _hangs(r):
         hang(state, old.lines if old is not None else (), r.lines, foreign)
     if counted:
         _count(state, old, r, foreign)
+
+
+def store(state: State, seq: int, at: int, r: Reservation) -> Sequence[str]:
+    """Keep the record, its deadline, its place among those that ended; returns its skus of other partitions (R3)."""
+    identity = identity_of(r.id)
+    basket = state.baskets.get(identity) if state.baskets else None
+    foreign = basket.foreign if basket is not None else ()
+    held = live = 0
+    for line in r.lines:
+        if line.sku not in foreign:
+            sku_of(state, line.sku).seq = seq
+        for a in line.allocations:
+            held += a.held
+            live += a.held + a.committed
     state.reservations[identity] = r
     if held:
         state.due[r.id] = r.expires_at + GRACE_MS
@@ -93,24 +106,16 @@ def _keep(state: State, seq: int, at: int, r: Reservation) -> None:
         state.following[r.id] = seq
     if state.tombstones:
         state.tombstones.pop(identity, None)
+    return foreign
 
 
-def _walk(state: State, seq: int, r: Reservation, foreign: Sequence[str]) -> tuple[int, int, bool, bool]:
-    """Units held and live, whether units hang on more than the position, and whether anybody counts them."""
-    held = live = 0
-    apart, counted = False, r.customer != ""
+def _hangs(r: Reservation) -> bool:
+    """Whether units hang on more than their position."""
     for line in r.lines:
-        if line.sku not in foreign:
-            item = sku_of(state, line.sku)
-            item.seq = seq
-            if item.sellers:
-                counted = True
         for a in line.allocations:
-            held += a.held
-            live += a.held + a.committed
             if a.supply or a.counted:
-                apart = True
-    return held, live, apart, counted
+                return True
+    return False
 
 
 def _count(state: State, old: Reservation | None, r: Reservation, foreign: Sequence[str]) -> None:

@@ -68,13 +68,13 @@ def put_back(batch: Batch, c: PutBack) -> Result:
     kept, balances = [], []
     if found is not None and found.id == c.id:
         if c.order_ref != found.order_ref:
-            unname(batch, c.id, c.order_ref)
-        name(batch, found)
+            unname(state, c.id, c.order_ref)
+        name(state, found)
         batch.keep(found)
         copy, balances = batch.after(found)
         seq, kept = found.seq, [copy]
     else:
-        unname(batch, c.id, c.order_ref)
+        unname(state, c.id, c.order_ref)
         state.due.pop(c.id, None)
         seq = batch.next_seq()
     batch.entries.append(RecordPutBack(seq, batch.now, c.client, c.cause, c.id, c.order_ref, c.raised, kept, balances))
