@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from atp.domain.entries import AnyEntry
+from atp.domain.journal_entries import EntriesMissing
 from atp.domain.replay import (
     legs,
     orders,
@@ -40,6 +41,15 @@ from atp.domain.replay import (
 from atp.domain.rules.retention import cut_down
 from atp.domain.state import State
 
+
+class EntriesLost(Exception):
+    """The journal has a hole here: what follows it needs a baseline that is made behind it (R20)."""
+
+
+def _missing(_: State, entry: EntriesMissing) -> None:
+    raise EntriesLost(f"entries {entry.after + 1} to {entry.seq} are missing")
+
+
 _EFFECTS: dict[type, Callable[[State, Any], None]] = {
     **reservations.EFFECTS,
     **stock.EFFECTS,
@@ -51,11 +61,15 @@ _EFFECTS: dict[type, Callable[[State, Any], None]] = {
     **legs.EFFECTS,
     **snapshots.EFFECTS,
     **repairs.EFFECTS,
+    EntriesMissing: _missing,
 }
 
 
 def apply(state: State, entry: AnyEntry) -> None:
-    """Put one entry's effects into the state; entries of a partition come in the order of their seq."""
+    """Put one entry's effects into the state; entries of a partition come in the order of their seq.
+
+    Raises EntriesLost.
+    """
     state.seq, state.last_now = entry.seq, entry.at
     _EFFECTS[type(entry)](state, entry)
 
