@@ -35,6 +35,8 @@ class Config(Struct, frozen=True, kw_only=True):
     durability: Literal["fsync", "replica", "journal"] = "fsync"
     unproven_server: Literal["refuse", "allow"] = "refuse"
     on_loss: Literal["closed", "open"] = "closed"
+    journal_days: int = 0
+    journal_old: Literal["keep", "drop"] = "keep"
     public_url: str = ""
     http_host: str = "127.0.0.1"
     http_port: int = 8000
@@ -136,6 +138,8 @@ _SETTINGS = (
     _Setting(
         "ON_LOSS", "after a rebuild that misses changes: stay closed for reserve, or open", _one_of("closed", "open")
     ),
+    _Setting("JOURNAL_DAYS", "days that entries stay, 0 for ever; atp migrate tells the journal", _whole(0, 36_500)),
+    _Setting("JOURNAL_OLD", "older days: keep as tables of their own, or drop", _one_of("keep", "drop")),
     _Setting("PUBLIC_URL", "where vendors reach the API, for those that sign it: https://…", _url("http", "https")),
     _Setting("HTTP_HOST", "address of the API", _host),
     _Setting("HTTP_PORT", "port of the API", _whole(1, 65535)),

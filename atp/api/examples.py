@@ -152,7 +152,7 @@ ANSWERS: dict[str, Any] = {
     "reserve_batch": {"results": [{"status": 201, "reservation": _HELD}, {"status": 409, "problem": _SHORT}]},
     "get_reservation": _HELD,
     "search_reservations": {"reservations": [_HELD], "next_page_token": "93cf0000018d"},
-    "get_reservation_history": {"entries": [_ENTRY]},
+    "get_reservation_history": {"entries": [_ENTRY], "journal_begins": "0:512"},
     "list_stock_entries": {"entries": [_ADJUSTED], "next_page_token": "93cf0000018e"},
     "audit": {"entries": [_ADJUSTED, _ENTRY]},
     "confirm": _changed("committed", committed=2),

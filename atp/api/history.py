@@ -1,6 +1,6 @@
 """History over HTTP, from the journal: finding reservations, and what happened to one thing or by one client."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, get_args
 
@@ -47,6 +47,10 @@ class EntryList(Struct, omit_defaults=True):
 
     entries: list[EntryView]
     next_page_token: str = ""
+    journal_begins: Annotated[
+        str,
+        Meta(description="On the last page, if older entries have gone with their day: where the rest begins."),
+    ] = ""
 
 
 class ReservationList(Struct, omit_defaults=True):
@@ -82,7 +86,7 @@ async def reservation_history(service: Service, call: Call) -> Answer:
         if found is None or not call.principal.sees(found.channel):
             raise Problem(NOT_FOUND, "The journal knows no such reservation; one made just now is there in a moment.")
         partition = reservation_partition(id, service.ledger.partitions) or 0
-        return await _page(query, lambda after, limit: journal.about(partition, id, after=after, limit=limit))
+        return await _about(journal, query, partition, id, [])
 
 
 async def stock_entries(service: Service, call: Call) -> Answer:
@@ -96,7 +100,7 @@ async def stock_entries(service: Service, call: Call) -> Answer:
         raise Problem(FORBIDDEN, "This client is bound to channels or sources, and a sku's history speaks of all.")
     partition, kinds = partition_of(sku, service.ledger.partitions), _kinds(query)
     async with _journal(service) as journal:
-        return await _page(query, lambda after, limit: journal.about(partition, sku, kinds, after=after, limit=limit))
+        return await _about(journal, query, partition, sku, kinds)
 
 
 async def audit(service: Service, call: Call) -> Answer:
@@ -110,19 +114,22 @@ async def audit(service: Service, call: Call) -> Answer:
     if bool(client) == bool(subject):
         raise invalid("Name either a client, or what it is about.", parameter="client" if client else "about")
     async with _journal(service) as journal:
-        if client:
-            return await _page(query, lambda after, limit: journal.by_client(client, kinds, after=after, limit=limit))
-        partition = _partition(service, subject)
-        return await _page(
-            query, lambda after, limit: journal.about(partition, subject, kinds, after=after, limit=limit)
-        )
+        if subject:
+            return await _about(journal, query, _partition(service, subject), subject, kinds)
+        limit = _limit(query)
+        return _page(await journal.by_client(client, kinds, after=_place(query), limit=limit + 1), limit)
 
 
-async def _page(query: dict[str, str], ask: Callable[[Place | None, int], Awaitable[list[Happened]]]) -> Answer:
+async def _about(journal: Journal, query: dict[str, str], partition: int, subject: str, kinds: list[str]) -> Answer:
     limit = _limit(query)
-    found = await ask(_place(query), limit + 1)
+    found = await journal.about(partition, subject, kinds, after=_place(query), limit=limit + 1)
+    begins = await journal.begins(partition) if len(found) <= limit else 0
+    return _page(found, limit, f"{partition}:{begins}" if begins else "")
+
+
+def _page(found: list[Happened], limit: int, begins: str = "") -> Answer:
     token = _token(found[limit - 1].place) if len(found) > limit else ""
-    return Answer(200, _encode(EntryList([entry_view(each) for each in found[:limit]], token)))
+    return Answer(200, _encode(EntryList([entry_view(each) for each in found[:limit]], token, begins)))
 
 
 def entry_view(each: Happened) -> EntryView:

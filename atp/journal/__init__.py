@@ -15,7 +15,7 @@ from atp.journal.errors import (
 from atp.journal.exceptions import ExceptionRow
 from atp.journal.history import Asked, FoundReservation, Happened, Place
 from atp.journal.journal import Claim, Journal
-from atp.journal.migrate import migrate, pending
+from atp.journal.migrate import administer, migrate, pending
 
 __all__ = [
     "Asked",
@@ -35,6 +35,7 @@ __all__ = [
     "MigrationFailed",
     "NotJournaled",
     "Place",
+    "administer",
     "migrate",
     "pending",
 ]

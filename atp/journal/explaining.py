@@ -61,11 +61,13 @@ class _Source(Struct):
 class Past:
     """One partition at one seq."""
 
-    def __init__(self, connection: Connection, sql: Mapping[str, str], partition: int, seq: int) -> None:
+    def __init__(self, connection: Connection, sql: Mapping[str, str], partition: int, seq: int, begins: int) -> None:
+        """``begins`` is where the journal begins since old days go, 0 if none has gone."""
         self._connection, self._sql, self._partition, self._seq = connection, sql, partition, seq
+        self._begins = begins
 
     async def reading(self, sku: str) -> SkuReading:
-        """The sku as it was after the entry ``seq``; without locations if nobody had heard of it.
+        """The sku as it was after the entry ``seq``; without locations if nobody had heard of it. Raises NotJournaled.
 
         Before the shares of channels: what each had used at that time would have to be counted from all its sales. Also
         before what promises for later days need: those depend on what was expected then.
@@ -116,6 +118,10 @@ class Past:
         seqs = {row["seq"] for row in rows if row["seq"] is not None}
         await self._check_missing(seqs)
         entries = [_decode(row["body"]) for row in await self._fetch("entries_at", self._partition, list(seqs))]
+        if any(row["seq"] is not None and row["seq"] < self._begins for row in rows):
+            raise NotJournaled(
+                f"the journal begins at {self._begins}, and {sku} was last changed before, at some location"
+            )
         inside = [row["after"] for row in rows if row["after"] is not None and row["after"] < self._seq]
         if inside:
             between = await self._fetch("entries_between", self._partition, min(inside), self._seq)
@@ -137,7 +143,7 @@ class Past:
                 events = told.setdefault((entry.location, counted_source(entry)), [])
                 if not events or not isinstance(events[-1], LevelSet):
                     events.append(entry)
-        return told, unsellable, len(rows) < TOLD_MAX
+        return told, unsellable, len(rows) < TOLD_MAX and not self._begins
 
     async def _source(self, id: str, events: list[_Told], complete: bool) -> SourceReading:
         newest, oldest = events[0], events[-1]

@@ -33,6 +33,9 @@ _decode_reservation = json.Decoder(Reservation).decode
 #: Partitions of the next days exist before they are needed, also over a long weekend without a drainer.
 DAYS_AHEAD = 8
 
+#: Longest time that taking off a day may need.
+HOUSEKEEPING_S = 600.0
+
 
 class Claim(Struct, frozen=True):
     """A partition as its claimer found it. Writes succeed while ``fence`` is the newest."""
@@ -128,7 +131,27 @@ class Journal:
         async with self._connections.take() as connection:
             return await connection.fetchval(_SQL["ensure_days"], DAYS_AHEAD) or 0
 
+    async def retire_day(self) -> str | None:
+        """Take the oldest day off the entries, if retention says so and neither rebuild nor publisher needs it.
+
+        Returns the name of its table, None if there is nothing to do. Takes as long as reading a day.
+        """
+        async with self._connections.take() as connection:
+            async with connection.transaction():
+                await connection.execute(_SQL["allow_minutes"])
+                name = await connection.fetchval(_SQL["retire_day"], timeout=HOUSEKEEPING_S)
+            if name is not None:
+                async with connection.transaction():
+                    await connection.execute(_SQL["allow_minutes"])
+                    await connection.fetchval(_SQL["prune_changes"], timeout=HOUSEKEEPING_S)
+        return name
+
     # ---- reading
+
+    async def begins(self, partition: int) -> int:
+        """The seq at which the partition's history begins since old days went; 0 if it is all there."""
+        async with self._connections.take() as connection:
+            return await connection.fetchval(_SQL["begins"], partition) or 0
 
     async def heads(self) -> dict[int, int]:
         """Highest journaled seq by partition; empty for an empty journal. A witness of the ledger's head (R2)."""
@@ -206,14 +229,14 @@ class Journal:
     async def explanation(self, partition: int, seq: int, sku: str) -> SkuReading:
         """Everything the sku's availability was made of after the entry ``seq``. Raises NotJournaled."""
         async with self._connections.take() as connection, connection.transaction(readonly=True):
-            first, last = await connection.fetchrow(_SQL["span"], partition)
+            first, last, begins = await connection.fetchrow(_SQL["span"], partition)
             if last is None or seq > last:
                 raise NotJournaled(f"the journal of partition {partition} ends at {last or 0}")
             if first is None or seq < first:
                 raise NotJournaled(f"the journal of partition {partition} begins at {first or last}")
             if not await connection.fetchval(_SQL["has_entry"], partition, seq):
                 raise NotJournaled(f"the journal of partition {partition} does not have the entry {seq}")
-            return await Past(connection, _SQL, partition, seq).reading(sku)
+            return await Past(connection, _SQL, partition, seq, begins).reading(sku)
 
     async def exceptions(
         self, kind: str = "", *, open: bool | None = None, before: int = 0, limit: int = 100

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 
 from atp.journal.errors import JournalUnavailable, MigrationFailed
+from atp.journal.queries import load_queries
 
 #: Any fixed number; every release must use the same.
 LOCK_KEY = 7_203_114_620_031
@@ -38,6 +39,23 @@ async def migrate(database_url: str, migrations_dir: Path | None = None) -> list
         return sorted(await _applied(connection) - before)
     finally:
         connection.terminate()  # ends the session, and the lock with it
+
+
+async def administer(database_url: str, *, keep_days: int, drop_old: bool, service_role: str = "") -> None:
+    """What only the owner of the tables may say: how long entries stay (0 for ever), and what the service's role may.
+
+    Raises JournalUnavailable, MigrationFailed for a role that does not exist.
+    """
+    queries = load_queries()
+    connection = await _connect(database_url)
+    try:
+        await connection.execute(queries["keep_days"], keep_days or None, drop_old)
+        if service_role:
+            await connection.execute(queries["grant_service"], service_role)
+    except asyncpg.PostgresError as error:
+        raise MigrationFailed(str(error)) from error
+    finally:
+        connection.terminate()
 
 
 async def pending(database_url: str, migrations_dir: Path | None = None) -> list[str]:

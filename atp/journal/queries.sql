@@ -236,8 +236,34 @@ select body from entries
 where subject = $2 and partition = $1 and kind = $3 and seq <= $4 order by seq desc limit 1
 
 -- name: span
--- The first journaled entry, and the watermark.
-select (select min(seq) from entries where partition = $1), (select seq from watermarks where partition = $1)
+-- The first journaled entry that has not gone with its day, the watermark, and where the journal begins since days go.
+select (select min(e.seq) from entries e where e.partition = $1 and e.seq >= coalesce(w.begins, 0)), w.seq,
+    coalesce(w.begins, 0)
+from (select) only_one left join watermarks w on w.partition = $1
+
+-- name: begins
+-- Where the journal of the partition begins since days go; 0 if none has gone.
+select begins from watermarks where partition = $1
+
+-- name: allow_minutes
+-- Housekeeping reads a whole day; for the transaction at hand.
+set local statement_timeout = '10min'
+
+-- name: retire_day
+-- Take the oldest day off, if it may go.
+select retire_entry_day()
+
+-- name: prune_changes
+-- Forget where entries stood that have gone.
+select prune_position_changes()
+
+-- name: keep_days
+-- How long entries stay: $1 days (null for ever), and whether older ones are dropped ($2).
+update retention set keep_days = $1, drop_old = $2 where (keep_days, drop_old) is distinct from ($1, $2)
+
+-- name: grant_service
+-- Give the role $1 what the service needs.
+select grant_service($1)
 
 -- name: search_newest
 -- Reservations in the state $1 ('' for any) and of the channels $2 (null for all), behind the one made at $3 (null for

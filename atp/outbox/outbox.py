@@ -14,6 +14,7 @@ from atp.outbox.counters import Counters
 from atp.outbox.drainer import Drainer
 from atp.outbox.handover import Handover
 from atp.outbox.publisher import Publisher
+from atp.outbox.retiring import Retiring
 from atp.outbox.settings import Settings
 from atp.outbox.victims import Victims
 
@@ -36,9 +37,11 @@ class Outbox:
     def __init__(self, nats: Nats, ledger: Ledger, journal: Journal, settings: Settings | None = None) -> None:
         settings = settings or Settings()
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        handovers = [Handover(settings.handover_max) for _ in range(ledger.partitions)]
+        self._retiring = Retiring(journal, handovers[0], settings)
         self.partitions: list[Partition] = []
-        for number in range(ledger.partitions):
-            handover, counters = Handover(settings.handover_max), Counters(number)
+        for number, handover in enumerate(handovers):
+            counters = Counters(number)
             counters.expose()
             self.partitions.append(
                 Partition(
@@ -52,6 +55,7 @@ class Outbox:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop``; a failure that is not somebody else's absence ends all and is raised."""
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._retiring.run(stop))
             for partition in self.partitions:
                 tasks.create_task(partition.drainer.run(stop))
                 tasks.create_task(partition.publisher.run(stop))

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 import pytest
 
 from atp.domain.commands import Level, PutPolicy
@@ -147,6 +148,18 @@ async def test_an_audit_is_by_client_or_by_what_it_is_about(told: Api, journal: 
     client = (await told.send("GET", "/v1/audit?about=client:shop", key=told.admin)).text
     assert told.key.split("_")[1] in client
     assert "sha256" not in client
+
+
+async def test_where_the_journal_begins_is_said_on_the_last_page(told: Api, journal: Journal, database: str) -> None:
+    await told.stock("A", 9)
+    await told.stock("A", 8)
+    await journal_all(told, journal)
+    connection = await asyncpg.connect(database)
+    await connection.execute("update watermarks set begins = 3")
+    await connection.close()
+    first = (await told.send("GET", "/v1/stock/A/entries?limit=1", key=told.admin)).json()
+    last = await told.send("GET", f"/v1/stock/A/entries?page_token={first['next_page_token']}", key=told.admin)
+    assert ("journal_begins" in first, last.json()["journal_begins"]) == (False, "0:3")
 
 
 async def test_bad_questions_are_named(told: Api) -> None:
