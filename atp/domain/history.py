@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, json, structs
 from atp.domain.entries import (
     Adjusted,
     AnyEntry,
+    DeadlinesMoved,
     DeltaApplied,
     LegDropped,
     LegFollowed,
@@ -25,10 +26,12 @@ from atp.domain.records import Balance, Reservation
 from atp.domain.times import rfc3339
 
 #: Fields of entries that are shown in another way, or say nothing to people.
-_APART = {"seq", "at", "client", "cause", "balances", "reservation", "leg", "version", "key", "change", "body", "event"}
+_APART = {
+    "seq", "at", "client", "cause", "balances", "reservation", "record", "leg", "version", "key", "change", "body", "event",
+}  # fmt: skip
 
 #: Fields that are times in ms.
-_TIMES = {"as_of", "starts_at", "until", "after", "through", "heard_at", "ledger_now", "sender_now", "deadline"}
+_TIMES = {"as_of", "starts_at", "until", "heard_at", "ledger_now", "sender_now", "deadline"}
 
 _UNITS = ("held", "committed", "acknowledged", "fulfilled", "released", "expired")
 
@@ -84,7 +87,8 @@ def facts(entry: AnyEntry) -> dict[str, Any]:
     found = {name: value for name, value in structs.asdict(entry).items() if name not in _APART}
     if isinstance(entry, PolicyPut):
         return {"kind": entry.kind, "id": entry.id, "version": entry.version}
-    found |= {name: rfc3339(found[name]) for name in _TIMES & found.keys() if found[name]}
+    times = _TIMES | {"after", "through"} if isinstance(entry, DeadlinesMoved) else _TIMES
+    found |= {name: rfc3339(found[name]) for name in times & found.keys() if found[name]}
     version = getattr(entry, "version", None)
     if isinstance(version, tuple | list):
         found["version"] = str((version[1] << 32) + version[2])

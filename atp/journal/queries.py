@@ -1,4 +1,4 @@
-"""The texts of ``queries.sql`` by name. No SQL stands in Python."""
+"""The texts of the SQL files by name. No SQL stands in Python."""
 
 import re
 from importlib.resources import files
@@ -8,5 +8,8 @@ _NAMED = re.compile(r"^-- name: (\w+)\n((?:--.*\n)*)", re.MULTILINE)
 
 def load_queries() -> dict[str, str]:
     """Name to query text, comments stripped."""
-    parts = _NAMED.split(files("atp.journal").joinpath("queries.sql").read_text())
-    return {name: text.strip() for name, text in zip(parts[1::3], parts[3::3], strict=True)}
+    found: dict[str, str] = {}
+    for file in ("queries.sql", "history.sql"):
+        parts = _NAMED.split(files("atp.journal").joinpath(file).read_text())
+        found |= {name: text.strip() for name, text in zip(parts[1::3], parts[3::3], strict=True)}
+    return found
