@@ -1,6 +1,7 @@
 """The journal: everything that happened, in PostgreSQL; behind the ledger by a moment, and kept for good."""
 
 from atp.journal.baselines import Baseline
+from atp.journal.checking import Checking, Level, Run, RunRow
 from atp.journal.connections import JournalSettings
 from atp.journal.errors import (
     Fenced,
@@ -20,6 +21,7 @@ from atp.journal.migrate import administer, migrate, pending
 __all__ = [
     "Asked",
     "Baseline",
+    "Checking",
     "Claim",
     "ExceptionRow",
     "Fenced",
@@ -32,9 +34,12 @@ __all__ = [
     "JournalSettings",
     "JournalUnavailable",
     "JournalUnmigrated",
+    "Level",
     "MigrationFailed",
     "NotJournaled",
     "Place",
+    "Run",
+    "RunRow",
     "administer",
     "migrate",
     "pending",

@@ -17,6 +17,7 @@ from atp.domain.explain import SkuReading
 from atp.domain.records import Reservation
 from atp.journal import exceptions, history
 from atp.journal.baselines import Baselines
+from atp.journal.checking import Checking
 from atp.journal.connections import Connection, Connections, JournalSettings
 from atp.journal.errors import Fenced, JournalForeign, JournalGap, JournalUnavailable, NotJournaled
 from atp.journal.exceptions import ExceptionRow
@@ -55,6 +56,7 @@ class Journal:
         self._settings = settings
         self._connections = Connections(settings, self._prepare)
         self.baselines = Baselines(self._connections, _SQL)
+        self.checking = Checking(self._connections, _SQL)
 
     async def open(self) -> None:
         """Check schema and namespace if the server is there; that it is away is found out, and told, by each call.

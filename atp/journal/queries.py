@@ -9,7 +9,7 @@ _NAMED = re.compile(r"^-- name: (\w+)\n((?:--.*\n)*)", re.MULTILINE)
 def load_queries() -> dict[str, str]:
     """Name to query text, comments stripped."""
     found: dict[str, str] = {}
-    for file in ("queries.sql", "history.sql"):
+    for file in ("queries.sql", "history.sql", "checking.sql"):
         parts = _NAMED.split(files("atp.journal").joinpath(file).read_text())
         found |= {name: text.strip() for name, text in zip(parts[1::3], parts[3::3], strict=True)}
     return found

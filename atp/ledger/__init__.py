@@ -12,6 +12,7 @@ from atp.ledger.errors import (
 )
 from atp.ledger.ledger import Ledger
 from atp.ledger.limits import Limits
+from atp.ledger.looks import Look, Looks, Page
 from atp.ledger.settings import LedgerSettings
 from atp.ledger.wire import Head
 
@@ -27,5 +28,8 @@ __all__ = [
     "LedgerUnavailable",
     "LedgerUnfit",
     "Limits",
+    "Look",
+    "Looks",
     "OutcomeUnknown",
+    "Page",
 ]

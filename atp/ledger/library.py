@@ -15,7 +15,7 @@ PARTS = (
     "inclusion", "shortage", "asides", "stock", "adjusting", "snapshots", "supply", "returns", "limits",
     "reservations", "naming", "retention", "drawing", "sourcing", "contended", "reserve", "lifecycle", "shipping",
     "fulfilment", "legs", "telling", "orders", "affect", "campaigns", "authority", "policy", "repairing", "apply",
-    "explain", "read", "promotion", "rebuild",
+    "explain", "look", "read", "promotion", "rebuild",
 )  # fmt: skip
 
 

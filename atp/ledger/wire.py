@@ -221,6 +221,11 @@ def ask_order(order_ref: str) -> tuple:
     return (33, order_ref)
 
 
+def ask_wrong_sums(skus: Sequence[str]) -> tuple:
+    """Those of the skus whose sums are not what their positions say."""
+    return (40, list(skus))
+
+
 def encode_queries(queries: Sequence[tuple]) -> bytes:
     return _encode(queries)
 
@@ -241,6 +246,7 @@ _decoders = {
     31: msgspec.msgpack.Decoder(list[tuple[str, int]]),  # id, home's seq
     32: msgspec.msgpack.Decoder(bool),
     33: msgspec.msgpack.Decoder(list[str]),
+    40: msgspec.msgpack.Decoder(list[str]),
 }
 
 

@@ -2,7 +2,8 @@
 -- reservation, 2 one sku, 3 all policies of a kind, 4 one policy, 5 a stream's cursor, 6 the head, 7 one sku with what
 -- its availability is made of; of snapshots 20 a page of positions that one may not name, 21 what is left to do for
 -- complete ones, 22 the last one of a source; of baskets that span partitions 30 the undecided ones past their time, 31
--- those whose legs have to follow, 32 is one undecided; 33 the skus of an order.
+-- those whose legs have to follow, 32 is one undecided; 33 the skus of an order; 40 those of some skus whose sums differ
+-- from their positions.
 
 -- Days with supply that counts at active locations, in their order.
 local function supply_days(b, sku, names)
@@ -171,6 +172,8 @@ local function read(keys, args)
       answer = pack(legs.read_following(b, query[2]))
     elseif kind == 33 then
       answer = pack(naming.skus(b, query[2]))
+    elseif kind == 40 then
+      answer = pack(looks.wrong_sums(b, query[2]))
     elseif kind == 32 then
       answer = pack(legs.is_open(b, query[2]))
     else
@@ -213,5 +216,6 @@ redis.register_function({ function_name = '@LIBRARY@_apply', callback = function
 redis.register_function({ function_name = '@LIBRARY@_apply_relief', flags = { 'allow-oom' },
   callback = function(keys, args) return apply(keys, args, true) end })
 redis.register_function({ function_name = '@LIBRARY@_read', callback = read, flags = { 'no-writes' } })
+redis.register_function({ function_name = '@LIBRARY@_look', callback = looks.records, flags = { 'no-writes' } })
 redis.register_function({ function_name = '@LIBRARY@_create', callback = create })
 redis.register_function({ function_name = '@LIBRARY@_trim', callback = trim, flags = { 'allow-oom' } })

@@ -88,10 +88,12 @@ end
 
 function counter_now.sums() return 0 end
 
--- The sums are made anew by whoever needs them next.
-function counter_set.sums(b, c)
-  local s = sku_record(b, c[2])
-  s[S.SUMS], s[S.EMPTY], b.floors[c[2]], b.empty[c[2]] = {}, {}, nil, 0
+function counter_set.sums() end
+
+-- Sums went with the counters or with the records, who knows: they are made anew by whoever needs them next.
+local function forget_sums(b, sku)
+  local s = sku_record(b, sku)
+  s[S.SUMS], s[S.EMPTY], b.floors[sku], b.empty[sku] = {}, {}, nil, 0
 end
 
 local function repair(b, c)
@@ -107,7 +109,10 @@ local function repair(b, c)
     corrected[i] = { x[1], x[2], seen[i], seen[i] + x[3] }
   end
   local seq = next_seq(b)
-  if c[2] ~= '' then touch(b, c[2], seq) end
+  if c[2] ~= '' then
+    forget_sums(b, c[2])
+    touch(b, c[2], seq)
+  end
   log(b, pack({ E.REPAIRED, seq, b.now, c[7], c[8], c[2], c[3], c[4], c[5], corrected,
     c[3] ~= '' and { balance(b, c[2], c[3]) } or {} }))
   exceptions.over(b, 'drift', c[8], c[2], c[3], c[4], '', 'repaired', '', c[7])

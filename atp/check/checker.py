@@ -1,0 +1,71 @@
+"""Checker: takes up runs that were asked for, or left behind, one at a time."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+
+import structlog
+
+from atp.check.following import EntriesGone
+from atp.check.partition import JournalBehind
+from atp.check.run import Checking, Progress, Stopped
+from atp.check.settings import Settings
+from atp.journal import Journal, JournalError, Run
+from atp.ledger import Ledger, LedgerError
+from atp.waiting import stopped_within
+
+log = structlog.get_logger("atp.check")
+
+
+class Busy(Exception):
+    """Another run is under way."""
+
+
+class Checker:
+    """Any number of processes may have one; a run is with the one that claimed it, until it is silent."""
+
+    def __init__(self, ledger: Ledger, journal: Journal, settings: Settings | None = None) -> None:
+        self._ledger, self._journal = ledger, journal
+        self._settings = settings or Settings()
+        self._owner = secrets.token_hex(8)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Take up runs until ``stop``; absent servers are waited for."""
+        while not await stopped_within(stop, self._settings.look_every_s):
+            try:
+                await self.run_once(stop)
+            except (LedgerError, JournalError) as error:
+                log.warning("checking waits", error=repr(error))
+
+    async def run_once(self, stop: asyncio.Event) -> bool:
+        """Take up the oldest run, if there is one to take up."""
+        run = await self._journal.checking.claim(self._owner, self._settings.dead_after_s)
+        if run is None:
+            return False
+        try:
+            await self._finish(run, stop.is_set)
+        except Stopped:
+            log.info("a check is left for others to go on with", check=run.id)
+        return True
+
+    async def check(self, id: int, watch: Callable[[Progress], None]) -> Run:
+        """Run one check to its end. Raises Busy, Stopped, JournalBehind, EntriesGone, LedgerError, JournalError."""
+        run = await self._journal.checking.claim(self._owner, self._settings.dead_after_s, id)
+        if run is None:
+            raise Busy(f"check {id} waits: another one is under way, or this one is over")
+        return await self._finish(run, lambda: False, watch)
+
+    async def _finish(
+        self, run: Run, stopping: Callable[[], bool], watch: Callable[[Progress], None] = lambda _: None
+    ) -> Run:
+        checking = Checking(self._ledger, self._journal, run, self._owner, self._settings, watch, stopping)
+        try:
+            done = await checking.finish()
+        except (JournalBehind, EntriesGone) as error:
+            await self._journal.checking.end(run.id, self._owner, "failed", str(error))
+            log.warning("a check failed", check=run.id, problem=str(error))
+            raise
+        note = "" if done.found == done.repaired else f"{done.found - done.repaired} differences are left"
+        await self._journal.checking.end(run.id, self._owner, "done", note)
+        log.info("a check is over", check=run.id, looked=done.looked, found=done.found, repaired=done.repaired)
+        return done

@@ -1,0 +1,30 @@
+"""Pace: a check may take a share of the ledger's time and not more."""
+
+import asyncio
+import time
+from collections.abc import Awaitable
+
+#: Pauses shorter than this are saved up.
+_PAUSE_MIN_S = 0.002
+
+
+class Pace:
+    """Measures each call as its caller sees it, so that a busy ledger is left alone by itself."""
+
+    def __init__(self, share: float) -> None:
+        self._per_second = 1 / share - 1
+        self._owed = 0.0
+        self.spent = 0.0  # seconds in calls
+
+    async def take[T](self, call: Awaitable[T]) -> T:
+        """The answer of a call, after a pause as long as those before have earned."""
+        if self._owed > _PAUSE_MIN_S:
+            await asyncio.sleep(self._owed)
+            self._owed = 0.0
+        began = time.perf_counter()
+        try:
+            return await call
+        finally:
+            took = time.perf_counter() - began
+            self.spent += took
+            self._owed += took * self._per_second

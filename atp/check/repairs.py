@@ -1,0 +1,85 @@
+"""Repairs: findings become an exception each, once; and with repairs, commands that mend them, journaled like all."""
+
+from collections.abc import Mapping, Sequence
+from typing import get_args
+
+from atp.check.findings import Finding
+from atp.check.partition import Partition
+from atp.domain.commands import PutPolicy, Raise
+from atp.domain.exceptions import Kind, subject
+from atp.domain.outcomes import Outcome
+from atp.domain.records import Reservation
+from atp.domain.repair_commands import Correction, Counter, PutBack, Repair
+
+#: Who the entries say it was.
+CLIENT = "check"
+
+#: Corrections of one command; the rest is found by the next run.
+CORRECTIONS_MAX = 200
+
+#: Findings that the text of an exception shows.
+_SHOWN = 4
+
+#: Counters that a command can correct; what differs from the journal alone is for a person.
+_COUNTERS = get_args(Counter)
+
+#: Policy objects whose put also begins a count anew, or names skus.
+_NOT_PUT_AGAIN = ("item-channel", "campaign")
+
+
+async def raise_all(at: Partition, findings: Sequence[Finding]) -> None:
+    """Tell people of each subject, unless they are told already, and note by which entry."""
+    for about, group in _by_subject(findings).items():
+        shown = "; ".join(finding.evidence for finding in group[:_SHOWN])
+        detail = shown if len(group) <= _SHOWN else f"{shown}; and {len(group) - _SHOWN} more"
+        await at.ledger.submit_to(at.number, Raise(Kind.DRIFT, *about, detail))
+        _, ((raised,),) = await at.look([("HMGET", "exception", subject(Kind.DRIFT, *about))])
+        for finding in group:
+            finding.raised = int(raised or 0)
+
+
+async def repair_all(at: Partition, findings: Sequence[Finding], lost: Mapping[str, Reservation]) -> None:
+    """Mend what can be mended without a guess. Raises LedgerError; the next run looks at what had no answer."""
+    for about, group in _by_subject(findings).items():
+        sku, location, source, reservation = about
+        counters = [x for x in group if x.what in _COUNTERS]
+        if reservation:
+            await _put_back(at, reservation, group, lost)
+        elif counters and group[0].raised:
+            corrections = [Correction(x.what, x.name, x.by, x.value) for x in counters[:CORRECTIONS_MAX]]  # pyright: ignore[reportArgumentType]
+            command = Repair(sku, location, source, group[0].raised, corrections, CLIENT)
+            result = await at.ledger.submit_to(at.number, command)
+            for finding in counters[:CORRECTIONS_MAX]:
+                finding.repaired = result.outcome is Outcome.APPLIED
+        for finding in group:
+            if finding.what == "policy":
+                await _put_policy(at, finding)
+
+
+async def _put_back(at: Partition, id: str, group: Sequence[Finding], lost: Mapping[str, Reservation]) -> None:
+    """A record that only ends in the journal is not ended here: units would be free on the word of one side."""
+    records = [x for x in group if x.what == "record"]
+    if not group[0].raised or (records and id not in lost):
+        return
+    orders = [x.name for x in group if x.what == "order" and x.found] or [""]
+    kept = [lost[id]] if records else []
+    result = await at.ledger.submit_to(at.number, PutBack(id, orders[0], kept, group[0].raised, CLIENT))
+    for finding in group:
+        other = finding.what == "order" and finding.found and finding.name != orders[0]
+        finding.repaired = result.outcome is Outcome.APPLIED and not other
+
+
+async def _put_policy(at: Partition, finding: Finding) -> None:
+    kind, _, id = finding.name.partition("/")
+    there = (await at.journal.checking.policies([(kind, id)])).get((kind, id))
+    if kind in _NOT_PUT_AGAIN or there is None:
+        return
+    result = await at.ledger.put_policy(PutPolicy(kind, id, there[1], client=CLIENT))
+    finding.repaired = result.outcome is Outcome.APPLIED
+
+
+def _by_subject(findings: Sequence[Finding]) -> dict[tuple[str, str, str, str], list[Finding]]:
+    found: dict[tuple[str, str, str, str], list[Finding]] = {}
+    for finding in findings:
+        found.setdefault(finding.subject, []).append(finding)
+    return found

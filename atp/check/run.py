@@ -1,0 +1,149 @@
+"""Run: one check of all partitions, from wherever it stands; and what is kept of it."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct, json, structs
+
+from atp.check import confirming, repairs
+from atp.check.counters import Key, of_reservation
+from atp.check.findings import Finding
+from atp.check.pace import Pace
+from atp.check.partition import Partition
+from atp.check.settings import Settings
+from atp.check.settling import Settling
+from atp.check.state import State
+from atp.check.steps import Steps
+from atp.journal import Journal, Run
+from atp.ledger import Ledger
+
+#: Of the way that is shown, the part that is the pass over the records; the rest is settling.
+_PASS = 0.9
+
+#: Findings of one run that are kept; a ledger with more has another problem than these.
+FINDINGS_MAX = 10_000
+
+_encode = json.Encoder().encode
+
+
+class Stopped(Exception):
+    """Told to stop, or somebody else goes on with the run."""
+
+
+class Progress(Struct, frozen=True):
+    """Where a run is, for whoever watches."""
+
+    done: float  # 0…1
+    stage: str
+    looked: int
+    found: int
+    repaired: int
+
+
+class Checking:
+    """One run, for the one who claimed it."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        journal: Journal,
+        run: Run,
+        owner: str,
+        settings: Settings,
+        watch: Callable[[Progress], None] = lambda _: None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._ledger, self._journal, self._owner, self._settings = ledger, journal, owner, settings
+        self._run, self._watch, self._stopping = run, watch, stopping
+        self._state = State.unpacked(run.state)
+        self.pace = Pace(run.share)
+        self._saved_at = time.monotonic()
+        self._passed = 0  # records of this partition's pass
+
+    @property
+    def run(self) -> Run:
+        """With its counts as they are."""
+        return self._run
+
+    async def finish(self) -> Run:
+        """Go on to the end. Raises Stopped, LedgerError, JournalError, JournalBehind, EntriesGone."""
+        partitions = [
+            Partition(self._ledger, self._journal, n, self.pace, self._settings) for n in range(self._ledger.partitions)
+        ]
+        if not self._state.total:
+            self._state.total = sum([await Steps(at, self._state).size() for at in partitions])
+        while self._state.partition < len(partitions):
+            at = partitions[self._state.partition]
+            await self._pass(at)
+            await self._settle(at)
+            self._state.next_partition()
+            await self._save("settled", force=True)
+        return self._run
+
+    async def _pass(self, at: Partition) -> None:
+        steps = Steps(at, self._state)
+        while not steps.over:
+            stage = f"partition {at.number}: {steps.names[self._state.step]}"
+            self._run = structs.replace(self._run, looked=self._run.looked + await steps.page())
+            await self._save(stage)
+
+    async def _settle(self, at: Partition) -> None:
+        """Records first, since what is put back adds to counters; then counters; then what the journal says of them."""
+        state, stage = self._state, f"partition {at.number}: settling"
+        await self._save(stage, force=True)
+        found, lost = await confirming.reservations(at, state.reservations)
+        await self._tell(at, found, lost)
+        suspects = state.sums.keys() | {k for r in lost.values() for k, _ in of_reservation(r, at.here)}
+        left = [] if self._run.repair else lost.values()
+        told: dict[Key, Finding] = {}
+        for _ in range(at.settings.rounds):
+            found = await Settling(at, suspects, left).run()
+            found += await self._wrong_sums(at, {x.sku for x in found})
+            await self._mend(at, found, {})
+            told |= {x.key: x for x in found}
+            state.places.update((x.sku, x.location) for x in found if x.location)
+            suspects = {x.key for x in found if not x.repaired and x.what != "sums"}
+            if not self._run.repair or not suspects:
+                break
+        await self._keep(at, list(told.values()))
+        known = {key for key, x in told.items() if not x.repaired}
+        await self._tell(at, await confirming.positions(at, state.places, known), {})
+        await self._tell(at, await confirming.policies(at, state.policies), {})
+
+    async def _wrong_sums(self, at: Partition, known: set[str]) -> list[Finding]:
+        """Sums that differ, but for those of skus with a counter that does: they are over other numbers."""
+        wrong = await at.wrong_sums(sorted(self._state.skus - known))
+        seq = await at.head() if wrong else 0
+        return [Finding("sums", "records", at.number, seq, "other", "other sums", sku) for sku in wrong]
+
+    async def _tell(self, at: Partition, found: Sequence[Finding], lost: dict) -> None:
+        await self._mend(at, found, lost)
+        await self._keep(at, found)
+
+    async def _mend(self, at: Partition, found: Sequence[Finding], lost: dict) -> None:
+        await repairs.raise_all(at, found)
+        if self._run.repair:
+            await repairs.repair_all(at, found, lost)
+
+    async def _keep(self, at: Partition, found: Sequence[Finding]) -> None:
+        for finding in found:
+            n = self._run.found
+            if n < FINDINGS_MAX:
+                await self._journal.checking.save_finding(self._run.id, n, _encode(finding))
+            self._run = structs.replace(self._run, found=n + 1, repaired=self._run.repaired + finding.repaired)
+        if found:
+            await self._save(f"partition {at.number}: settling", force=True)
+
+    async def _save(self, stage: str, *, force: bool = False) -> None:
+        """Say where it is; now and then, keep it."""
+        if self._stopping():
+            raise Stopped
+        done = min(1.0, self._run.looked / max(1, self._state.total)) * _PASS
+        if self._state.partition >= self._ledger.partitions:
+            done = 1.0
+        self._watch(Progress(done, stage, self._run.looked, self._run.found, self._run.repaired))
+        if not force and time.monotonic() - self._saved_at < self._settings.save_every_s:
+            return
+        self._saved_at = time.monotonic()
+        if not await self._journal.checking.save(self._run, self._owner, done, stage, self._state.packed()):
+            raise Stopped

@@ -1,0 +1,145 @@
+"""A planted difference of each kind is found, named, and repaired; afterwards nothing differs."""
+
+import re
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import pytest
+
+from atp.domain.commands import PutPolicy
+from atp.domain.sellers import item_channel
+from tests.rooms.check.room import Room, confirm, fulfil, id_of, incoming, level, reserve
+
+pytestmark = pytest.mark.anyio
+
+IN_TEN_DAYS = int(time.time() // 86_400 + 10) * 86_400_000
+DAY = datetime.fromtimestamp(IN_TEN_DAYS / 1000, UTC).date().isoformat()
+CAMPAIGN = '{"opens":0,"closes":9000000000000,"skus":{"C":{"quantity":9}},"per_customer":5}'
+
+
+async def stocked(room: Room) -> None:
+    """Something of everything that is counted."""
+    await room.apply(
+        *(level(sku, 20) for sku in "ABCD"), level("A", 5, location="DC2"), incoming("B", 10, DAY, IN_TEN_DAYS)
+    )
+    await room.ledger.put_policy(PutPolicy("item-channel", item_channel("A", "web"), '{"cap":15}'))
+    await room.ledger.put_policy(PutPolicy("item-channel", item_channel("A", "app"), '{"protection":3}'))
+    await room.ledger.put_policy(PutPolicy("campaign", "bf", CAMPAIGN, skus=["C"]))
+    await room.apply(
+        reserve("a1", "A", 2, order="X", customer="c1"), reserve("a2", "A", 3), reserve("a3", "A"),
+        reserve("b1", "B", 4, needed_by=DAY), reserve("c1", "C", 2, customer="c1", campaign="bf"),
+        confirm("a2", order="Y"), confirm("a3"), fulfil("a3"),
+    )  # fmt: skip
+
+
+def slot(n: int, value: Any) -> Callable[[list], None]:
+    return lambda record: record.__setitem__(n, value)
+
+
+def held(units: int) -> Callable[[list], None]:
+    """Of a reservation's first allocation."""
+    return lambda record: record[12][0][3][0].__setitem__(2, units)
+
+
+class Planted(NamedTuple):
+    plant: Callable[[Room], Awaitable[Any]]
+    found: list[tuple[str, ...]]  # what, where and whom, name, found, expected
+
+
+def pos(sku: str, change: Callable[[list], None]) -> Callable[[Room], Awaitable[Any]]:
+    return lambda room: room.spoil("pos", f"{sku}\0DC1", change)
+
+
+A1, A2 = id_of("a1"), id_of("a2")
+
+PLANTED = {
+    "held": Planted(pos("A", slot(1, 7)), [("held", "A", "DC1", "", "7", "2")]),
+    "committed": Planted(pos("A", slot(2, 1)), [("committed", "A", "DC1", "", "1", "3")]),
+    "a day of supply": Planted(
+        pos("B", slot(6, [DAY, IN_TEN_DAYS, 12, 3, 5])),
+        [
+            ("due", "B", "DC1", DAY, "5", "4"),
+            ("pegged", "B", "DC1", DAY, "3", "4"),
+            ("quantity", "B", "DC1", DAY, "12", "10"),
+        ],
+    ),
+    "a position that is gone": Planted(
+        lambda room: room.ask("HDEL", "pos", "C\0DC1"),
+        [("held", "C", "DC1", "", "0", "2"), ("number", "C", "DC1", "", "", "20")],
+    ),
+    "a seller's count": Planted(
+        lambda room: room.spoil("sku", "A", lambda r: next(w for w in r[7] if w[0] == "web").__setitem__(3, 1)),
+        [("used", "A", "", "web", "1", "6")],
+    ),
+    "sums over positions": Planted(
+        lambda room: room.spoil("sku", "A", lambda r: r[8].__setitem__(2, r[8][2] + 4)),
+        [("sums", "A", "", "", "other", "other sums")],
+    ),
+    "what a customer holds": Planted(
+        lambda room: room.ask("HSET", "holding", "web\0c1", 9), [("holding", "", "", "web\x1fc1", "9", "4")]
+    ),
+    "what a customer bought": Planted(
+        lambda room: room.ask("HDEL", "buyers:bf", "C\0c1"), [("buyers", "C", "", "bf\x1fc1", "0", "2")]
+    ),
+    "tentative units of nobody": Planted(
+        lambda room: room.ask("HSET", "contended", "A\0DC1", 2), [("contended", "A", "DC1", "", "2", "0")]
+    ),
+    "a deadline that is lost": Planted(
+        lambda room: room.ask("ZREM", "due", A1), [("deadline", A1, "", "", "", "*")]
+    ),
+    "a deadline of nobody": Planted(
+        lambda room: room.ask("ZADD", "due", IN_TEN_DAYS, A2), [("deadline", A2, "", "", str(IN_TEN_DAYS), "")]
+    ),
+    "an order that does not name": Planted(
+        lambda room: room.ask("HDEL", "orders", "X"), [("order", A1, "", "X", "", "named")]
+    ),
+    "an order that names another": Planted(
+        lambda room: room.spoil("orders", "X", slot(1, [A1, A2])), [("order", A2, "", "X", "named", "")]
+    ),
+    "a record that is lost": Planted(
+        lambda room: room.ask("HDEL", "res", A2[3:]),
+        [("order", A2, "", "Y", "named", ""), ("record", A2, "", "", "", "committed at *")],
+    ),
+    "a record with other contents": Planted(
+        lambda room: room.spoil("res", A1[3:], held(1)),
+        [("record", A1, "", "", "held at * with other contents", "held at *")],
+    ),
+    "a source's number": Planted(
+        pos("D", lambda r: r[4][0].__setitem__(1, 25)), [("number", "D", "DC1", "", "25", "20")]
+    ),
+    "a policy": Planted(
+        lambda room: room.spoil("policy", "source/wms", slot(1, '{"kind":"erp"}')),
+        [("policy", "", "", "source/wms", '{"kind":"erp"} at *', '{"kind":"wms"} at *')],
+    ),
+}  # fmt: skip
+
+
+def like(found: str, wanted: str) -> bool:
+    """Whether it is what was wanted, where * stands for a number."""
+    return re.fullmatch(re.escape(wanted).replace(r"\*", r"\d+"), found) is not None
+
+
+async def test_nothing_is_found_where_nothing_differs(room: Room) -> None:
+    await stocked(room)
+    run, findings = await room.check()
+    assert findings == []
+    assert run.looked > 10
+
+
+@pytest.mark.parametrize("name", PLANTED)
+async def test_what_was_planted_is_found_and_repaired(room: Room, name: str) -> None:
+    await stocked(room)
+    await room.check()
+    await PLANTED[name].plant(room)
+    _, findings = await room.check()
+    shown = sorted((x.what, x.reservation or x.sku, x.location, x.name, x.found, x.expected) for x in findings)
+    assert len(shown) == len(PLANTED[name].found), shown
+    for found, wanted in zip(shown, PLANTED[name].found, strict=True):
+        assert all(map(like, found, wanted)), (found, wanted)
+    assert all(finding.raised for finding in findings)
+    run, repaired = await room.check(repair=True)
+    assert [x.repaired for x in repaired] == [True] * len(repaired), repaired
+    assert run.repaired == len(repaired) >= len(findings)
+    assert (await room.check())[1] == []
