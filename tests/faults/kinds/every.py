@@ -1,0 +1,30 @@
+"""All faults of the table, in its order."""
+
+from collections.abc import Callable
+
+from tests.faults.stack import OWN, SERVERS
+
+from .disk import DiskFull, FailingSync, PowerLoss, SlowDisk, TornTail
+from .fault import Fault
+from .memory import FlushFunctions, MemoryFull
+from .processes import Freeze, JumpClock, Kill, TakeOver, Together
+from .wires import Delay, HalfOpen, Mute, Reset
+
+#: Made anew for each test, since a fault remembers what it saw.
+FAULTS: list[Callable[[], Fault]] = [
+    *((lambda name=name: Kill(name)) for name in (*SERVERS, *OWN)),
+    lambda: Together("kill -9 of everything at once", [Kill(name) for name in (*SERVERS, *OWN)]),
+    *((lambda name=name: Freeze(name)) for name in (*SERVERS, *OWN)),
+    TakeOver,
+    *((lambda name=name, kind=kind: kind(name)) for kind in (Reset, HalfOpen, Mute) for name in SERVERS),
+    lambda: Delay("valkey"),
+    MemoryFull,
+    FlushFunctions,
+    lambda: SlowDisk(200),
+    FailingSync,
+    DiskFull,
+    TornTail,
+    PowerLoss,
+    lambda: JumpClock(3_600),
+    lambda: JumpClock(-3_600),
+]

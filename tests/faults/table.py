@@ -1,0 +1,60 @@
+"""docs/reference/faults.md: what soak runs showed, a line per fault; faults of earlier runs keep their lines."""
+
+import re
+from pathlib import Path
+from statistics import median
+
+from msgspec import Struct
+
+from .checkers.violation import SORTS
+from .sale import Outcome
+
+PAGE = Path(__file__).parents[2] / "docs/reference/faults.md"
+
+_HEAD = """\
+# Faults
+
+What the service showed under faults of its processes, disks, memory, clocks and networks: written by
+`make soak ARGS=tests/faults` (see [tests/faults](../../tests/faults)), which runs each of them again and again under a
+sale and then compares what callers were told with the ledger, the journal and the events on NATS.
+
+*Runs* of the fault under one sale. *Acknowledged* operations of buyers and stock events. *Lost*: acknowledged and not
+kept; *doubled*: kept, or told, more than once; *oversold*: positions that promised more than there was, after any
+entry; *stranded*: holds that did not end; *wrong*: any other contradiction, also an order of events that nothing
+explains. *Resolved*: operations whose fate was unknown for a while and then learned by a repeat. *Served again* and
+*caught up*: median and longest time from the fault's end until buyers were served, and until journal, events and stock
+had no backlog, in seconds; looked at every 50 ms, on a shared machine with two cores.
+
+| Fault | Runs | Acknowledged | Lost | Doubled | Oversold | Stranded | Wrong | Resolved | Served again | Caught up |
+|---|---|---|---|---|---|---|---|---|---|---|
+"""
+_ROW = re.compile(r"^\| (?!Fault)(?!-)([^|]+?) \|.*$", re.MULTILINE)
+
+
+class Tally(Struct):
+    """The lines, by fault; those that could not be run say why."""
+
+    rows: dict[str, str] = {}
+
+    def add(self, name: str, runs: int, outcome: Outcome) -> None:
+        """What a sale under one fault showed."""
+        sorts = [f"{outcome.by_sort[sort]}" for sort in SORTS]
+        serving = _times([recovery.serving for recovery in outcome.recoveries])
+        caught_up = _times([recovery.caught_up for recovery in outcome.recoveries])
+        cells = [name, f"{runs}", f"{outcome.acknowledged:,}", *sorts, f"{outcome.resolved:,}", serving, caught_up]
+        self.rows[name] = f"| {' | '.join(cells)} |"
+
+    def skip(self, name: str, reason: str) -> None:
+        """A fault that this machine cannot have."""
+        self.rows[name] = f"| {name} | 0: {reason} |{' |' * 9}"
+
+    def write(self, page: Path = PAGE) -> None:
+        """Put the new lines in the place of the old ones."""
+        if not self.rows:
+            return
+        known = {row[1]: row[0] for row in _ROW.finditer(page.read_text())} if page.exists() else {}
+        page.write_text(_HEAD + "\n".join((known | self.rows).values()) + "\n")
+
+
+def _times(seconds: list[float]) -> str:
+    return f"{median(seconds):.1f}, {max(seconds):.1f}" if seconds else ""

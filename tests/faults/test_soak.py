@@ -1,0 +1,36 @@
+"""Each fault again and again under a sale, and a line in the table for it. ``FAULTS_RUNS`` says how often."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from .kinds.every import FAULTS
+from .kinds.fault import Fault
+from .sale import open_sale
+from .stack import Stack
+from .table import Tally
+
+pytestmark = [pytest.mark.anyio, pytest.mark.soak]
+
+RUNS = int(os.environ.get("FAULTS_RUNS", "20"))
+
+
+@pytest.mark.parametrize("make", FAULTS, ids=[make().name.replace(" ", "_") for make in FAULTS])
+async def test_a_fault(make: Callable[[], Fault], folder: Path, tally: Tally) -> None:
+    fault = make()
+    if reason := fault.missing():
+        tally.skip(fault.name, reason)
+        pytest.skip(f"{fault.name}: {reason}")
+    chance = Random(fault.name)
+    async with Stack(folder, extra=fault.extra, disk_mb=fault.disk_mb) as stack, open_sale(stack) as sale:
+        for _ in range(RUNS):
+            await fault.run(stack, chance)
+            await sale.recover()
+        outcome = await sale.close()
+        outcome.violations += fault.found
+    tally.add(fault.name, RUNS, outcome)
+    assert outcome.violations == []
+    assert outcome.acknowledged > 10 * RUNS
