@@ -170,6 +170,7 @@ class Ledger:
                     if head.epoch != batcher.epoch or head.seq < batcher.seq:
                         batcher.tick()
                     next_due = head.next_due
+                    batcher.unjournaled = head.outbox_length  # who sheds everything gets no reply that says it is over
                 if next_due and next_due <= time.time() * 1000 + batcher.clock_offset_ms:
                     batcher.tick()
 

@@ -101,6 +101,26 @@ async def test_a_full_outbox_refuses_reserve_first_and_then_everything(
     await ledger.trim(0, (await ledger.heads())[0].seq)
 
 
+async def test_a_process_that_sheds_notices_that_the_outbox_is_empty(
+    open_ledger: Opening, valkey: str, namespace: str
+) -> None:
+    ledger, stop = await open_ledger(LedgerSettings(valkey, namespace, limits=Limits(outbox_max=20))), asyncio.Event()
+    await ledger.apply([level("A", 100)])
+    await until_refused(ledger, [reserve(str(n)) for n in range(30)])
+    sweeping = asyncio.create_task(ledger.sweep(stop))
+    await ledger.trim(0, (await ledger.heads())[0].seq)
+
+    async def taken() -> bool:
+        try:
+            return (await ledger.submit(reserve("next"))).outcome.accepted
+        except LedgerUnavailable:
+            return False
+
+    await wait_until_async(taken, description="a reserve, though nothing else is sent")
+    stop.set()
+    await sweeping
+
+
 async def until_refused(ledger: Ledger, commands: list) -> int:
     """How many commands were applied before the outbox refused one."""
     for n, command in enumerate(commands):
