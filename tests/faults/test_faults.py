@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from .checkers.violation import tell
 from .journal_down import run_out
 from .kinds.disk import PowerLoss, TornTail
 from .kinds.fault import Fault
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.anyio
 OUTBOX = 1_500
 
 
-async def test_a_sale_survives(folder: Path, request: pytest.FixtureRequest) -> None:
+async def test_a_sale_survives(folder: Path) -> None:
     faults: list[Fault] = [
         PowerLoss(),
         TornTail(),
@@ -39,7 +40,8 @@ async def test_a_sale_survives(folder: Path, request: pytest.FixtureRequest) -> 
                 await sale.recover()
         await run_out(stack, sale)
         outcome = await sale.close()
-    assert outcome.violations + [violation for fault in faults for violation in fault.found] == []
+    violations = outcome.violations + [violation for fault in faults for violation in fault.found]
+    assert not violations, tell(violations)
     assert outcome.acknowledged > 500
     assert outcome.resolved > 0
     if skipped:

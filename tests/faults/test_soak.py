@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from .checkers.violation import tell
 from .kinds.every import FAULTS
 from .kinds.fault import Fault
 from .sale import open_sale
@@ -32,5 +33,5 @@ async def test_a_fault(make: Callable[[], Fault], folder: Path, tally: Tally) ->
         outcome = await sale.close()
         outcome.violations += fault.found
     tally.add(fault.name, RUNS, outcome)
-    assert outcome.violations == []
+    assert not outcome.violations, tell(outcome.violations)
     assert outcome.acknowledged > 10 * RUNS

@@ -1,7 +1,7 @@
 """One broken promise."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -21,3 +21,9 @@ class Violation(Struct, frozen=True):
 def count(violations: Iterable[Violation]) -> Counter[str]:
     """How many there are of each sort."""
     return Counter(violation.sort for violation in violations)
+
+
+def tell(violations: Sequence[Violation]) -> str:
+    """The first of them, for people."""
+    texts = [f"{violation.check} {violation.sort}: {violation.text[:600]}" for violation in violations[:10]]
+    return "\n".join([f"{len(violations)} in all", *texts])
