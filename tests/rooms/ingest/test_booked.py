@@ -25,7 +25,7 @@ def test_what_a_line_includes_by_position_is_told_before_its_level():
         binary(data={"lines": [LINE | {"measure": "available", "includes": {"through": 9, "orders": ["X"]}}, OTHER]})
     )
     assert include == Include(
-        "TSHIRT-M", "DC1", "wms-east", 9, "sequence", (0, 42), "STOCK/0", 7, 0, "available", "e-1"
+        "TSHIRT-M", "DC1", "wms-east", 9, "sequence", (0, 42), "STOCK/0", 7, 0, "available", "event=e-1"
     )
     assert isinstance(first, Level)
     assert (first.includes, second.includes) == (["X"], [])
