@@ -38,7 +38,10 @@ class StockSourceView(Struct, frozen=True, gc=False):
     ]
     stale: Annotated[
         Literal[True] | UnsetType,
-        Meta(description="It sends heartbeats, and was not heard for longer than its policy allows."),
+        Meta(
+            description="It sends heartbeats and was not heard for longer than its policy allows, or it said so long "
+            "ago that this number is another one now."
+        ),
     ] = UNSET
     uncertain: Annotated[
         Literal[True] | UnsetType,
@@ -117,7 +120,7 @@ class AvailabilityView(Struct, frozen=True):
         bool,
         Meta(
             description="Whether a source that a number here hangs on has been silent for longer than its policy "
-            "allows. Only of sources that send heartbeats can that be told."
+            "allows, which can only be told of sources that send heartbeats, or said so long ago that it has another."
         ),
     ]
     campaign: Annotated[str | UnsetType, Meta(description="The campaign that was asked about.")] = UNSET

@@ -11,7 +11,7 @@ from atp.domain.order_commands import Include, TakeBack, TellOrder
 from atp.domain.records import Line, Reservation, Shortfall
 from atp.domain.repair_commands import PutBack, Repair
 from atp.domain.snapshots import SnapshotDecide, SnapshotPart, Zero
-from atp.domain.source_commands import Heartbeat, MoveAuthority, Recheck, RestartSource
+from atp.domain.source_commands import Heartbeat, MoveAuthority, Recheck, RestartSource, Touch
 
 
 class Level(Struct, array_like=True, tag=1):
@@ -357,13 +357,13 @@ CHANGES = (Confirm, Release, Extend, Fulfil, Acknowledge, Transfer)
 RELIEVING = (
     Level, Delta, Status, Received, TellOrder, TakeBack, Include, Cursor,
     Confirm, Release, Extend, Fulfil, Acknowledge, Transfer, Affect,
-    SnapshotPart, Zero, SnapshotDecide, Resolve, Heartbeat, Abort, DropLeg, FollowHome, Followed,
+    SnapshotPart, Zero, SnapshotDecide, Resolve, Heartbeat, Touch, Abort, DropLeg, FollowHome, Followed,
 )  # fmt: skip
 
 Command = (
     Level | Delta | Cursor | Status | Incoming | Received | TellOrder | TakeBack | Include
     | Reserve | Confirm | Release | Extend | Fulfil | Acknowledge
     | Transfer | Affect | PutPolicy | Raise | Resolve | SnapshotPart | Zero | SnapshotDecide
-    | Heartbeat | MoveAuthority | RestartSource | Recheck
+    | Heartbeat | Touch | MoveAuthority | RestartSource | Recheck
     | Adjust | Repair | PutBack | OpenBasket | TakeLeg | Decide | Abort | DropLeg | FollowHome | Followed
 )  # fmt: skip

@@ -28,6 +28,7 @@ from atp.domain.source_entries import (
     SourceHeard,
     SourceRestarted,
     SourceSilent,
+    Touched,
 )
 
 
@@ -365,7 +366,7 @@ AnyEntry = (
     | ShortageAffected | ShortageClosed | DeadlinesMoved | ClockApart
     | OrderTold | WaitingServed | ShipmentNoted | UnitsSetAside | OrderGivenUp | ReturnTaken
     | FallbackTaken | AuthorityReturned | AuthorityMoved | PositionsRecounted
-    | SourceSilent | SourceHeard | SourceRestarted
+    | SourceSilent | SourceHeard | SourceRestarted | Touched
     | CampaignOpened | CampaignClosed | StatusSet | SupplyExpected | SupplyReceived | Adjusted
     | ExceptionRaised | ExceptionResolved
     | BasketOpened | BasketAborted | BasketFollowed | LegTaken | LegDropped | LegFollowed

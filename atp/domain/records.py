@@ -185,7 +185,7 @@ class SourceStock(Struct, array_like=True):
     role: str  # authority, adjuster, fallback or shadow
     as_of: int  # ms: when its number was true, by its own word; 0 if unknown
     lag_ms: int  # how late its last event reached the ledger
-    stale: bool  # it sends heartbeats and was not heard for longer than its policy allows (R12)
+    stale: bool  # not heard (R12), or known to have another number (R39), for longer than its policy allows
     uncertain: bool  # changes that its number may lack are forgotten: it stands on the low side (R8)
 
 

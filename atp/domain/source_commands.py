@@ -15,6 +15,20 @@ class Heartbeat(Struct, array_like=True, tag=18):
     beats: bool = True  # False: it spoke, by events that concern other partitions
 
 
+class Touch(Struct, array_like=True, tag=37):
+    """A source says that a sku's number changed, at one location or at all of its own, and not to what (R39)."""
+
+    sku: str
+    location: str  # "" is wherever the source has a number
+    source: str
+    version_kind: str  # "" if it says no version: any newer level answers it
+    version: tuple[int, int]
+    stream: str
+    position: int
+    as_of: int
+    cause: str = ""
+
+
 class MoveAuthority(Struct, array_like=True, tag=19):
     """From now on another source's number counts at a location, at all its positions in one step."""
 

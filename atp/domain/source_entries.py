@@ -1,7 +1,7 @@
 """Entries about sources: whose number counts at a location, who is silent, who begins anew (R12, R14)."""
 
 from atp.domain.entry import Entry
-from atp.domain.records import Balance
+from atp.domain.records import Balance, Version
 
 
 class FallbackTaken(Entry, array_like=True, tag=50):
@@ -59,3 +59,19 @@ class PositionsRecounted(Entry, array_like=True, tag=56):
     location: str
     balances: list[Balance]
     last: bool = False  # all of them were gone through
+
+
+class Touched(Entry, array_like=True, tag=68):
+    """A source's number of a sku changed, and somebody has to fetch it; ``waiting`` are the positions it has one of.
+
+    They are stale once that is long ago, until a level of the source that is at or above ``version``.
+    """
+
+    sku: str
+    location: str  # as it was told: "" is everywhere
+    source: str
+    waiting: list[str]
+    version: Version  # (0, 0, 0): right above the level that each position has
+    stream: str
+    position: int
+    as_of: int

@@ -44,6 +44,7 @@ class SourceNumber(Struct):
     returned: int = 0  # seq of the fallback that this source's level ended here (R12)
     uncertain: bool = False  # changes that the number may lack are forgotten: it stands on the low side (R8)
     forgotten_at: int = 0  # ms: the newest adjuster's change that was forgotten
+    touched: tuple[int, ...] = ()  # since when (ms) the source says it is another one, as of which version (R39)
 
 
 #: Shipped units that the source has not counted yet are remembered by the minute (R8).

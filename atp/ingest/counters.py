@@ -30,11 +30,6 @@ class Counters(Struct):
         self.events[outcome] += lines
         series(STOCK_EVENTS, kind, outcome).inc(lines)
 
-    def count_touch(self) -> None:
-        """A source says that a position changed, and not how."""
-        self.touches += 1
-        series(STOCK_EVENTS, "touch", "heard").inc()
-
     def count_dead_letter(self, reason: Reason) -> None:
         """A message is set aside."""
         self.dead_letters[reason.value] += 1

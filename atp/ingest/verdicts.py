@@ -46,7 +46,7 @@ def judge(items: Sequence[Item], counters: Counters) -> list[DeadLetter]:
         elif item.type == HEARTBEAT:
             counters.heartbeats += 1
         elif item.type == TOUCH:
-            counters.count_touch()
+            counters.touches += 1
     counters.messages += len(items)
     for (kind, outcome), lines in events.items():
         counters.count_events(kind, outcome.name.lower(), lines)

@@ -63,6 +63,7 @@ from atp.domain.entries import (
     StatusSet,
     SupplyExpected,
     SupplyReceived,
+    Touched,
     Transferred,
     UnitsSetAside,
     WaitingServed,
@@ -92,6 +93,7 @@ KINDS: dict[type, str] = {
     SourceSilent: "source-silent",
     SourceHeard: "source-heard",
     SourceRestarted: "source-restarted",
+    Touched: "touched",
     PositionsRecounted: "positions-recounted",
     CursorMoved: "cursor-moved",
     ShortageFound: "shortage-found",
@@ -269,7 +271,7 @@ def fold(partition: int, entries: Sequence[AnyEntry]) -> Rows:
                 rows.resolved.append((e.shortage, instant(e.at), "over", "", ""))
             case (
                 FallbackTaken() | AuthorityReturned() | AuthorityMoved()
-                | SourceSilent() | SourceHeard() | SourceRestarted() | PositionsRecounted()
+                | SourceSilent() | SourceHeard() | SourceRestarted() | PositionsRecounted() | Touched()
                 | AuthorityTaken() | SourceSeen()
                 | CampaignOpened() | CampaignClosed() | DeadlinesMoved() | ClockApart()
                 | ShortageAffected() | StatusSet() | SupplyExpected()
@@ -302,7 +304,7 @@ def subject_of(entry: AnyEntry) -> str:
         case (
             LevelSet() | DeltaApplied() | StatusSet() | SupplyExpected() | SupplyReceived() | Adjusted()
             | ShipmentNoted() | UnitsSetAside() | ReturnTaken()
-            | ShortageFound() | ShortageAffected() | ShortageClosed() | AuthorityReturned() | Repaired()
+            | ShortageFound() | ShortageAffected() | ShortageClosed() | AuthorityReturned() | Repaired() | Touched()
         ):  # fmt: skip
             return entry.sku
         case AuthorityTaken() | AuthorityMoved() | FallbackTaken() | PositionsRecounted():

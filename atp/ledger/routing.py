@@ -37,6 +37,7 @@ from atp.domain.commands import (
     TakeBack,
     TakeLeg,
     TellOrder,
+    Touch,
     Transfer,
     Zero,
 )
@@ -62,6 +63,7 @@ def partition_for(command: Command, partitions: int) -> int | None:
             | Affect()
             | Zero()
             | Include()
+            | Touch()
         ):
             return partition_of(command.sku, partitions)
         case PutPolicy():

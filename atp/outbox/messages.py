@@ -27,6 +27,7 @@ from atp.domain.entries import (
     ShortageAffected,
     ShortageClosed,
     ShortageFound,
+    Touched,
     Transferred,
 )
 from atp.domain.ids import digest53
@@ -125,6 +126,15 @@ class ExceptionResolvedData(Struct, frozen=True):
     position: str
 
 
+class RefreshData(Struct, frozen=True, omit_defaults=True):
+    """A source says that its number of a sku is another one now: whoever reads that source fetches it (R39)."""
+
+    sku: str
+    source: str
+    position: str
+    location: str = ""  # none: everywhere
+
+
 class AvailabilityData(Struct, frozen=True):
     """The newest availability of a sku; states between two events are left out (R33)."""
 
@@ -194,6 +204,10 @@ class Messages:
                 position, raised = f"{self._partition}:{e.seq}", f"{self._partition}:{e.raised}"
                 data = ExceptionResolvedData("resolved", e.kind, raised, e.resolution, e.reason, position)
                 return self._message("exception", position, e.at, e.kind, _encode(data), e.cause)
+            case Touched() as e:
+                position = f"{self._partition}:{e.seq}"
+                data = RefreshData(e.sku, e.source, position, e.location)
+                return self._message("refresh", position, e.at, e.sku, _encode(data), e.cause)
             case _:
                 return None
 

@@ -24,7 +24,7 @@ def plain(s: State) -> dict[str, Any]:
                 {
                     source: (n.number, n.has_level, tuple(n.version), n.tie, tuple(n.floor), n.as_of,
                              n.included, dict(n.pending), n.unsellable, n.status,
-                             n.level_at, (n.returned, int(n.uncertain), n.forgotten_at))
+                             n.level_at, (n.returned, int(n.uncertain), n.forgotten_at), tuple(n.touched))
                     for source, n in p.sources.items()
                 },
                 {day: (d.starts_at, d.quantity, d.pegged, d.due) for day, d in p.supply.items()},

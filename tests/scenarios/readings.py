@@ -86,6 +86,7 @@ def _listed(batch: Batch, sku: str, at: str) -> list[SourceStock]:
     for source in dict.fromkeys(filter(None, named)):
         known, about = numbers.get(source) or SourceNumber(), batch.state.sources.get(source) or Source("")
         heard = max(about.last_heard, batch.state.silence_from)
-        stale = about.beats and batch.now - heard >= batch.source_policy(source).stale_after_seconds * 1000
+        begun = ([heard] if about.beats else []) + list(known.touched[:1])
+        stale = any(batch.now - at >= batch.source_policy(source).stale_after_seconds * 1000 for at in begun)
         found.append(SourceStock(source, batch.role(source, at), known.as_of, about.lag_ms, stale, known.uncertain))
     return found

@@ -1,4 +1,4 @@
-"""Words of the tables about sources: heartbeat, restart, cutover, recheck."""
+"""Words of the tables about sources: heartbeat, restart, cutover, recheck, touch."""
 
 from typing import TYPE_CHECKING
 
@@ -7,9 +7,9 @@ from atp.domain import commands as c
 if TYPE_CHECKING:
     from tests.scenarios.table import Table
 
-WORDS = ("heartbeat", "restart", "cutover", "recheck")
+WORDS = ("heartbeat", "restart", "cutover", "recheck", "touch")
 
-_VALUED = ("pos", "key", "body", "if", "to", "of")
+_VALUED = ("pos", "key", "body", "if", "to", "of", "by")
 
 
 def command(table: "Table", word: str, rest: list[str]) -> c.Command:
@@ -27,6 +27,13 @@ def command(table: "Table", word: str, rest: list[str]) -> c.Command:
     match word:
         case "heartbeat":
             return c.Heartbeat(plain[0], "S", int(named.get("pos", 0)), "cause", "quiet" not in plain)
+        case "touch":
+            sku, _, location = plain[0].partition("@")
+            ordered = len(plain) > 1
+            version = (0, int(plain[1][1:])) if ordered else (0, 0)
+            kind = ("time" if "time" in plain else "sequence") if ordered else ""
+            source, position = named.get("by", "wms"), int(named.get("pos", 0))
+            return c.Touch(sku, location, source, kind, version, "S", position, 0, "cause")
         case "restart":
             return c.RestartSource(plain[0], change, int(named.get("to", 0)), "tests", "cause")
         case "cutover":

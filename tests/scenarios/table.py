@@ -5,6 +5,7 @@
     heartbeat erp [pos 7] [quiet]                quiet: only heard of; restart erp [key 5] [to 3]: it begins anew
     cutover DC1 erp [key 5] [body 1] [if 3] {…}  another authority, with the location's policy as it is then
     recheck DC1 A B [last] [of 9]                are promises covered by the number that counts now?
+    touch A@DC1 [v5] [by erp]                    its number is another one; touch A: everywhere; old A@DC1 wms v5, or no
     silent erp / heard erp                       what the ledger thinks of a source
     status A@DC1 3 v1 [as level]                 units that cannot be sold
     incoming A@DC1 po1 10 d5 v1 [as level]       a delivery on the fifth day from the start; received A@DC1 po1 10 v1 e1
@@ -150,6 +151,12 @@ class Table:
             self.check_promises(rest)
         elif word == "gone":
             assert id_of(rest[0])[3:] not in self.law.dump()["reservations"], "the record is still whole"
+        elif word == "old":
+            place, source, version = rest
+            sku, at = place.split("@")
+            touched = self.law.dump()["positions"][sku, at][3][source][-1]
+            found = f"v{touched[3]}" if touched else "no"
+            assert found == version, f"it is {found}"
         elif word in ("silent", "heard"):
             assert self.law.dump()["sources"][rest[0]][5] == (word == "silent"), "it is not"
         elif word == "journal":

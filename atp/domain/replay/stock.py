@@ -12,7 +12,8 @@ from atp.domain.rules.asides import level_knows, note, status_knows
 from atp.domain.rules.inclusion import include
 from atp.domain.rules.shipping import ship
 from atp.domain.rules.stock import by_time, change, count_shipped, is_above
-from atp.domain.source_entries import AuthorityReturned
+from atp.domain.rules.touching import mark_touched
+from atp.domain.source_entries import AuthorityReturned, Touched
 from atp.domain.state import SourceNumber, State
 
 #: Entries whose number changed by their quantity.
@@ -32,6 +33,8 @@ def _level(state: State, entry: LevelSet) -> None:
     known.level_at = as_of if policy is not None and policy.listed("adjuster") else 0
     known.number, known.has_level, known.version, known.tie = entry.number, True, version, entry.position
     known.as_of = max(known.as_of, as_of)
+    if known.touched[1:] <= version:
+        known.touched = ()
     if known.pending:
         include(known)
     if (position.shipped or position.aside) and entry.source == authority_of(state, entry.location):
@@ -69,6 +72,13 @@ def _status(state: State, entry: StatusSet) -> None:
     status_knows(position, entry.source, entry.version)
     known.unsellable, known.status = entry.unsellable, (*entry.version, entry.position)
     take(state, entry.seq, entry.balances)
+
+
+def _touched(state: State, entry: Touched) -> None:
+    for location in entry.waiting:
+        mark_touched(number_of(position_of(state, entry.sku, location), entry.source), entry.version, entry.at)
+    if entry.waiting:
+        state.skus[entry.sku].seq = entry.seq
 
 
 def _shipment(state: State, entry: ShipmentNoted) -> None:
@@ -123,6 +133,7 @@ EFFECTS = {
     ReturnTaken: _came_back,
     Adjusted: _adjusted,
     StatusSet: _status,
+    Touched: _touched,
     ShipmentNoted: _shipment,
     UnitsSetAside: _set_aside,
     AuthorityTaken: _taken,

@@ -46,6 +46,7 @@ from atp.domain.commands import (
     TakeBack,
     TakeLeg,
     TellOrder,
+    Touch,
     Transfer,
     Zero,
 )
@@ -71,6 +72,7 @@ from atp.domain.rules.snapshots import decide_snapshot, take_part, tell_overdue,
 from atp.domain.rules.sources import heartbeat, listen, restart
 from atp.domain.rules.stock import delta, include_booked, level, move_cursor, status
 from atp.domain.rules.supply import incoming, received
+from atp.domain.rules.touching import touch
 from atp.domain.state import State
 
 #: Due holds that one batch settles at most, so that a batch's time stays bounded (R21).
@@ -170,6 +172,8 @@ def decide(batch: Batch, command: Command) -> Result:
             return put_policy(batch, command)
         case Heartbeat():
             return heartbeat(batch, command)
+        case Touch():
+            return touch(batch, command)
         case MoveAuthority():
             return move_authority(batch, command)
         case RestartSource():

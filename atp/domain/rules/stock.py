@@ -71,6 +71,8 @@ def level(batch: Batch, c: Level) -> Result:
         known.forgotten_at = 0
     known.level_at = c.as_of if batch.adjusted(c.location) else 0
     known.number, known.has_level, known.version, known.tie = number, True, version, c.position
+    if known.touched[1:] <= version:
+        known.touched = ()
     include(known)
     _seen(batch, c, known, source)
     returns = False

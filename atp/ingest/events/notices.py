@@ -2,10 +2,10 @@
 
 from msgspec import UNSET, Struct, UnsetType
 
-from atp.domain.commands import Command, Heartbeat
+from atp.domain.commands import Heartbeat, Touch
 from atp.domain.identifiers import LocationId, Sku
 from atp.ingest.events.checks import check_identifier, check_keys
-from atp.ingest.events.told import Told
+from atp.ingest.events.told import Told, Version
 from atp.ingest.reasons import Reason
 from atp.ingest.strictjson import decoder_of
 
@@ -30,12 +30,18 @@ def heartbeat(told: Told) -> list[Heartbeat]:
     return [Heartbeat(told.source, told.stream, told.position, told.event.cause)]
 
 
-def touch(told: Told) -> list[Command]:
-    """No command: whoever reads the source has to fetch it. Raises Rejected."""
+def touch(told: Told) -> list[Touch]:
+    """Whoever reads the source has to fetch it. It may have no version. Raises Rejected."""
     event, root = told.event, told.event.root
+    version = told.version() if event.sequence or event.time else Version("", (0, 0), 0)
     data = _decode_touch(event.data, root, Reason.INVALID_DATA)
     check_identifier(data.sku, f"{root}.sku")
     if data.location is not UNSET:
         check_identifier(data.location, f"{root}.location")
     check_keys(event.data, 1 + (data.location is not UNSET))
-    return []
+    return [
+        Touch(
+            data.sku, "" if data.location is UNSET else data.location, told.source, version.kind, version.number,
+            told.stream, told.position, version.as_of, event.cause,
+        )
+    ]  # fmt: skip

@@ -31,7 +31,7 @@ local relieving = {
   [C.BACK] = 'position', [C.TELL] = true, [C.INCLUDE] = true, [C.CURSOR] = true,
   [C.CONFIRM] = true, [C.RELEASE] = true, [C.EXTEND] = true, [C.FULFIL] = true, [C.ACKNOWLEDGE] = true,
   [C.TRANSFER] = true, [C.AFFECT] = true, [C.RESOLVE] = true, [C.ZERO] = 'position', [C.PART] = 'taken',
-  [C.SNAPSHOTDECIDE] = true, [C.HEARTBEAT] = true,
+  [C.SNAPSHOTDECIDE] = true, [C.HEARTBEAT] = true, [C.TOUCH] = true,
   [C.ABORT] = true, [C.DROP] = true, [C.FOLLOWHOME] = true, [C.FOLLOWED] = true,
 }
 
@@ -95,6 +95,10 @@ local function gather(b, commands, due)
       for _, id in ipairs(c[7]) do want('ids', identity_of(id)) end
     elseif tag == C.POLICY then
       if c[2] == 'item' then want('skus', c[3]) end
+    elseif tag == C.TOUCH then
+      want('skus', c[2])
+      want('sources', c[4])
+      want('streams', c[7])
     elseif tag == C.HEARTBEAT then
       want('sources', c[2])
       want('streams', c[3])

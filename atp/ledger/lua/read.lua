@@ -60,7 +60,7 @@ local function sources_at(b, s, p, location)
     known[id] = true
     local n, about = find_number(p, id), lookup(b, b.sources, 'source', id)
     local _, uncertain = marks_of(n or {})
-    local stale = about and about[U.BEATS] and sources.deadline(b, id, about) <= b.now or false
+    local stale = about and about[U.BEATS] and sources.deadline(b, id, about) <= b.now or sources.is_old(b, id, n)
     found[#found + 1] = { id, role_of(b, id, location), n and n[N_AS_OF] or 0, about and about[U.LAG] or 0, stale, uncertain }
   end
   add(selling(b, s, p, location))

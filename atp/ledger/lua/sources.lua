@@ -85,6 +85,12 @@ function sources.deadline(b, id, source)
   return math.max(source[U.HEARD], b.silence_from) + stale_after_ms(b, id)
 end
 
+-- Whether the source said long ago that this number is another one (R39).
+function sources.is_old(b, id, n)
+  local touched = n and n[N_TOUCHED]
+  return touched and touched[1] + stale_after_ms(b, id) <= b.now or false
+end
+
 -- Find the sources that fell silent by now.
 function sources.listen(b)
   if b.next_silence == 0 or b.now < b.next_silence or b.apart then return end

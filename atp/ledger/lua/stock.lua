@@ -218,6 +218,8 @@ local function level(b, c)
   if cut then number = math.min(number, n[N_NUMBER]) else forgotten_at = 0 end
   n[N_LEVEL_AT] = policy.adjusted and c[10] or 0
   n[N_NUMBER], n[N_LEVEL], n[N_VERSION], n[N_TIE] = number, true, version, c[9]
+  local touched = n[N_TOUCHED]
+  if touched and not version_less(version, { touched[2], touched[3], touched[4] }) then n[N_TOUCHED] = nil end
   include(n)
   stock.seen(b, c, source, n)
   if c[4] == authority_of(b, c[3]) then

@@ -66,15 +66,17 @@ def _number(source: str, n: SourceNumber) -> list[Any]:
         source, n.number, n.has_level, n.version, n.tie, n.floor, n.as_of, n.included,
         [word for version, units in n.pending.items() for word in (*version, units)] if n.pending else [],
         n.unsellable, n.status, n.level_at, [n.returned, int(n.uncertain), n.forgotten_at] if marked else [],
+        *([n.touched] if n.touched else []),
     ]  # fmt: skip
 
 
 def _fill_number(n: SourceNumber, slots: list[Any]) -> None:
-    """Records of earlier releases have neither ``level_at`` nor marks."""
+    """Records of earlier releases have neither ``level_at`` nor marks; only few have what they were touched by."""
     n.number, n.has_level, version, n.tie, floor, n.as_of, n.included, pending, n.unsellable, status, *rest = slots
     n.version, n.floor, n.status = tuple(version), tuple(floor), tuple(status)
     if pending:
         n.pending = {tuple(pending[i : i + 3]): pending[i + 3] for i in range(0, len(pending), 4)}
-    n.level_at, marks = rest or (0, [])
+    n.level_at, marks, *touched = rest or (0, [])
+    n.touched = tuple(touched[0]) if touched else ()
     n.returned, uncertain, n.forgotten_at = marks or (0, 0, 0)
     n.uncertain = bool(uncertain)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from atp.domain.commands import Incoming, Received, Status
+from atp.domain.commands import Incoming, Received, Status, Touch
 from atp.domain.ids import digest53
 from atp.ingest import days
 from atp.ingest.events import INCOMING, RECEIVED, STATUS, TOUCH
@@ -56,9 +56,13 @@ def test_a_receipt_is_known_by_source_id_and_line():
     assert (second.quantity, second.event) == (2, digest53("wms-east", "e-1", "1"))
 
 
-def test_a_touch_has_no_command():
-    assert decode(binary(TOUCH, {"sku": "TSHIRT-M", "location": "DC1"})) == []
-    assert decode(binary(TOUCH, {"sku": "TSHIRT-M"}, ce_sequence=None)) == []
+def test_a_touch_may_say_where_and_when():
+    assert decode(binary(TOUCH, {"sku": "TSHIRT-M", "location": "DC1"})) == [
+        Touch("TSHIRT-M", "DC1", "wms-east", "sequence", (0, 42), "STOCK/0", 7, 0, "event=e-1")
+    ]
+    assert decode(binary(TOUCH, {"sku": "TSHIRT-M"}, ce_sequence=None)) == [
+        Touch("TSHIRT-M", "", "wms-east", "", (0, 0), "STOCK/0", 7, 0, "event=e-1")
+    ]
 
 
 def supply(kind=INCOMING, supply_id: object = "po-1", **line: object):

@@ -11,6 +11,7 @@ from atp.domain.records import Asked
 from atp.domain.times import day_starts
 from atp.ingest import Event, feed
 from atp.ingest.events import INCOMING, RECEIVED, STATUS, TOUCH
+from tests.support import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -72,7 +73,8 @@ async def test_a_delivery_for_a_place_that_nobody_knows_is_set_aside_with_its_li
     assert stock.atp == [(str(DAY), 20)]
 
 
-async def test_a_touch_is_heard_and_changes_nothing(room):
+async def test_a_touch_changes_no_number_and_calls_it_stale_when_nobody_fetched_it(room):
+    await room.ledger.put_policy(PutPolicy("source", "wms", '{"kind":"wms","stale_after_seconds":1}'))
     last = await room.publish(
         feed.level("wms", "l1", [("A", "DC1", 4)], sequence=1),
         told(TOUCH, "t1", 2, {"sku": "A", "location": "DC1"}),
@@ -81,4 +83,12 @@ async def test_a_touch_is_heard_and_changes_nothing(room):
     await room.settled(last)
     assert await room.number("A") == 4
     assert (room.consumer.counters.touches, room.consumer.counters.heartbeats) == (1, 0)
+
+    async def stale() -> bool:
+        (stock,) = await room.ledger.availability(["A"], Asked())
+        return stock.locations[0].sources[0].stale
+
+    await wait_until_async(stale, 10, "the number is stale")
+    await room.settled(await room.publish(feed.level("wms", "l2", [("A", "DC1", 3)], sequence=2)))
+    assert not await stale()
     assert await room.reasons() == []

@@ -15,6 +15,7 @@ from atp.domain.entries import (
     ShortageAffected,
     ShortageClosed,
     ShortageFound,
+    Touched,
     Transferred,
     Victim,
 )
@@ -28,6 +29,13 @@ MESSAGES = Messages("atp.v1", "shop", 0)
 def record(*allocations: Allocation) -> Reservation:
     lines = [Line("1", "TSHIRT", 4, list(allocations))]
     return Reservation("r", AT, AT + 600_000, 9, 2, 7, "shop", "web", "", "A-1", "", "", lines, [])
+
+
+def test_a_touch_asks_adapters_for_the_number():
+    message = MESSAGES.of_entry(Touched(9, AT, "", "", "TSHIRT", "", "erp", ["DC1"], (1, 0, 5), "STOCK/0", 4, 0))
+    assert message
+    assert (message.subject, message.headers["ce-subject"]) == ("atp.v1.refresh", "TSHIRT")
+    assert json.decode(message.data) == {"sku": "TSHIRT", "source": "erp", "position": "0:9"}
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,14 @@ PAIRS = [body for body in LOCATION_BODIES if '"wms","role":"authority"' in body 
 
 
 def command(life: Any, draw: Random) -> c.Command:
-    state, kind = life.reference.state, draw.randrange(28)
+    state, kind = life.reference.state, draw.randrange(32)
     source = draw.choice(["wms", *SOURCES, *SOURCES, "new"])
     if kind < 3:
         return c.PutPolicy("location", draw.choice(LOCATIONS[:2]), draw.choice(PAIRS), -1, 0, "a")
     if kind < 5:
         return c.PutPolicy("source", "wms", draw.choice(PATIENCE), -1, 0, "a")
+    if kind > 27:
+        return _touch(life, draw, source)
     kind -= 4
     if kind < 14:
         position = draw.choice([0, 0, life.position + 1, max(1, life.position - 3)])
@@ -37,3 +39,11 @@ def command(life: Any, draw: Random) -> c.Command:
     location, seq = draw.choice(waiting or [("DC1", 5)])
     skus = draw.sample([*life.skus, "unknown"], draw.choice([0, 2, 4]))
     return c.Recheck(location, draw.choice([seq, seq, seq, seq - 1]), skus, draw.random() < 0.4, "t")
+
+
+def _touch(life: Any, draw: Random, source: str) -> c.Touch:
+    sku, at = draw.choice([*life.skus, "unknown"]), draw.choice(["", *LOCATIONS])
+    kind = draw.choice(["sequence", "sequence", "time", ""])
+    version = (0, max(0, life.version + draw.choice([-2, 0, 1, 3]))) if kind else (0, 0)
+    position = draw.choice([0, 0, life.position + 1, max(1, life.position - 3)])
+    return c.Touch(sku, at, source, kind, version, "STOCK/0", position, draw.choice([0, life.now]), "t")
