@@ -1,0 +1,91 @@
+"""A ledger that is stored anew from its entries is the ledger: random lives go on in it as if nothing had been (C7).
+
+At any moment of a life all of the partition is removed, and what the entries say is stored in its place. From then on
+it must go on giving the reference's answers, entries and state.
+"""
+
+import asyncio
+from copy import deepcopy
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import rule
+
+from atp.domain.state import State
+from atp.ledger import records
+from tests.scenarios.plain import plain
+from tests.scenarios.test_random import LawsAgree
+
+#: What no entry brings back (``atp.domain.replay``), and what answers and entries of a life depend on.
+GAUGES = (
+    "last_now", "trimmed", "refused", "refused_before", "refused_since", "apart", "next_silence", "silence_from", "moved",
+    "adjusted",
+)  # fmt: skip
+GAUGES_OF_SOURCE = ("lag_ms", "last_heard", "older")
+
+
+def with_gauges(replayed: State, live: State) -> State:
+    """The replayed state, with the gauges of the live one."""
+    state = deepcopy(replayed)
+    for name in GAUGES:
+        setattr(state, name, deepcopy(getattr(live, name)))
+    for id, source in live.sources.items():
+        for name in GAUGES_OF_SOURCE:
+            setattr(state.sources[id], name, getattr(source, name))
+    return state
+
+
+class Rebuilt(LawsAgree):
+    """Makes the ledger anew now and then."""
+
+    rebuilt = 0
+
+    @rule()
+    def rebuild(self) -> None:
+        Rebuilt.rebuilt += 1
+        state = with_gauges(self.reference.replayed.state, self.reference.state)
+        pages = list(records.encode(state))
+        assert pages[-1].key == "meta", "without it there is no ledger"
+        decoded = records.decode(pages)
+        assert plain(decoded) == plain(state)
+        assert plain(records.decode(records.encode(decoded))) == plain(state)
+        self.lua.restore(state)
+        assert self.lua.dump() == self.reference.dump()
+
+
+def run(url: str, loop: asyncio.AbstractEventLoop, partitions: int, examples: int) -> None:
+    Rebuilt.rebuilt = 0
+    machine = type(f"Rebuilt{partitions}", (Rebuilt,), {"url": url, "loop": loop, "partitions": partitions})
+    machine.TestCase.settings = settings(
+        max_examples=examples,
+        stateful_step_count=25,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+    )
+    machine.TestCase().runTest()
+    assert Rebuilt.rebuilt > examples, "lives in which nothing was rebuilt show nothing"
+
+
+@pytest.mark.parametrize("partitions", [1, 8])
+def test_a_life_goes_on_in_a_rebuilt_ledger(valkey: str, loop: asyncio.AbstractEventLoop, partitions: int) -> None:
+    run(valkey, loop, partitions, examples=40)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("partitions", [1, 8])
+def test_a_life_goes_on_in_a_rebuilt_ledger_for_long(
+    valkey: str, loop: asyncio.AbstractEventLoop, partitions: int
+) -> None:
+    run(valkey, loop, partitions, examples=600)
+
+
+def test_records_that_contradict_each_other_are_no_state() -> None:
+    state = State(seq=7)
+    state.exceptions["drift\x1fA\x1f\x1f\x1f"] = 5
+    pages = [page for page in records.encode(state) if page.key != "exception"]
+    with pytest.raises(records.RecordsCorrupt, match="counts 1 exceptions, there are 0"):
+        records.decode(pages)
+    with pytest.raises(records.RecordsCorrupt, match="no ledger"):
+        records.decode([])
+    with pytest.raises(records.RecordsCorrupt, match="no such key"):
+        records.decode([records.Page("unheard", "hash", [])])
