@@ -18,8 +18,8 @@ from tests.scenarios.test_random import LawsAgree
 
 #: What no entry brings back (``atp.domain.replay``), and what answers and entries of a life depend on.
 GAUGES = (
-    "last_now", "trimmed", "refused", "refused_before", "refused_since", "apart", "next_silence", "silence_from", "moved",
-    "adjusted",
+    "last_now", "trimmed", "apart", "next_silence", "silence_from", "refused", "refused_before", "refused_since",
+    "moved", "adjusted",
 )  # fmt: skip
 GAUGES_OF_SOURCE = ("lag_ms", "last_heard", "older")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from atp.domain.collecting import paused
 from atp.domain.commands import TellOrder
 from atp.domain.outcomes import Outcome
 from atp.domain.records import Leg, Reservation, Shortfall
@@ -43,15 +44,16 @@ _reservation = msgspec.msgpack.Decoder(Reservation).decode
 def decode(pages: Iterable[Page]) -> State:
     """The state that these pages, all of one partition, are of; raises RecordsCorrupt."""
     decoding = _Decoding()
-    for page in pages:
-        kind, _, rest = page.key.partition(":")
-        take = _TAKE.get(kind)
-        if take is None:
-            raise RecordsCorrupt(f"{page.key}: no such key")
-        try:
-            take(decoding, rest, page.items)
-        except (msgspec.DecodeError, ValueError, TypeError, KeyError, UnicodeDecodeError) as problem:
-            raise RecordsCorrupt(f"{page.key}: {problem}") from problem
+    with paused():
+        for page in pages:
+            kind, _, rest = page.key.partition(":")
+            take = _TAKE.get(kind)
+            if take is None:
+                raise RecordsCorrupt(f"{page.key}: no such key")
+            try:
+                take(decoding, rest, page.items)
+            except (msgspec.DecodeError, ValueError, TypeError, KeyError, UnicodeDecodeError) as problem:
+                raise RecordsCorrupt(f"{page.key}: {problem}") from problem
     return decoding.finish()
 
 
