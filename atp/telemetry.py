@@ -29,6 +29,7 @@ RESERVATIONS = Counter("atp_reservation_commands", "Decided reservation commands
 BATCH_COMMANDS = Histogram("atp_batch_commands", "Commands applied together by one call of the ledger.", buckets=SIZES)
 BATCH_SECONDS = Histogram("atp_batch_seconds", "One call of the ledger, from sending to its answer.", buckets=SECONDS)
 LEDGER_ERRORS = Counter("atp_ledger_errors", "Absences of the ledger, unknown outcomes and failed scripts.", ["error"])
+REPLIES_MISMATCHED = Counter("atp_ledger_replies_mismatched", "Replies to another call; each ended its connection.")
 QUEUE_FILL = Gauge("atp_queue_fill", "Fill of the fullest queue in front of the ledger, 0 to 1.")
 LEGS_BEHIND = Gauge("atp_legs_behind", "Baskets over several partitions whose legs had yet to follow at the last look.")
 BASKETS_RESOLVED = Counter("atp_baskets_aborted", "Attempts at baskets ended because nobody else did.")

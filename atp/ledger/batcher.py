@@ -39,7 +39,7 @@ from atp.ledger.watermark import Watermark
 from atp.ledger.weights import weight
 from atp.ledger.wire import Header, Reply, WireCorrupt, decode_reply, encode_commands, encode_header
 from atp.ledger.witness import Witness
-from atp.telemetry import BATCH_COMMANDS, BATCH_SECONDS, LEDGER_ERRORS, series
+from atp.telemetry import BATCH_COMMANDS, BATCH_SECONDS, LEDGER_ERRORS, REPLIES_MISMATCHED, series
 
 log = structlog.get_logger("atp.ledger")
 
@@ -236,6 +236,7 @@ class Batcher:
         except (TimeoutError, ConnectionError, WireCorrupt) as problem:
             raise Uncertain(f"no answer from the ledger: {type(problem).__name__} {problem}") from problem
         if reply.batch != self._batch or len(reply.results) != len(batch):
+            REPLIES_MISMATCHED.inc()
             log.error("reply belongs to another batch; connection closed", expected=self._batch, got=reply.batch)
             raise Uncertain("the ledger's reply belongs to another batch")
         if self._durability == "replica":

@@ -112,9 +112,11 @@ async def connect(url: str, timeout_s: float = CONNECT_TIMEOUT_S) -> Connection:
             _, connection = await loop.create_connection(Connection, host, port, ssl=ssl)
             for words in _greeting(parts.username, parts.password, parts.path):
                 await connection.call(*words)
-    except (OSError, TimeoutError, ServerRefused) as problem:
+    except (OSError, TimeoutError, ServerRefused, asyncio.CancelledError) as problem:
         if connection is not None:
             connection.close()
+        if isinstance(problem, asyncio.CancelledError):
+            raise
         raise LedgerUnavailable(f"cannot use the ledger at {host}:{port}: {problem or 'no answer'}") from problem
     return connection
 

@@ -276,9 +276,7 @@ class Ledger:
 
     async def lease(self, name: str, owner: str, ttl_ms: int) -> bool:
         """Take or renew a lease; True while ``owner`` holds it. It saves work, it does not protect state."""
-        key = self._readers[0].key("lease:" + name)
-        taken = await self._readers[0].command("SET", key, owner, "NX", "PX", ttl_ms)
-        return bool(taken or await self._readers[0].command("SET", key, owner, "IFEQ", owner, "PX", ttl_ms))
+        return bool(await self._readers[0].call("lease", name, owner, ttl_ms))
 
     # -- recovery ----------------------------------------------------------------------------------------------------
 

@@ -3,12 +3,17 @@
 import asyncio
 from collections.abc import Sequence
 
+import structlog
+
 from atp.ledger import keys, library
 from atp.ledger.connection import Connection, ServerRefused, connect
 from atp.ledger.durability import on_replica
 from atp.ledger.errors import LedgerRecovering, LedgerUnavailable
 from atp.ledger.loading import load_library
-from atp.ledger.wire import WireCorrupt, decode_answers, encode_queries
+from atp.ledger.wire import WireCorrupt, ask_echo, decode_answers, encode_queries
+from atp.telemetry import REPLIES_MISMATCHED
+
+log = structlog.get_logger("atp.ledger")
 
 #: Queries asked in one call.
 QUERIES_MAX = 512
@@ -27,6 +32,7 @@ class Reader:
         self._meta = keys.meta(namespace, partition)
         self._connection: Connection | None = None
         self._connecting = asyncio.Lock()
+        self._calls = 0
         self._waiting: list[tuple[tuple, asyncio.Future]] = []
         self._task: asyncio.Task | None = None
 
@@ -68,7 +74,8 @@ class Reader:
         connection = await self._connected()
         try:
             answer = await connection.ask(*words, timeout_s=timeout_s)
-            await connection.ask("SET", self.key("lease:told"), "", "PX", 60_000)  # the wait covers own writes only
+            # The wait covers what this connection wrote itself, so it writes something.
+            await connection.ask("FCALL", library.function("lease"), 1, self._meta, "told", "all", 60_000)
             if await on_replica(connection, READ_TIMEOUT_S):
                 return answer
         except (TimeoutError, ConnectionError, ServerRefused) as problem:
@@ -112,13 +119,25 @@ class Reader:
                     future.set_result(answer)
 
     async def _answers(self, queries: Sequence[tuple]) -> list:
-        data = await self.call("read", encode_queries(queries))
+        self._calls += 1
+        asked = [*queries, ask_echo(self._calls)]
+        data = await self.call("read", encode_queries(asked))
         try:
-            return decode_answers(queries, data)
+            *answers, call = decode_answers(asked, data)
         except WireCorrupt as problem:
-            if self._connection is not None:
-                self._connection.close()
+            self._mismatched(str(problem))
             raise LedgerUnavailable(f"the ledger's answer cannot be read: {problem}") from problem
+        if call != self._calls:
+            self._mismatched(f"{call} for {self._calls}")
+            raise LedgerUnavailable("the ledger's answer belongs to another call")
+        return answers
+
+    def _mismatched(self, problem: str) -> None:
+        """The next reply could belong to another call as well, so there must be none."""
+        REPLIES_MISMATCHED.inc()
+        log.error("reply belongs to another call; connection closed", problem=problem)
+        if self._connection is not None:
+            self._connection.close()
 
     async def _connected(self) -> Connection:
         async with self._connecting:

@@ -190,6 +190,11 @@ def ask_explanation(sku: str, asked: Asked) -> tuple:
     return (7, sku, asked)
 
 
+def ask_echo(call: int) -> tuple:
+    """Answered with the same number: another one means that the reply belongs to another call."""
+    return (9, call)
+
+
 # Questions about snapshots (R13).
 def ask_unnamed(cursor: str, limit: int, source: str, locations: Sequence[str], version: Version) -> tuple:
     return (20, cursor, limit, source, locations, version)
@@ -239,6 +244,7 @@ _decoders = {
     5: msgspec.msgpack.Decoder(int),
     6: msgspec.msgpack.Decoder(Head),
     7: msgspec.msgpack.Decoder(SkuReading),
+    9: msgspec.msgpack.Decoder(int),
     20: msgspec.msgpack.Decoder(Unnamed),
     21: msgspec.msgpack.Decoder(tuple[list[tuple[int, StoredSweep]], int]),  # by seq; when to tell of an incomplete one
     22: msgspec.msgpack.Decoder(StoredSnapshot | None),

@@ -6,7 +6,7 @@
 --         <library>_look   KEYS {ns:p}:meta  ARGV plain reads          -> records as stored, as of one seq: look.lua
 --         <library>_create KEYS {ns:p}:meta  ARGV partition, partitions, law, epoch, seq -> 1, or 0 if it exists
 --         <library>_trim   KEYS {ns:p}:meta  ARGV through              -> entries dropped from the outbox
---         <library>_remember, <library>_promote: promotion.lua
+--         <library>_remember, <library>_promote: promotion.lua; <library>_lease: lease.lua
 --         <library>_begin, _wipe, _restore, _open, _freeze: see rebuild.lua
 --
 -- Shape   gather: few bulk reads fetch every record the batch touches; decide: each command in order, in Lua tables;

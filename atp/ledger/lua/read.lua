@@ -157,6 +157,8 @@ local function read(keys, args)
       answer = policy and pack(policy) or '\192'
     elseif kind == 5 then
       answer = pack(tonumber(call('HGET', prefix .. 'cursor', query[2]) or 0))
+    elseif kind == 9 then
+      answer = pack(query[2])
     elseif kind == 7 then
       answer = pack(explain_sku(b, query[3], read_sku(b, query[2], query[3])))
     elseif kind == 20 then

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from atp.dev.valkey import Valkey
-from atp.domain.commands import Change, Extend, Level, PutPolicy, Release, Reserve, ReserveLine
+from atp.domain.commands import Change, Extend, Fulfil, Level, PutPolicy, Release, Reserve, ReserveLine
 from atp.domain.entries import Expired
 from atp.domain.ids import reservation_id
 from atp.domain.outcomes import Outcome
@@ -46,6 +46,7 @@ async def held(ledger: Ledger) -> int:
 
 async def test_units_are_confirmed_and_released_and_none_are_taken(ledger: Ledger, server: Connection) -> None:
     await ledger.apply([reserve("paid", quantity=3), reserve("left", quantity=2), reserve("waits", quantity=1)])
+    await ledger.apply([reserve("sent", quantity=4), confirm("sent")])
     await fill(server)
     with pytest.raises(LedgerUnavailable, match="full"):
         await ledger.submit(reserve("new"))
@@ -53,6 +54,7 @@ async def test_units_are_confirmed_and_released_and_none_are_taken(ledger: Ledge
     assert (await ledger.submit(Release(reserve("left").id, Change(2, 1), "", []))).outcome is Outcome.APPLIED
     assert (await ledger.submit(Extend(reserve("waits").id, Change(3, 1), 900_000))).outcome is Outcome.APPLIED
     assert (await ledger.submit(level("A", 900, 2))).outcome is Outcome.APPLIED
+    assert (await ledger.submit(Fulfil(reserve("sent").id, Change(4, 1), []))).outcome is Outcome.APPLIED
     for refused in (level("B", 1), PutPolicy("location", "DC2", "{}")):
         with pytest.raises(LedgerUnavailable, match="full"):
             await ledger.submit(refused)
@@ -88,6 +90,17 @@ async def test_holds_expire_while_memory_is_full(ledger: Ledger, server: Connect
     stop.set()
     await sweeping
     assert any(isinstance(entry, Expired) for entry in await ledger.read_entries(0, 0, 100))
+
+
+async def test_the_outbox_is_emptied_while_memory_is_full(ledger: Ledger, server: Connection) -> None:
+    """What frees memory must not need any: the drainer's lease, its reading and its trim."""
+    await fill(server)
+    assert await ledger.lease("outbox-0", "drainer", 60_000)
+    assert await ledger.lease("outbox-0", "drainer", 60_000)
+    assert not await ledger.lease("outbox-0", "another", 60_000)
+    entries = await ledger.read_entries(0, 0, 100)
+    await ledger.trim(0, entries[-1].seq)
+    assert (await ledger.heads())[0].outbox_length == 0
 
 
 async def test_service_returns_when_memory_is_given_back(ledger: Ledger, server: Connection) -> None:
