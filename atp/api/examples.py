@@ -121,8 +121,21 @@ BODIES: dict[str, Any] = {
     "post_stock_events": [_EVENT],
     "adjust_stock": _FOUND,
     "replay_dead_letters": _LETTERS,
+    "request_check": {"repair": True, "share": 10},
     "discard_dead_letters": _LETTERS,
 }  # fmt: skip
+
+_CHECK = {
+    "id": "12",
+    "status": "done",
+    "repair": True,
+    "requested_at": "2026-11-21T10:00:00.000Z",
+    "requested_by": "ops",
+    "percent": 100.0,
+    "looked": 201344,
+    "found": 1,
+    "repaired": 1,
+}
 
 #: Success answers by the name of the route.
 _REQUEST = {"key": "w2k8hd0qzv1m", "request": "9f1c4e0f6b1d4b0d"}
@@ -181,6 +194,17 @@ ANSWERS: dict[str, Any] = {
         **_LETTER,
         "headers": {"ce-id": "wms-east-8840", "ce-type": "atp.stock.level.v1", "ce-sequence": "8840"},
         "payload": "{\"lines\":[{\"sku\":\"TSHIRT-M\",\"location\":\"DC9\",\"quantity\":50}]}",
+    },
+    "request_check": {**_CHECK, "status": "waiting", "percent": 0.0, "looked": 0, "found": 0, "repaired": 0},
+    "list_checks": {"checks": [_CHECK]},
+    "get_check": {
+        **_CHECK,
+        "findings": [
+            {
+                "what": "held", "basis": "records", "partition": 0, "seq": 40217, "found": "7", "expected": "5",
+                "sku": "TSHIRT-M", "location": "DC1", "by": -2, "raised": 40218, "repaired": True,
+            }
+        ],
     },
     "replay_dead_letter": {"id": "17", "status": "replayed"},
     "discard_dead_letter": {"id": "17", "status": "discarded"},

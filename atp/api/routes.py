@@ -11,6 +11,7 @@ from atp.api import (
     batches,
     change_bodies,
     changes,
+    checks,
     exceptions,
     history,
     letters,
@@ -142,6 +143,12 @@ ROUTES = (
           selling.CampaignView, problems=(404,)),
     Route(PUT, "/v1/campaigns/{id:str}", ADMIN, selling.CAMPAIGNS.put, "put_campaign", "Put a campaign",
           selling.CampaignView, selling.CampaignBody, headers=_IF, problems=(409, 412)),
+
+    Route(POST, "/v1/checks", ADMIN, checks.request_check, "request_check", "Check the ledger", checks.CheckView,
+          checks.CheckBody, body_required=False, status=202),
+    Route(GET, "/v1/checks", ADMIN, checks.list_checks, "list_checks", "Checks", checks.CheckList),
+    Route(GET, "/v1/checks/{id:str}", ADMIN, checks.get_check, "get_check", "One check", checks.WholeCheckView,
+          problems=(404,)),
 
     Route(GET, "/v1/exceptions", ADMIN, exceptions.list_exceptions, "list_exceptions", "What to look at",
           exceptions.ExceptionList, query=("kind", "state", "page_token")),

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 
+import msgspec
 import structlog
 
 from atp.check.following import EntriesGone
@@ -19,6 +20,10 @@ log = structlog.get_logger("atp.check")
 
 class Busy(Exception):
     """Another run is under way."""
+
+
+class CheckFailed(Exception):
+    """A run cannot go on: the journal is too far behind, or something cannot be read at all."""
 
 
 class Checker:
@@ -43,13 +48,16 @@ class Checker:
         if run is None:
             return False
         try:
-            await self._finish(run, stop.is_set)
+            done = await self._finish(run, stop.is_set)
+            log.info("a check is over", check=run.id, looked=done.looked, found=done.found, repaired=done.repaired)
         except Stopped:
             log.info("a check is left for others to go on with", check=run.id)
+        except CheckFailed as failed:
+            log.warning("a check failed", check=run.id, problem=str(failed))
         return True
 
     async def check(self, id: int, watch: Callable[[Progress], None]) -> Run:
-        """Run one check to its end. Raises Busy, Stopped, JournalBehind, EntriesGone, LedgerError, JournalError."""
+        """Run one check to its end. Raises Busy, Stopped, CheckFailed, LedgerError, JournalError."""
         run = await self._journal.checking.claim(self._owner, self._settings.dead_after_s, id)
         if run is None:
             raise Busy(f"check {id} waits: another one is under way, or this one is over")
@@ -61,11 +69,9 @@ class Checker:
         checking = Checking(self._ledger, self._journal, run, self._owner, self._settings, watch, stopping)
         try:
             done = await checking.finish()
-        except (JournalBehind, EntriesGone) as error:
+        except (JournalBehind, EntriesGone, msgspec.DecodeError, ValueError) as error:
             await self._journal.checking.end(run.id, self._owner, "failed", str(error))
-            log.warning("a check failed", check=run.id, problem=str(error))
-            raise
+            raise CheckFailed(str(error)) from error
         note = "" if done.found == done.repaired else f"{done.found - done.repaired} differences are left"
         await self._journal.checking.end(run.id, self._owner, "done", note)
-        log.info("a check is over", check=run.id, looked=done.looked, found=done.found, repaired=done.repaired)
         return done

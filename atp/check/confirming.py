@@ -11,7 +11,7 @@ from itertools import batched
 from atp.check import stored
 from atp.check.counters import Key
 from atp.check.findings import Finding
-from atp.check.partition import Partition
+from atp.check.partition import NEVER, Partition
 from atp.domain.records import GRACE_MS, Reservation
 from atp.domain.state import ORDER_IDS_MAX
 
@@ -126,9 +126,9 @@ async def _look_at_places(
     read = {place: stored.plain(raw) if raw else None for place, raw in zip(places, records, strict=True)}
     balances = await at.balances(places, seq)
     for (sku, location), record in read.items():
-        balance = balances.get((sku, location))
+        balance = balances.get((sku, location), NEVER)
         ours = (record[1], record[2]) if record else (0, 0)
-        theirs = (balance.held, balance.committed) if balance else (0, 0)
+        theirs = (balance.held, balance.committed) if balance else ours
         for counter, mine, other in zip(("held", "committed"), ours, theirs, strict=True):
             if mine != other and Key(counter, sku, location) not in known:
                 finding = Finding("balance", "journal", at.number, seq, str(mine), str(other), sku, location)

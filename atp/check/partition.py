@@ -16,6 +16,10 @@ from atp.ledger import Ledger, Page
 _JOURNAL_LOOK_S = 0.02
 
 
+#: Stands for the balance of a position that never changed.
+NEVER = Balance("", "", 0, 0, 0, 0, 0)
+
+
 class JournalBehind(Exception):
     """The journal does not come as far as what was looked at."""
 
@@ -89,7 +93,7 @@ class Partition:
                 )
             await asyncio.sleep(_JOURNAL_LOOK_S)
 
-    async def balances(self, places: Sequence[tuple[str, str]], seq: int) -> dict[tuple[str, str], Balance]:
+    async def balances(self, places: Sequence[tuple[str, str]], seq: int) -> dict[tuple[str, str], Balance | None]:
         """Balances as the journal has them as of a seq that the ledger was looked at."""
         await self.journaled(seq)
         return await self.journal.checking.balances(self.number, places, seq)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from atp.check import counters, stored
 from atp.check.counters import Key, Part
-from atp.check.partition import Partition
+from atp.check.partition import NEVER, Partition
 from atp.check.state import State
 from atp.domain.records import GRACE_MS, Reservation
 from atp.domain.state import ORDER_IDS_MAX
@@ -115,8 +115,8 @@ class Steps:
             return
         balances = await self._at.balances(list(numbers), page.seq)
         for place, units in numbers.items():
-            told = balances.get(place)
-            if units != ((told.held, told.committed) if told else (0, 0)):
+            told = balances.get(place, NEVER)
+            if told is not None and units != (told.held, told.committed):
                 self._state.places.add(place)
 
     async def _holding(self, page: Page) -> None:

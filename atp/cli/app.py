@@ -6,6 +6,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from atp import __version__
 from atp.cli import config, dlq, exceptions, keys, mapping, source
+from atp.cli.check import check
 from atp.cli.demo import demo
 from atp.cli.dev import dev
 from atp.cli.drain import drain
@@ -36,6 +37,7 @@ def build() -> App:
     app.command(drain, name="drain")
     app.command(migrate, name="migrate")
     app.command(promote, name="promote")
+    app.command(check, name="check")
     app.command(explain_sku, name="explain")
     app.command(reservations, name="reservations")
     app.command(history, name="history")

@@ -69,6 +69,14 @@ def _dev_endpoints(variables: str, *names: str) -> dict[str, str]:
         raise Refused(f"set {variables}, or run this where `atp dev` runs ({_STATE})") from None
 
 
+def find_stores(config: Config) -> Config:
+    """With ATP_REDIS_URL and ATP_DATABASE_URL, else the servers of the `atp dev` of this folder. Raises Refused."""
+    if config.redis_url and config.database_url:
+        return config
+    found = _dev_endpoints("ATP_REDIS_URL and ATP_DATABASE_URL", "redis", "postgres")
+    return msgspec.structs.replace(config, redis_url=found["redis"], database_url=found["postgres"])
+
+
 def find_nats(config: Config) -> str:
     """ATP_NATS_URL, else the server of the `atp dev` that runs in this folder. Raises Refused."""
     if config.nats_url:

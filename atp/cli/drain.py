@@ -8,7 +8,8 @@ from atp.cli.running import run_service, together
 
 
 def drain() -> int:
-    """Copy the ledger's entries to PostgreSQL and publish events on NATS, until SIGTERM. Ends due holds as well.
+    """Copy the ledger's entries to PostgreSQL and publish events on NATS, until SIGTERM. Ends due holds as well, and
+    runs the checks that were asked for over HTTP.
 
     A second process may run beside it: one of them works, the other takes over.
     Needs ATP_REDIS_URL, ATP_NATS_URL and ATP_DATABASE_URL. ATP_METRICS_PORT offers metrics for Prometheus.
@@ -22,6 +23,7 @@ def drain() -> int:
 
 
 async def _drain(config: settings.Config, stop: asyncio.Event) -> None:
+    from atp.check import Checker
     from atp.outbox import Outbox, Settings
     from atp.wiring import open_journal, open_ledger, open_nats
 
@@ -33,4 +35,5 @@ async def _drain(config: settings.Config, stop: asyncio.Event) -> None:
         # At level journal every answer waits for this.
         outbox_settings = Settings(idle_s=0.003) if config.durability == "journal" else Settings()
         # The sweep, so that holds end in time while every API process is down (P4).
-        await together(stop, Outbox(nats, ledger, journal, outbox_settings).run(stop), ledger.sweep(stop))
+        outbox, checker = Outbox(nats, ledger, journal, outbox_settings), Checker(ledger, journal)
+        await together(stop, outbox.run(stop), ledger.sweep(stop), checker.run(stop))

@@ -27,6 +27,8 @@ def _code(error: BaseException) -> int | None:
         ("atp.outbox", "StreamUnfit", FAILED),
         ("atp.ingest.backfill", "Unusable", FAILED),
         ("atp.ingest.backfill", "CannotResume", FAILED),
+        ("atp.check", "Busy", FAILED),
+        ("atp.check", "CheckFailed", FAILED),
         ("atp.mapping", "MappingError", USAGE),
     ):
         kind = getattr(sys.modules.get(module), name, None)

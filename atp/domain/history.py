@@ -27,7 +27,8 @@ from atp.domain.times import rfc3339
 
 #: Fields of entries that are shown in another way, or say nothing to people.
 _APART = {
-    "seq", "at", "client", "cause", "balances", "reservation", "record", "leg", "version", "key", "change", "body", "event",
+    "seq", "at", "client", "cause", "balances", "reservation", "record", "leg", "version", "key", "change", "body",
+    "event",
 }  # fmt: skip
 
 #: Fields that are times in ms.

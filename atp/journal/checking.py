@@ -88,8 +88,11 @@ class Checking:
 
     async def balances(
         self, partition: int, places: Sequence[tuple[str, str]], seq: int
-    ) -> dict[tuple[str, str], Balance]:
-        """The balances of positions as they were after the entry ``seq``, which is journaled; none if never changed."""
+    ) -> dict[tuple[str, str], Balance | None]:
+        """The balances of positions as they were after the entry ``seq``, which is journaled.
+
+        One that never changed is not there; None stands for one whose entry has gone with its day.
+        """
         skus, locations = [sku for sku, _ in places], [at for _, at in places]
         async with self._connections.take() as connection:
             rows = await connection.fetch(self._sql["changes_at"], partition, skus, locations, seq)
@@ -99,9 +102,13 @@ class Checking:
             if inside:  # the seq lies within a batch of the journal: what changed before it there, only entries tell
                 bodies += await connection.fetch(self._sql["entries_between"], partition, min(inside), seq)
         entries = sorted((_entry(row["body"]) for row in bodies), key=lambda entry: entry.seq)
+        found: dict[tuple[str, str], Balance | None]
+        found = {(row["sku"], row["location"]): None for row in rows if row["seq"] is not None}
         wanted = set(places)
-        told = ((b.sku, b.location, b) for entry in entries for b in getattr(entry, "balances", ()))
-        return {(sku, at): balance for sku, at, balance in told if (sku, at) in wanted}
+        for balance in (b for entry in entries for b in getattr(entry, "balances", ())):
+            if (balance.sku, balance.location) in wanted:
+                found[balance.sku, balance.location] = balance
+        return found
 
     async def levels(self, partition: int, places: Sequence[tuple[str, str]]) -> list[Level]:
         """What sources last said of positions."""

@@ -19,9 +19,10 @@ from atp.ledger.keys import prefix
 from atp.outbox import Counters, Drainer
 from atp.outbox import Settings as OutboxSettings
 from atp.outbox.handover import Handover
+from tests.support import wait_until_async
 
 #: In the tests nobody waits for a gentle pace.
-FAST = Settings(share=1.0, page=16, chunk=8, save_every_s=0.0, dead_after_s=0.3)
+FAST = Settings(share=1.0, page=16, chunk=8, save_every_s=0.0, dead_after_s=0.3, rounds=3)
 
 
 class Room:
@@ -62,6 +63,14 @@ class Room:
         results = await self.ledger.apply(commands)
         assert all(result.outcome is Outcome.APPLIED for result in results), results
         return results
+
+    async def drained(self) -> None:
+        """Wait until the journal has everything."""
+
+        async def has_all() -> bool:
+            return (await self.journal.heads()).get(0) == (await self.ledger.heads())[0].seq
+
+        await wait_until_async(has_all, description="the journal has everything")
 
     async def check(self, *, repair: bool = False, settings: Settings = FAST) -> tuple[Run, list[Finding]]:
         """One whole run, and what it found."""
