@@ -34,4 +34,5 @@ def table(request: pytest.FixtureRequest, loop: asyncio.AbstractEventLoop) -> It
     )
     yield table
     if isinstance(law, LuaLaw):
+        law.check_replay()
         law.close()

@@ -123,6 +123,8 @@ class LuaLaw:
         self._meta = keys.meta(namespace, partition)
         self._batch, self._seq = 0, 0
         self.next_due = 0  # by the last reply: what the sweeper goes by
+        self._replayed = Replayed(State(seq=1, last_now=START_MS, refused_since=START_MS))
+        self._trimmed = 0
 
     @classmethod
     def open(
@@ -159,10 +161,16 @@ class LuaLaw:
         for _, fields in self._ask("XRANGE", self._prefix + "outbox", f"({self._seq}-0", "+"):
             entries += [entry for entry in wire.decode_entries(fields) if entry.seq > max(self._seq, 1)]
         self._seq, self.next_due = reply.seq, reply.next_due
+        self._replayed.follow(entries, reply.now, self._trimmed)
         return reply.results, entries
 
     def trim(self, through: int) -> None:
         self._ask("FCALL", library.function("trim"), 1, self._meta, through)
+        self._trimmed = max(self._trimmed, min(through, self._seq))
+
+    def check_replay(self) -> None:
+        """The entries bring about what is stored."""
+        self._replayed.check(self.state())
 
     def ats(self, sku: str, asked: Asked, now: int) -> Grants:
         (stock,) = self.ask(now, wire.ask_sku(sku, asked))

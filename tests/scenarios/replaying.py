@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
+from msgspec import json
+
 from atp.domain import replay
 from atp.domain.entries import AnyEntry
 from atp.domain.records import TOMBSTONE_MS
 from atp.domain.rules.retention import RETIRE_MAX
 from atp.domain.state import State
 from tests.scenarios.plain import plain
+
+_journaled = json.Decoder(list[AnyEntry])
 
 
 class Replayed:
@@ -19,10 +23,13 @@ class Replayed:
         self.state = deepcopy(begin)
 
     def follow(self, entries: Sequence[AnyEntry], now: int, trimmed: int) -> None:
-        """Take one batch at ``now``; as in a batch, what ended long ago is cut down before the commands."""
+        """Take one batch at ``now``; as in a batch, what ended long ago is cut down before the commands.
+
+        The entries are read as the journal keeps them.
+        """
         self.state.trimmed = trimmed
         replay.settle(self.state, now, RETIRE_MAX)
-        replay.replay(self.state, entries)
+        replay.replay(self.state, _journaled.decode(json.encode(entries)))
 
     def check(self, live: State) -> None:
         """Everything that is state is as in the live one."""
