@@ -185,7 +185,10 @@ class LuaLaw:
         async def pages() -> list[records.Page]:
             return [page async for page in records.read(self._connection.ask, self._prefix)]
 
-        return records.decode(self._loop.run_until_complete(pages()))
+        try:
+            return records.decode(self._loop.run_until_complete(pages()))
+        except records.RecordsCorrupt as problem:
+            raise AssertionError(str(problem)) from problem
 
     def restore(self, state: State) -> None:
         """Store a state in place of what is there, and go on from it."""

@@ -25,11 +25,14 @@ class Replayed:
     def follow(self, entries: Sequence[AnyEntry], now: int, trimmed: int) -> None:
         """Take one batch at ``now``; as in a batch, what ended long ago is cut down before the commands.
 
-        The entries are read as the journal keeps them.
+        The entries are read as the journal keeps them; those that speak of what is not there fail the test.
         """
         self.state.trimmed = trimmed
         replay.settle(self.state, now, RETIRE_MAX)
-        replay.replay(self.state, _journaled.decode(json.encode(entries)))
+        try:
+            replay.replay(self.state, _journaled.decode(json.encode(entries)))
+        except (LookupError, AttributeError, StopIteration) as problem:
+            raise AssertionError(f"not what happened: {problem!r}") from problem
 
     def check(self, live: State) -> None:
         """Everything that is state is as in the live one."""
