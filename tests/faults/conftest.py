@@ -10,11 +10,9 @@ from .table import Tally
 
 
 @pytest.fixture(scope="session")
-def tally() -> Iterator[Tally]:
-    """Lines for the table; written at the end."""
-    tally = Tally({})
-    yield tally
-    tally.write()
+def tally() -> Tally:
+    """Lines for the table."""
+    return Tally({})
 
 
 @pytest.fixture

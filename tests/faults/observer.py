@@ -13,7 +13,8 @@ from nats.js.api import AckPolicy, ConsumerConfig
 from atp.demo import documents
 from atp.demo.http import Client
 from atp.domain.entries import AnyEntry
-from atp.ledger import keys
+from atp.domain.state import State
+from atp.ledger import keys, records
 from atp.ledger.connection import ServerRefused, connect
 from atp.ledger.errors import LedgerUnavailable
 
@@ -76,6 +77,14 @@ class Observer:
         """The journal, in order."""
         rows = await self._stack.ask_journal("select body::text as body from entries where partition = 0 order by seq")
         return [_decode(row["body"]) for row in rows]
+
+    async def state(self) -> State:
+        """All that the ledger keeps, while nobody writes."""
+        connection = await connect(self._stack.servers["valkey"].url)  # type: ignore[attr-defined]
+        try:
+            return records.decode([page async for page in records.read(connection.ask, self._prefix)])
+        finally:
+            await connection.end()
 
     async def shown(self) -> dict[Place, tuple[int, int, int]]:
         """(sku, location) → (ats, held, committed) as the API says."""

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from msgspec import Struct, field
 
 from .buyers import Buyer
-from .checkers import conservation, linear, setfull
+from .checkers import conservation, linear, rebuilt, setfull
 from .checkers.violation import Violation
 from .feeders import Feeder
 from .history import History
@@ -185,6 +185,7 @@ class Sale:
             *conservation.check_totals(entries, counts, shown),
             *conservation.check_holds(entries, unknown),
             *linear.check_order(histories, opening),
+            *rebuilt.check_rebuilt(entries, await self.observer.state()),
             *([Violation("C3", "wrong", f"{letters} messages became dead letters")] if letters else []),
             *self._repeated_batches(),
         ]

@@ -24,6 +24,7 @@ async def test_a_fault(make: Callable[[], Fault], folder: Path, tally: Tally) ->
     fault = make()
     if reason := fault.missing():
         tally.skip(fault.name, reason)
+        tally.write()
         pytest.skip(f"{fault.name}: {reason}")
     chance = Random(fault.name)
     async with Stack(folder, extra=fault.extra, disk_mb=fault.disk_mb) as stack, open_sale(stack) as sale:
@@ -33,5 +34,6 @@ async def test_a_fault(make: Callable[[], Fault], folder: Path, tally: Tally) ->
         outcome = await sale.close()
         outcome.violations += fault.found
     tally.add(fault.name, RUNS, outcome)
+    tally.write()
     assert not outcome.violations, tell(outcome.violations)
     assert outcome.acknowledged > 10 * RUNS
