@@ -7,15 +7,21 @@ from urllib.parse import urlsplit
 
 
 @asynccontextmanager
-async def cut_at(word: bytes, url: str, *, forward: bool) -> AsyncIterator[str]:
-    """URL of a proxy; ``forward`` says whether the server still gets the word whose answer is lost."""
+async def cut_at(word: bytes, url: str, *, forward: bool, times: int | None = None) -> AsyncIterator[str]:
+    """URL of a proxy; ``forward`` says whether the server still gets the word whose answer is lost.
+
+    It cuts at the word ``times``, or always, and is an honest wire from then on.
+    """
     target = urlsplit(url)
+    left = times
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal left
         server_reader, server_writer = await asyncio.open_connection(target.hostname, target.port)
         answers = asyncio.create_task(_copy(server_reader, writer))
         while data := await reader.read(1 << 16):
-            if word in data:
+            if word in data and left != 0:
+                left = None if left is None else left - 1
                 await _end(answers)
                 if forward:
                     server_writer.write(data)
@@ -42,3 +48,4 @@ async def _end(task: asyncio.Task[None]) -> None:
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while data := await reader.read(1 << 16):
         writer.write(data)
+    writer.close()  # the server ended it, and the client waits to hear that

@@ -31,6 +31,7 @@ class JournalSettings(Struct, frozen=True):
     append_s: float = 15.0  # a whole batch; above a checkpoint's worst stall
     lock_s: float = 10.0  # for a row another process keeps; it keeps none longer than ``idle_transaction_s``
     idle_transaction_s: float = 5.0  # a stopped drainer loses its transaction, or its successor would wait for ever
+    takeover_s: float = 1.0  # a claim waits so long for the writer before, which is cut off then
     close_s: float = 5.0
 
 
@@ -92,6 +93,10 @@ class Connections:
             if isinstance(error, TimeoutError):
                 raise _as_journal_error(error) from error
             raise
+        except asyncpg.InternalClientError as error:
+            # The client's own confusion when the server ended the connection while this process was stopped.
+            _cut(connection)
+            raise JournalUnavailable(f"the connection is not usable any more: {error}") from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise _as_journal_error(error) from error
         finally:

@@ -6,6 +6,7 @@ stopped or lost an answer therefore never writes twice and never leaves a gap: i
 watermark and goes on from there.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 import asyncpg
@@ -79,9 +80,22 @@ class Journal:
     # ---- one writer per partition
 
     async def claim(self, partition: int, owner: str) -> Claim:
-        """Become the partition's only writer: earlier claims are fenced from now on."""
+        """Become the partition's only writer: earlier claims are fenced from now on.
+
+        A writer that was stopped in the middle of a batch keeps the watermark's row, and the server would wait for it
+        until its statement takes too long. Who claims has the lease, so that one has nothing to finish: it is cut off.
+        """
         async with self._connections.take() as connection:
-            row = await connection.fetchrow(_SQL["claim"], partition, owner)
+            pid = await connection.fetchval(_SQL["own_pid"])
+            claiming = asyncio.ensure_future(connection.fetchrow(_SQL["claim"], partition, owner))
+            try:
+                done, _ = await asyncio.wait([claiming], timeout=self._settings.takeover_s)
+                if not done:
+                    async with self._connections.take() as other:
+                        await other.execute(_SQL["cut_off"], pid)
+                row = await claiming
+            finally:
+                claiming.cancel()
         assert row is not None
         return Claim(partition, *row)
 

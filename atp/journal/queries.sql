@@ -19,6 +19,14 @@ on conflict (partition) do update
     set fence = watermarks.fence + 1, owner = excluded.owner, claimed_at = now()
 returning fence, epoch, seq, published, announced
 
+-- name: own_pid
+-- Who this connection is at the server.
+select pg_backend_pid()
+
+-- name: cut_off
+-- End the connections that the one of $1 waits for.
+select pg_terminate_backend(blocker) from unnest(pg_blocking_pids($1)) as blocker
+
 -- name: watermark
 -- Where the partition stands.
 select fence, epoch, seq, published, announced from watermarks where partition = $1

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import asyncpg
 import pytest
@@ -11,6 +12,7 @@ from atp.journal import Fenced, Journal, JournalForeign, JournalGap, JournalSett
 from atp.journal.rows import KINDS
 from tests.cutting import cut_at
 from tests.rooms.journal.made import AT, changed, cursor, delta, held, level, opened, policy, record, released, run_of
+from tests.support import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -108,7 +110,7 @@ async def test_two_drainers_racing_write_each_entry_once(journal: Journal) -> No
 
 async def test_a_stopped_drainer_does_not_keep_its_successor_waiting(migrated: str, namespace: str) -> None:
     """A process stopped inside its transaction holds the watermark's row; the server ends that transaction."""
-    journal = Journal(JournalSettings(migrated, namespace, idle_transaction_s=0.3))
+    journal = Journal(JournalSettings(migrated, namespace, idle_transaction_s=0.3, takeover_s=5))
     await journal.open()
     claim = await journal.claim(0, "a")
     try:
@@ -119,6 +121,26 @@ async def test_a_stopped_drainer_does_not_keep_its_successor_waiting(migrated: s
     finally:
         await journal.close()
     assert (successor.seq, successor.fence) == (0, claim.fence + 1)
+
+
+async def test_a_drainer_stopped_inside_a_statement_is_cut_off(journal: Journal, migrated: str) -> None:
+    """As in the middle of a COPY: the server waits for it as long as for any statement, and a successor does not."""
+    claim = await journal.claim(0, "a")
+    stopped = await asyncpg.connect(migrated)
+
+    async def work() -> None:
+        async with stopped.transaction():
+            await stopped.execute("update watermarks set seq = 1 where partition = 0; select pg_sleep(60)")
+
+    task = asyncio.create_task(work())
+    watching = await asyncpg.connect(migrated)
+    sleeping = "select count(*) from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()"
+    await wait_until_async(partial(watching.fetchval, sleeping), description="the writer to have the row")
+    successor = await journal.claim(0, "b")
+    assert (successor.seq, successor.fence) == (0, claim.fence + 1)
+    (ended,) = await asyncio.gather(task, return_exceptions=True)
+    assert isinstance(ended, asyncpg.PostgresError | asyncpg.InterfaceError)
+    await watching.close()
 
 
 @pytest.mark.parametrize("committed", [True, False])

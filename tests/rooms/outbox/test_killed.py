@@ -25,7 +25,7 @@ async def test_kill_9_again_and_again(room: Room, nats: str) -> None:
     )
     chance = random.Random(11)
     await room.apply(level(100_000))
-    workers = [await _start(work), await _start(work)]
+    workers = [await start(work), await start(work)]
     try:
         for n in range(6):
             began = (await room.journal.heads()).get(0, 0)
@@ -35,9 +35,9 @@ async def test_kill_9_again_and_again(room: Room, nats: str) -> None:
             victim = workers.pop(0)
             victim.kill()
             await victim.wait()
-            workers.append(await _start(work))
+            workers.append(await start(work))
         await wait_until_async(room.drained, 20, "the journal to catch up")
-        await wait_until_async(lambda: _published(room), 20, "NATS to catch up")
+        await wait_until_async(lambda: published_all(room), 20, "NATS to catch up")
     finally:
         for worker in workers:
             worker.kill()
@@ -49,7 +49,7 @@ async def test_kill_9_again_and_again(room: Room, nats: str) -> None:
     assert (await room.told("availability"))[-1].data["ats"] == 100_000 - 1800
 
 
-async def _start(work: Work) -> asyncio.subprocess.Process:
+async def start(work: Work) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.rooms.outbox.worker", json.encode(work).decode(),
         cwd=ROOT, stdout=asyncio.subprocess.DEVNULL,
@@ -60,6 +60,6 @@ async def _journaled_more(room: Room, began: int) -> bool:
     return (await room.journal.heads()).get(0, 0) > began
 
 
-async def _published(room: Room) -> bool:
+async def published_all(room: Room) -> bool:
     mark = await room.journal.watermark(0)
     return mark is not None and mark.announced == await room.head()

@@ -19,10 +19,11 @@ class Work(Struct):
     nats: str
     namespace: str
     settings: Settings
+    idle_transaction_s: float = 5.0
 
 
 async def main(work: Work) -> None:
-    journal = Journal(JournalSettings(work.database, work.namespace))
+    journal = Journal(JournalSettings(work.database, work.namespace, idle_transaction_s=work.idle_transaction_s))
     await journal.open()
     ledger = Ledger(LedgerSettings(work.valkey, work.namespace))
     await ledger.open(await journal.heads())
