@@ -71,7 +71,7 @@ def ingest(
 
 
 async def _ingest(config: settings.Config, stop: asyncio.Event) -> None:
-    from atp.ingest import Consumer, Settings, Sweeper
+    from atp.ingest import Consumer, Settings, Sweeper, Watcher
     from atp.ingest.raw import Translator
     from atp.wiring import open_formats, open_journal, open_ledger, open_nats
 
@@ -86,5 +86,6 @@ async def _ingest(config: settings.Config, stop: asyncio.Event) -> None:
             Consumer(nats, ledger, settings, journal),
             Translator(nats, ledger, formats, settings),
             Sweeper(ledger, settings),
+            Watcher(ledger, settings),
         )
         await together(stop, *(runner.run(stop) for runner in runners))

@@ -104,6 +104,15 @@ class Received(Struct, array_like=True, tag=6):
     cause: str = ""
 
 
+class Overdue(Struct, array_like=True, tag=41):
+    """Somebody found that a delivery did not come on its day; the law looks again, and tells it once (R10)."""
+
+    sku: str
+    location: str
+    supply_id: str
+    cause: str = ""
+
+
 class ReserveLine(Struct, array_like=True):
     """One line of a reserve request; ``location`` "" lets the law choose by priority (R38)."""
 
@@ -361,7 +370,7 @@ RELIEVING = (
 )  # fmt: skip
 
 Command = (
-    Level | Delta | Cursor | Status | Incoming | Received | TellOrder | TakeBack | Include
+    Level | Delta | Cursor | Status | Incoming | Received | Overdue | TellOrder | TakeBack | Include
     | Reserve | Confirm | Release | Extend | Fulfil | Acknowledge
     | Transfer | Affect | PutPolicy | Raise | Resolve | SnapshotPart | Zero | SnapshotDecide
     | Heartbeat | Touch | MoveAuthority | RestartSource | Recheck

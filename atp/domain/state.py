@@ -54,6 +54,9 @@ SHIPPED_BUCKET_MS = 60_000
 SHIPPED_COUNTED_MS = 60_000
 
 
+#: A delivery is overdue when its day is over.
+OVERDUE_MS = 86_400_000
+
 #: Receipts that a delivery remembers, so that none counts twice.
 RECEIPTS_MAX = 64
 
@@ -109,6 +112,11 @@ class Supply(Struct):
     source: str = ""
     version: tuple[int, ...] = ()  # version and tie of the announcement, in one
     receipts: list[int] = []
+    told: bool = False  # that it is overdue
+
+    def overdue(self, now: int) -> bool:
+        """Whether some of it should have come by ``now`` (ms) and did not."""
+        return self.left > 0 and now >= self.starts_at + OVERDUE_MS
 
     @property
     def left(self) -> int:

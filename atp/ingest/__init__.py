@@ -3,13 +3,14 @@
 ``Consumer`` is what a process runs. ``events`` knows the contract's events, ``messages`` how they are sent, ``pull``
 the stream, ``applying`` the ledger's failures, ``deadletters`` where messages go that fail by their own content.
 ``feed`` is for those who send, ``posting`` for those who send over HTTP. ``Sweeper`` runs beside consumers and empties
-what full snapshots do not name.
+what full snapshots do not name; ``Watcher`` finds deliveries that did not come.
 """
 
 from atp.ingest.batches import FeedRefused, FeedUncertain
 from atp.ingest.consumer import Consumer
 from atp.ingest.counters import Counters
 from atp.ingest.feed import Event, Feed
+from atp.ingest.overdue import Watcher
 from atp.ingest.posting import Posting
 from atp.ingest.reasons import Reason
 from atp.ingest.settings import Settings
@@ -28,5 +29,6 @@ __all__ = [
     "Settings",
     "StreamUnfit",
     "Sweeper",
+    "Watcher",
     "ensure_streams",
 ]

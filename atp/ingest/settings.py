@@ -35,6 +35,8 @@ class Settings(Struct, frozen=True):
     sweep_every_s: float = 0.5  # how soon a complete snapshot is noticed
     sweep_page: int = 500  # positions looked at in one call: a few milliseconds of the ledger's one thread
 
+    overdue_every_s: float = 60.0  # how often deliveries are looked at: all of them, in small steps
+
     future_max_s: int = 300  # a version further ahead of the clock would block its position (R14)
 
     retention_min_s: float = 7 * DAY_S  # a rebuilt ledger reads again what its journal had not seen (R15)

@@ -28,6 +28,7 @@ from atp.ledger.settings import LedgerSettings
 from atp.ledger.snapshots import Snapshots
 from atp.ledger.sources import Sources
 from atp.ledger.spanning import Spanning
+from atp.ledger.supplies import Supplies
 from atp.ledger.watermark import Watermark
 from atp.ledger.wire import Head
 from atp.telemetry import QUEUE_FILL
@@ -66,6 +67,7 @@ class Ledger:
         ]  # fmt: skip
         self.spanning = Spanning(self._batchers, self._readers)
         self.snapshots = Snapshots(self._batchers, self._readers)
+        self.supplies = Supplies(self._readers)
         self.sources = Sources(self._batchers, self._readers)
         self.looks = Looks(self._readers)
 

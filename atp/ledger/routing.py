@@ -21,6 +21,7 @@ from atp.domain.commands import (
     Level,
     MoveAuthority,
     OpenBasket,
+    Overdue,
     PutBack,
     PutPolicy,
     Raise,
@@ -63,6 +64,7 @@ def partition_for(command: Command, partitions: int) -> int | None:
             | Affect()
             | Zero()
             | Include()
+            | Overdue()
             | Touch()
         ):
             return partition_of(command.sku, partitions)

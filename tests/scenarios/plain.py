@@ -33,7 +33,7 @@ def plain(s: State) -> dict[str, Any]:
             for name, k in s.skus.items() for at, p in k.positions.items()
         },
         "supplies": {
-            key: (s.day, s.starts_at, s.quantity, s.received, s.source, tuple(s.version), list(s.receipts))
+            key: (s.day, s.starts_at, s.quantity, s.received, s.source, tuple(s.version), list(s.receipts), s.told)
             for key, s in s.supplies.items()
         },
         "recent": {

@@ -9,6 +9,7 @@
     silent erp / heard erp                       what the ledger thinks of a source
     status A@DC1 3 v1 [as level]                 units that cannot be sold
     incoming A@DC1 po1 10 d5 v1 [as level]       a delivery on the fifth day from the start; received A@DC1 po1 10 v1 e1
+    overdue A@DC1 po1                            somebody found it so
     reserve r1 A:4@DC1/d5                        needed by that day; d0 is the day of the start
     reserve r1 A:4@DC1 B:1 [ttl 5] [as 2]        lines are numbered 1, 2, …; `as` is the request's fingerprint
         [partial] [whole] [dry] [replaces r0] [for c-1]     partial grants, no split, a quote, a customer
@@ -239,6 +240,9 @@ class Table:
             case "returned":
                 common = self.common(plain, named)
                 return c.TakeBack(*common, crc32(plain[3].encode()), "unfit" not in named, named.get("order", ""), "e")
+            case "overdue":
+                sku, location = plain[0].split("@")
+                return c.Overdue(sku, location, plain[1], "cause")
             case "booked":
                 common = self.common(plain, named)
                 return Include(*common, named.get("measure", ""), "", [id_of(name) for name in plain[3].split(",")])
@@ -298,10 +302,11 @@ class Table:
         if word == "raise":
             return c.Raise(kind, sku, location, "", "", "seen", "cause")
         state = self.law.dump()
-        open = state["exceptions"].get(subject(kind, sku, location, "", ""), 0)
+        about = named.get("order", "")
+        open = state["exceptions"].get(subject(kind, sku, location, "", about), 0)
         if kind == "shortage":
             open = state["shortages"].get((sku, location), (0,))[0]
-        return c.Resolve(kind, sku, location, "", "", int(named.get("of") or open), "accepted", "looked", "tests")
+        return c.Resolve(kind, sku, location, "", about, int(named.get("of") or open), "accepted", "looked", "tests")
 
     @staticmethod
     def split(rest: list[str]) -> tuple[list[str], dict[str, str]]:

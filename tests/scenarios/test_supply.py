@@ -8,6 +8,45 @@ from tests.scenarios.table import Table, day_of
 DAY = 86_400
 
 TABLES = {
+    "a delivery whose day is over is told of once, until it came or has another day": """
+        incoming A@DC1 po1 10 d0 v1 by erp
+        overdue A@DC1 po1 -> NOT_FOUND
+        overdue A@DC1 po9 -> NOT_FOUND
+        wait 90000
+        overdue A@DC1 po1
+        raised supply-overdue A DC1 - po1
+        overdue A@DC1 po1 -> NOT_FOUND
+        received A@DC1 po1 4 v2 e1
+        raised supply-overdue A DC1 - po1
+        incoming A@DC1 po1 10 d-1 v2 by erp
+        raised supply-overdue A DC1 - po1
+        incoming A@DC1 po1 10 d3 v3 by erp
+        raised none
+        overdue A@DC1 po1 -> NOT_FOUND
+        wait 400000
+        overdue A@DC1 po1
+        received A@DC1 po1 6 v4 e2
+        raised none
+        overdue A@DC1 po1 -> NOT_FOUND
+    """,
+    "what a person is done with is not told again": """
+        incoming A@DC1 po1 10 d0 v1 by erp
+        wait 90000
+        overdue A@DC1 po1
+        resolve supply-overdue A@DC1 order po1
+        raised none
+        overdue A@DC1 po1 -> NOT_FOUND
+        incoming A@DC1 po1 0 d0 v2 by erp
+        raised none
+    """,
+    "a clock that is apart makes nothing overdue": """
+        incoming A@DC1 po1 10 d0 v1 by erp
+        wait 90000
+        sender 90
+        overdue A@DC1 po1 -> NOT_FOUND
+        sender 0
+        overdue A@DC1 po1
+    """,
     "a shortage now is made good first (R10 a)": """
         level A@DC1 5 v1
         reserve r1 A:5

@@ -21,10 +21,15 @@ def _closed(state: State, entry: ShortageClosed) -> None:
 
 
 def _raised(state: State, entry: ExceptionRaised) -> None:
-    """A delta that came too late to be told from a repeat leaves its number on the low side (R15)."""
+    """A delta that came too late to be told from a repeat leaves its number on the low side (R15); a delivery that is
+    overdue is told of once (R10)."""
     state.exceptions[subject(entry.kind, entry.sku, entry.location, entry.source, entry.reservation)] = entry.seq
     if entry.kind == Kind.LATE_DELTA:
         number_of(position_of(state, entry.sku, entry.location), entry.source).uncertain = True
+    elif entry.kind == Kind.SUPPLY_OVERDUE and (
+        supply := state.supplies.get((entry.sku, entry.location, entry.reservation))
+    ):
+        supply.told = True
 
 
 def _resolved(state: State, entry: ExceptionResolved) -> None:

@@ -13,6 +13,7 @@ def _expected(state: State, entry: SupplyExpected) -> None:
     supply.day, supply.starts_at, supply.quantity = entry.day, entry.starts_at, entry.quantity
     supply.source, supply.version = entry.source, (*entry.version, entry.position)
     expect(days, supply, 1)
+    supply.told = supply.told and supply.overdue(entry.at)
     take(state, entry.seq, entry.balances)
 
 
@@ -23,6 +24,7 @@ def _received(state: State, entry: SupplyReceived) -> None:
     supply.received += entry.quantity
     supply.receipts = [*supply.receipts, entry.event][-RECEIPTS_MAX:]
     expect(days, supply, 1)
+    supply.told = supply.told and supply.overdue(entry.at)
     take(state, entry.seq, entry.balances)
 
 

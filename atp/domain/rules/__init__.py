@@ -30,6 +30,7 @@ from atp.domain.commands import (
     Level,
     MoveAuthority,
     OpenBasket,
+    Overdue,
     PutBack,
     PutPolicy,
     Raise,
@@ -72,6 +73,7 @@ from atp.domain.rules.snapshots import decide_snapshot, take_part, tell_overdue,
 from atp.domain.rules.sources import heartbeat, listen, restart
 from atp.domain.rules.stock import delta, include_booked, level, move_cursor, status
 from atp.domain.rules.supply import incoming, received
+from atp.domain.rules.supply import tell_overdue as tell_overdue_supply
 from atp.domain.rules.touching import touch
 from atp.domain.state import State
 
@@ -150,6 +152,8 @@ def decide(batch: Batch, command: Command) -> Result:
             return incoming(batch, command)
         case Received():
             return received(batch, command)
+        case Overdue():
+            return tell_overdue_supply(batch, command)
         case Adjust():
             return adjust(batch, command)
         case TellOrder():

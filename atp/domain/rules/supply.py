@@ -2,16 +2,20 @@
 
 A supply id is one delivery. Its announcements and receipts come from different systems with no common version, so each
 is taken in any order: what is still expected is the quantity announced last less all that was received.
+
+One whose day is over is an exception, which ends when it came or has another day.
 """
 
-from atp.domain.commands import Incoming, Received
+from atp.domain.commands import Incoming, Overdue, Received
 from atp.domain.entries import SupplyExpected, SupplyReceived
+from atp.domain.exceptions import Kind
 from atp.domain.outcomes import Outcome
 from atp.domain.projection import Day, tidy
 from atp.domain.records import Version
 from atp.domain.results import Result
 from atp.domain.rules import shortage
 from atp.domain.rules.batch import Batch
+from atp.domain.rules.exceptions import end_exception, raise_exception
 from atp.domain.rules.stock import change_number, changed_of, known_source, refuse_stock
 from atp.domain.state import RECEIPTS_MAX, Supply
 
@@ -40,6 +44,7 @@ def incoming(batch: Batch, c: Incoming) -> Result:
             version, c.stream, c.position, c.as_of, supply.left, [batch.balance(c.sku, c.location)],
         )
     )  # fmt: skip
+    _end_overdue(batch, c, supply)
     shortage.report(batch, c.sku, c.location, c.cause, before)
     return Result(Outcome.APPLIED, seq)
 
@@ -70,8 +75,27 @@ def received(batch: Batch, c: Received) -> Result:
             changed_of(batch, c),
         )
     )  # fmt: skip
+    _end_overdue(batch, c, supply)
     shortage.report(batch, c.sku, c.location, c.cause, before)
     return Result(Outcome.APPLIED, seq)
+
+
+def tell_overdue(batch: Batch, c: Overdue) -> Result:
+    """Tell people of a delivery whose day is over, once for each day it had; NOT_FOUND if there is nothing to tell."""
+    supply = batch.state.supplies.get((c.sku, c.location, c.supply_id))
+    if supply is None or supply.told or batch.apart or not supply.overdue(batch.now):
+        return Result(Outcome.NOT_FOUND, batch.state.seq, detail=c.supply_id)
+    detail = f"{supply.left} units expected on {supply.day} by {supply.source}"
+    supply.told = raise_exception(
+        batch, Kind.SUPPLY_OVERDUE, c.cause, c.sku, c.location, reservation=c.supply_id, detail=detail
+    )
+    return Result(Outcome.APPLIED, batch.state.seq)
+
+
+def _end_overdue(batch: Batch, c: Incoming | Received, supply: Supply) -> None:
+    if supply.told and not supply.overdue(batch.now):
+        supply.told = False
+        end_exception(batch, Kind.SUPPLY_OVERDUE, c.cause, c.sku, c.location, reservation=c.supply_id)
 
 
 def _supply(batch: Batch, c: Incoming | Received) -> Supply:

@@ -112,7 +112,7 @@ local function gather(b, commands, due)
       want('positions', position_key(c[2], c[3]))
     elseif tag == C.PUTBACK then
       want('ids', identity_of(c[2]))
-    elseif tag == C.REPAIR or tag == C.MOVE or tag == C.RESTART or tag == C.RAISE or tag == C.RESOLVE or tag == C.SNAPSHOTDECIDE then
+    elseif tag == C.REPAIR or tag == C.OVERDUE or tag == C.MOVE or tag == C.RESTART or tag == C.RAISE or tag == C.RESOLVE or tag == C.SNAPSHOTDECIDE then
       -- read in place: they are rare
     elseif tag >= C.OPEN then
       legs.gather(c, want)

@@ -25,7 +25,8 @@
 --   pos        hash    sku NUL location -> [format, held, committed, 0, [source number, …],
 --                      [minute, units shipped and not counted yet, …], [supply by day, …],
 --                      [units set aside: see asides.lua]]
---   supply     hash    sku NUL location NUL supply id -> [format, day, start, quantity, received, source, version, receipts]
+--   supply     hash    sku NUL location NUL supply id -> [format, day, start, quantity, received, source, version, receipts,
+--                      true once people were told that it is overdue]
 --   recent:sku NUL location NUL source   hash   event digest -> packed version and quantity (R8, R15)
 --   res        hash    identity -> record (domain/records.py, slot 1 holds the format) and, last, the id's bucket
 --   ended      list    [seq, when, identity] of whole records without live units, oldest first (R18)
@@ -123,7 +124,7 @@ local O = {
 
 -- Tags of commands and of entries: domain/commands.py, domain/entries.py. Tables, because a chunk has 200 locals.
 local C = {
-  LEVEL = 1, DELTA = 2, CURSOR = 3, STATUS = 4, INCOMING = 5, RECEIVED = 6, TELL = 7, BACK = 8, INCLUDE = 40, RESERVE = 10, CONFIRM = 11, RELEASE = 12,
+  LEVEL = 1, DELTA = 2, CURSOR = 3, STATUS = 4, INCOMING = 5, RECEIVED = 6, OVERDUE = 41, TELL = 7, BACK = 8, INCLUDE = 40, RESERVE = 10, CONFIRM = 11, RELEASE = 12,
   EXTEND = 13, FULFIL = 14, ACKNOWLEDGE = 15, TRANSFER = 16, AFFECT = 17, POLICY = 20, RAISE = 26, RESOLVE = 27,
   PART = 23, ZERO = 24, SNAPSHOTDECIDE = 25,
   HEARTBEAT = 18, TOUCH = 37, MOVE = 19, RESTART = 21, RECHECK = 22, ADJUST = 28, REPAIR = 38, PUTBACK = 39,

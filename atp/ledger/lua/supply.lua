@@ -1,6 +1,7 @@
 -- Incoming supply: domain/rules/supply.py gives the reasons. Both commands share a level's slots up to as_of.
 
-local DAY, STARTS, QUANTITY, RECEIVED, SOURCE, VERSION, RECEIPTS = 2, 3, 4, 5, 6, 7, 8
+local DAY, STARTS, QUANTITY, RECEIVED, SOURCE, VERSION, RECEIPTS, TOLD = 2, 3, 4, 5, 6, 7, 8, 9
+local OVERDUE_MS = 86400000
 
 local function supply_record(b, c, id)
   local field = position_key(c[2], c[3]) .. '\0' .. id
@@ -13,6 +14,26 @@ local function keep_supply(b, field, supply)
 end
 
 local function units_left(supply) return math.max(0, supply[QUANTITY] - supply[RECEIVED]) end
+
+local function is_overdue(b, supply) return units_left(supply) > 0 and b.now >= supply[STARTS] + OVERDUE_MS end
+
+local function end_overdue(b, c, id, cause, supply)
+  if not supply[TOLD] or is_overdue(b, supply) then return end
+  supply[TOLD] = nil
+  exceptions.over(b, 'supply-overdue', cause, c[2], c[3], '', id, 'over', '', '')
+end
+
+handlers[C.OVERDUE] = function(b, c)
+  local field = position_key(c[2], c[3]) .. '\0' .. c[4]
+  local supply = lookup(b, b.supplies, 'supply', field)
+  if not supply or supply[TOLD] or b.apart or not is_overdue(b, supply) then return O.NOT_FOUND, b.seq, nil, nil, c[4] end
+  local detail = string.format('%.0f units expected on %s by %s', units_left(supply), supply[DAY], supply[SOURCE])
+  if exceptions.raise(b, 'supply-overdue', c[5], c[2], c[3], '', c[4], detail) then
+    supply[TOLD] = true
+    keep_supply(b, field, supply)
+  end
+  return O.APPLIED, b.seq
+end
 
 local function incoming(b, c)
   local refusal, detail = stock.refuse(b, c, '')
@@ -36,6 +57,7 @@ local function incoming(b, c)
   touch(b, c[2], seq)
   log(b, pack({ E.EXPECTED, seq, b.now, '', c[14], c[2], c[3], c[4], c[11], c[5], c[12], c[13], version, c[8], c[9], c[10],
     left, { balance(b, c[2], c[3]) } }))
+  end_overdue(b, c, c[11], c[14], supply)
   shortage.report(b, c[2], c[3], c[14], before)
   return O.APPLIED, seq
 end
@@ -64,6 +86,7 @@ local function received(b, c)
   touch(b, c[2], seq)
   log(b, pack({ E.RECEIVED, seq, b.now, '', c[13], c[2], c[3], c[4], c[12], c[5], left, n[N_NUMBER], version, c[8], c[9],
     c[10], c[11], { balance(b, c[2], c[3]) }, stock.changed_of(b, c) }))
+  end_overdue(b, c, c[12], c[13], supply)
   shortage.report(b, c[2], c[3], c[13], before)
   return O.APPLIED, seq
 end

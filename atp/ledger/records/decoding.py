@@ -143,8 +143,8 @@ def _recent(d: _Decoding, place: str, items: list[bytes]) -> None:
 def _supply(d: _Decoding, _: str, items: list[bytes]) -> None:
     for key, stored in _fields(items):
         sku, at, id = key.split("\0")
-        _, day, starts_at, quantity, received, source, version, receipts = _unpack(stored)
-        supply = Supply(day, starts_at, quantity, received, source, tuple(version), receipts)
+        _, day, starts_at, quantity, received, source, version, receipts, *told = _unpack(stored)
+        supply = Supply(day, starts_at, quantity, received, source, tuple(version), receipts, bool(told))
         d.state.supplies[sku, at, id] = supply
 
 

@@ -57,7 +57,8 @@ def _stock(state: State) -> Iterator[Page]:
 
 
 def _supply(x: Supply) -> bytes:
-    return _pack([FORMAT, x.day, x.starts_at, x.quantity, x.received, x.source, x.version, x.receipts])
+    told = [True] if x.told else []
+    return _pack([FORMAT, x.day, x.starts_at, x.quantity, x.received, x.source, x.version, x.receipts, *told])
 
 
 def _recent(known: SourceNumber) -> Iterator[tuple[str, bytes]]:

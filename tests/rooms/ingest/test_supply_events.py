@@ -6,10 +6,10 @@ from datetime import date, timedelta
 import pytest
 
 from atp.domain.commands import PutPolicy
-from atp.domain.entries import SupplyExpected
+from atp.domain.entries import ExceptionRaised, ExceptionResolved, SupplyExpected
 from atp.domain.records import Asked
 from atp.domain.times import day_starts
-from atp.ingest import Event, feed
+from atp.ingest import Event, Watcher, feed
 from atp.ingest.events import INCOMING, RECEIVED, STATUS, TOUCH
 from tests.support import wait_until_async
 
@@ -18,6 +18,8 @@ pytestmark = pytest.mark.anyio
 TOKYO = '{"kind":"store","timezone":"Asia/Tokyo","sources":[{"source":"wms","role":"authority"}]}'
 
 DAY = date.today() + timedelta(days=9)
+
+DUE = {"A": str(date.today() - timedelta(days=3)), "B": str(date.today() + timedelta(days=2))}
 
 
 def told(type: str, id: str, sequence: int, data: dict) -> Event:
@@ -71,6 +73,23 @@ async def test_a_delivery_for_a_place_that_nobody_knows_is_set_aside_with_its_li
     assert letter.headers["atp-detail"] == "1 of 2 lines refused: lines[0]: location 'MARS' is not known"
     (stock,) = await room.ledger.availability(["A"], Asked())
     assert stock.atp == [(str(DAY), 20)]
+
+
+async def test_a_delivery_that_did_not_come_is_told_of_once(room):
+    lines = [{"sku": sku, "location": "DC1", "quantity": 5, "expected_on": day} for sku, day in DUE.items()]
+    last = await room.publish(told(INCOMING, "i1", 1, {"supply_id": "po-1", "lines": lines}))
+    room.start()
+    await room.settled(last)
+    watcher = Watcher(room.ledger, room.settings)
+    assert [await watcher.run_once(), await watcher.run_once()] == [1, 0]
+    entries = await room.ledger.read_entries(0, 0, 1_000)
+    (raised,) = [entry for entry in entries if isinstance(entry, ExceptionRaised) and entry.kind == "supply-overdue"]
+    assert (raised.sku, raised.location, raised.reservation) == ("A", "DC1", "po-1")
+    assert raised.detail == f"5 units expected on {DUE['A']} by wms"
+    line = {"sku": "A", "location": "DC1", "quantity": 5}
+    await room.settled(await room.publish(told(RECEIVED, "r1", 2, {"supply_id": "po-1", "lines": [line]})))
+    (over,) = [e for e in await room.ledger.read_entries(0, raised.seq, 1_000) if isinstance(e, ExceptionResolved)]
+    assert (over.raised, over.resolution) == (raised.seq, "over")
 
 
 async def test_a_touch_changes_no_number_and_calls_it_stale_when_nobody_fetched_it(room):

@@ -18,6 +18,8 @@ def command(life: Any, draw: Random) -> c.Command:
     version = (0, max(0, life.version - draw.choice([0, 0, 1, 5])))
     life.position += draw.choice([0, 1])
     supply_id = draw.choice(["po-1", "po-1", "po-2", "po-3"])
+    if draw.random() < 0.15:
+        return c.Overdue(sku, at, supply_id, "e")
     if draw.random() < 0.3:
         event, quantity = draw.randrange(200) * 2**45 + 3, draw.choice([1, 4, 10, 30])
         return c.Received(
