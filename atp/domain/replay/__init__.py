@@ -2,7 +2,7 @@
 
 ``apply`` on the entries of one partition, in the order of their seq, arrives at the state that the law left when it
 wrote them; tests compare the two after every batch of random lives and after every step of the scenario tables. A
-rebuild, a baseline and a check need nothing else (R2, R20).
+rebuild, a baseline and a check need nothing else (R2, R20). Whoever adds a kind of entry adds its effect here.
 
 Entries hold records and balances as they are afterwards, so those are taken over. What only sums records up (units
 held by customers, sold by sellers, pegged to supply, included in a source's number) follows from the record before
@@ -15,6 +15,8 @@ Some things have no entry, because nothing that was acknowledged stands on them.
   look for silence is "now", and a ledger that opens takes all sources as heard then (R12);
 - ``last_now`` of its last entry, which is what shows the outage to the batch after the rebuild (R22);
 - ``apart`` unset: the next batch's sender tells whether its clock agrees;
+- a number as certain, although a delta came too late for it, if 10,000 exceptions were open at the time: the exception
+  is what says so (R15);
 - corrections by a person (``adjusted``) and outages (``moved``) that the live ledger may have forgotten already.
 
 Replayed records are those of the entries themselves, not copies: whoever goes on changing one must copy them first.
