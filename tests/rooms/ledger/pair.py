@@ -1,5 +1,6 @@
 """A primary and its replica, both real, with a wire between them that may be frozen."""
 
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -37,14 +38,25 @@ class Pair:
 
 @asynccontextmanager
 async def paired(folder: Path) -> AsyncIterator[Pair]:
-    """A pair in step, ended whatever becomes of it."""
-    with Valkey(folder / "primary") as primary, Valkey(folder / "replica") as replica:
+    """A pair in step, with one password, ended whatever becomes of it."""
+    with Valkey(folder / "primary") as primary:
+        (folder / "replica").mkdir()
+        shutil.copy2(folder / "primary" / "secrets.json", folder / "replica")
+        with Valkey(folder / "replica") as replica:
+            async with _in_step(primary, replica) as pair:
+                yield pair
+
+
+@asynccontextmanager
+async def _in_step(primary: Valkey, replica: Valkey) -> AsyncIterator[Pair]:
+    try:
         async with wire_to(primary.port) as wire:
             pair = Pair(primary, replica, wire)
             for server in (primary, replica):
                 await require_replica(server)
             await pair.follow(replica, primary, wire.port)
             yield pair
+    finally:
         for server in (primary, replica):
             server.kill()  # told to end, a primary waits for its replica
 
