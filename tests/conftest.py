@@ -18,6 +18,7 @@ import pytest
 from atp.dev.nats import Nats
 from atp.dev.postgres import Postgres
 from atp.dev.valkey import Valkey
+from atp.journal import migrate
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +72,20 @@ def postgres(postgres_server: Postgres) -> str:
 def namespace() -> str:
     """A namespace nobody else has."""
     return f"t{uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def with_schema(postgres_server: Postgres) -> str:
+    """Name of a database with this release's schema, to be copied: ten times quicker than to migrate every one."""
+    asyncio.run(migrate(asyncio.run(postgres_server.create_database("with_schema"))))
+    return "with_schema"
+
+
+@pytest.fixture
+def migrated(postgres_server: Postgres, with_schema: str, namespace: str) -> Iterator[str]:
+    """URL of a database with this release's schema, of this test's own."""
+    yield asyncio.run(postgres_server.create_database(namespace, with_schema))
+    asyncio.run(postgres_server.drop_database(namespace))
 
 
 @pytest.fixture

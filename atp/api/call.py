@@ -23,7 +23,7 @@ from atp.api.problems import (
     invalid,
 )
 from atp.api.settings import ApiSettings
-from atp.domain.causes import TRACEPARENT, Cause
+from atp.domain.causes import TRACEPARENT, Cause, request_cause
 from atp.domain.identifiers import fault
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Call:
     @property
     def cause(self) -> str:
         """What entries keep of this call: the key it came with, its id, and its trace (``domain/causes.py``)."""
-        return Cause("", self.principal.key, self.request_id, self.trace).text()
+        return request_cause(self.principal.key, self.request_id, self.trace)
 
     def cause_for(self, *, exception: str) -> str:
         """The same for what is done about an exception."""

@@ -53,11 +53,11 @@ class Postgres(Server):
         """URL of one database. This build has no TLS, and some clients insist on it unless told."""
         return f"postgres://{_USER}:{self.secret}@{ports.HOST}:{self.port}/{database}?sslmode=disable"
 
-    async def create_database(self, name: str) -> str:
-        """Make the database unless it exists, and give its URL."""
+    async def create_database(self, name: str, like: str = "template0") -> str:
+        """Make the database, as a copy of another one, unless it exists, and give its URL."""
         connection = await asyncpg.connect(self.url, timeout=10)
         try:
-            await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
+            await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{like}"')
         except asyncpg.DuplicateDatabaseError:
             pass
         finally:

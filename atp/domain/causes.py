@@ -37,6 +37,11 @@ class Cause(Struct, frozen=True, omit_defaults=True):
         return " ".join(f"{name}={value}" for name, value in words if value)
 
 
+def request_cause(key: str, request: str, trace: str) -> str:
+    """The cause of a request that names no more than these, without the cost of the struct: every request has one."""
+    return f"key={key} request={request} trace={trace}" if trace else f"key={key} request={request}"
+
+
 def cause_of(text: str) -> Cause:
     """The cause that was written so; a text of another form is the id of an event."""
     match = _CAUSE.fullmatch(text)
@@ -50,5 +55,7 @@ def cause_of(text: str) -> Cause:
 
 def trace_of(text: str) -> str:
     """The trace in a cause, "" if there is none that can be continued."""
+    if "trace=" not in text:  # as most are
+        return ""
     trace = cause_of(text).trace
     return trace if TRACEPARENT.fullmatch(trace) else ""

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from atp.domain.commands import Raise
-from atp.journal import Journal, JournalSettings, migrate
+from atp.journal import Journal, JournalSettings
 
 from .conftest import Api, assert_problem, served
 from .test_retention import drain
@@ -14,9 +14,8 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def journal(database: str, namespace: str) -> AsyncIterator[Journal]:
-    await migrate(database)
-    journal = Journal(JournalSettings(database, namespace))
+async def journal(migrated: str, namespace: str) -> AsyncIterator[Journal]:
+    journal = Journal(JournalSettings(migrated, namespace))
     await journal.open()
     yield journal
     await journal.close()

@@ -150,11 +150,11 @@ async def test_an_audit_is_by_client_or_by_what_it_is_about(told: Api, journal: 
     assert "sha256" not in client
 
 
-async def test_where_the_journal_begins_is_said_on_the_last_page(told: Api, journal: Journal, database: str) -> None:
+async def test_where_the_journal_begins_is_said_on_the_last_page(told: Api, journal: Journal, migrated: str) -> None:
     await told.stock("A", 9)
     await told.stock("A", 8)
     await journal_all(told, journal)
-    connection = await asyncpg.connect(database)
+    connection = await asyncpg.connect(migrated)
     await connection.execute("update watermarks set begins = 3")
     await connection.close()
     first = (await told.send("GET", "/v1/stock/A/entries?limit=1", key=told.admin)).json()

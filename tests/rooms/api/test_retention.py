@@ -5,7 +5,7 @@ import time
 import pytest
 
 from atp.domain.records import WHOLE_MS
-from atp.journal import Journal, JournalSettings, migrate
+from atp.journal import Journal, JournalSettings
 from atp.ledger import Ledger, keys, library, wire
 from atp.ledger.connection import connect
 from tests.support import wait_until_async
@@ -26,9 +26,8 @@ async def let_time_pass(ledger: Ledger, url: str, namespace: str, ms: int) -> No
     await connection.end()
 
 
-async def test_repeats_are_answered_from_the_journal(valkey: str, namespace: str, database: str) -> None:
-    await migrate(database)
-    journal = Journal(JournalSettings(database, namespace))
+async def test_repeats_are_answered_from_the_journal(valkey: str, namespace: str, migrated: str) -> None:
+    journal = Journal(JournalSettings(migrated, namespace))
     await journal.open()
     async with served(valkey, namespace, journal=journal) as api:
         await api.stock("A", 5)
@@ -64,10 +63,9 @@ async def drain(api: Api, journal: Journal) -> None:
 
 @pytest.mark.parametrize("days", [0, 2], ids=["a tombstone", "nothing"])
 async def test_expired_units_are_confirmed_from_what_the_journal_has(
-    valkey: str, namespace: str, database: str, days: int
+    valkey: str, namespace: str, migrated: str, days: int
 ) -> None:
-    await migrate(database)
-    journal = Journal(JournalSettings(database, namespace))
+    journal = Journal(JournalSettings(migrated, namespace))
     await journal.open()
     async with served(valkey, namespace, journal=journal) as api:
         await api.stock("A", 5)
@@ -103,10 +101,9 @@ async def test_expired_units_are_confirmed_from_what_the_journal_has(
 
 
 async def test_changes_of_what_only_the_journal_has_are_answered_as_before(
-    valkey: str, namespace: str, database: str
+    valkey: str, namespace: str, migrated: str
 ) -> None:
-    await migrate(database)
-    journal = Journal(JournalSettings(database, namespace))
+    journal = Journal(JournalSettings(migrated, namespace))
     await journal.open()
     async with served(valkey, namespace, journal=journal) as api:
         await api.stock("A", 5)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atp.domain.causes import Cause, cause_of, trace_of
+from atp.domain.causes import Cause, cause_of, request_cause, trace_of
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 WORD = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=20)
@@ -13,6 +13,11 @@ WORD = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=2
 @given(st.builds(Cause, st.text(max_size=20), WORD, WORD, WORD, st.text(max_size=20), WORD))
 def test_what_is_written_is_read_back(cause: Cause) -> None:
     assert cause_of(cause.text()) == cause
+
+
+@pytest.mark.parametrize("trace", ["", TRACE])
+def test_the_short_way_writes_the_same(trace: str) -> None:
+    assert request_cause("k", "r-1", trace) == Cause(key="k", request="r-1", trace=trace).text()
 
 
 @pytest.mark.parametrize("text", ["e1", "a b", "request", "trace=", "café %"])

@@ -1,17 +1,10 @@
-"""A migrated database and a journal on it."""
+"""A journal on a database of the test's own."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
-from atp.journal import Journal, JournalSettings, migrate
-
-
-@pytest.fixture
-async def migrated(database: str) -> str:
-    """URL of a database with this release's schema."""
-    await migrate(database)
-    return database
+from atp.journal import Journal, JournalSettings
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 """What entries hold so that they bring the state back."""
-# ruff: noqa: E501 - one line is one mutant
 
 MUTANTS = (
     (
