@@ -123,11 +123,11 @@ async def _look_at_places(
     at: Partition, places: list[tuple[str, str]], known: set[Key], found: list[Finding]
 ) -> set[tuple[str, str]]:
     seq, (records,) = await at.look([("HMGET", "pos", *(f"{sku}\0{location}" for sku, location in places))])
-    read = {place: stored.plain(raw) if raw else None for place, raw in zip(places, records, strict=True)}
+    read = {place: stored.position(raw) for place, raw in zip(places, records, strict=True)}
     balances = await at.balances(places, seq)
-    for (sku, location), record in read.items():
+    for (sku, location), position in read.items():
         balance = balances.get((sku, location), NEVER)
-        ours = (record[1], record[2]) if record else (0, 0)
+        ours = position.held, position.committed
         theirs = (balance.held, balance.committed) if balance else ours
         for counter, mine, other in zip(("held", "committed"), ours, theirs, strict=True):
             if mine != other and Key(counter, sku, location) not in known:
@@ -136,8 +136,8 @@ async def _look_at_places(
                 found.append(finding)
     again = set()
     for level in await at.journal.checking.levels(at.number, places):
-        record = read[level.sku, level.location]
-        number = next((n[1] for n in record[4] if n[0] == level.source), None) if record else None
+        source = read[level.sku, level.location].sources.get(level.source)
+        number = source.number if source else None
         if number == level.number:
             continue
         if level.seq > seq:

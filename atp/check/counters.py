@@ -9,6 +9,7 @@ from atp.check import stored
 from atp.domain.records import Leg, Line, Reservation
 from atp.domain.repair_commands import Counter
 from atp.domain.sellers import SEPARATOR, seller_name
+from atp.domain.state import Position
 
 
 class Key(NamedTuple):
@@ -80,11 +81,11 @@ def of_supply(sku: str, location: str, day: str, left: int) -> Iterator[Part]:
         yield Key("quantity", sku, location, day), left
 
 
-def in_position(sku: str, location: str, record: list) -> Iterator[Part]:
+def in_position(sku: str, location: str, position: Position) -> Iterator[Part]:
     """The counters that a position's record keeps."""
-    yield Key("held", sku, location), record[1]
-    yield Key("committed", sku, location), record[2]
-    for name, day in stored.days(record[6]):
+    yield Key("held", sku, location), position.held
+    yield Key("committed", sku, location), position.committed
+    for name, day in position.supply.items():
         yield Key("quantity", sku, location, name), day.quantity
         yield Key("pegged", sku, location, name), day.pegged
         yield Key("due", sku, location, name), day.due

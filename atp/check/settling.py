@@ -139,8 +139,8 @@ class Settling:
         values: dict[Key, int] = dict.fromkeys(chunk, 0)
         since = Since()
         for (sku, location), raw in zip(places, positions, strict=True):
-            if raw:
-                values |= {k: n for k, n in counters.in_position(sku, location, stored.plain(raw)) if k in values}
+            found = counters.in_position(sku, location, stored.position(raw))
+            values |= {key: units for key, units in found if key in values}
         for sku, raw in zip(skus, items, strict=True):
             for name, _, _, used, began, _ in stored.plain(raw)[7] if raw else []:
                 since.sellers[sku, name] = began

@@ -106,11 +106,11 @@ class Steps:
         numbers: dict[tuple[str, str], tuple[int, int]] = {}
         for name, raw in page.items:
             sku, location = stored.place(name)
-            record = stored.plain(raw)
-            for key, units in counters.in_position(sku, location, record):
+            position = stored.position(raw)
+            for key, units in counters.in_position(sku, location, position):
                 if units:
                     self._state.add(key, units)
-            numbers[sku, location] = record[1], record[2]
+            numbers[sku, location] = position.held, position.committed
         if not numbers:
             return
         balances = await self._at.balances(list(numbers), page.seq)
@@ -230,7 +230,7 @@ class Steps:
             part = places[start : start + self._at.settings.page]
             _, (records,) = await self._at.look([("HMGET", "pos", *map(_SEPARATOR.join, part))])
             for place, raw in zip(part, records, strict=True):
-                numbers |= {(*place, n[0]): n[1] for n in stored.plain(raw)[4]} if raw else {}
+                numbers |= {(*place, of): known.number for of, known in stored.position(raw).sources.items()}
         for level in levels:
             if numbers.get((level.sku, level.location, level.source)) != level.number:
                 state.places.add((level.sku, level.location))

@@ -1,12 +1,12 @@
 """Stored records as a check reads them; head.lua has the layouts."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from atp.domain.projection import Day
 from atp.domain.records import Leg, Reservation
+from atp.domain.state import Position
+from atp.ledger.records.stock import decode_position
 
 #: What a whole reservation record starts with; a tombstone is a shorter array.
 _WHOLE = 0xDC
@@ -37,10 +37,12 @@ def leg(id: bytes, stored: bytes) -> Leg:
     return msgspec.convert([id.decode(), *_plain(stored)[1:]], Leg)
 
 
-def days(flat: list[Any]) -> Iterator[tuple[str, Day]]:
-    """A position's days of supply."""
-    for i in range(0, len(flat), 5):
-        yield flat[i], Day(*flat[i + 1 : i + 5])
+def position(stored: bytes | None) -> Position:
+    """A position; one that is not there is empty."""
+    found = Position()
+    if stored:
+        decode_position(found, stored)
+    return found
 
 
 def place(field: bytes) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 local function settle(b, due)
   for _, id in ipairs(due) do
     local r = find_by_id(b, id)
-    if r then
+    if r and not r.tombstone then
       end_held(b, r, A_EXPIRED)
       local seq = next_seq(b)
       local record, balances = keep(b, id, r, seq, 0)
