@@ -35,9 +35,7 @@ def _reserve(n: int, positions: int) -> Reserve:
 
 async def _patiently(ledger: Ledger, commands: Sequence[Command]) -> None:
     while True:
-        with contextlib.suppress(
-            LedgerError
-        ):  # no answer in time: what was applied is not applied again
+        with contextlib.suppress(LedgerError):  # no answer in time: what was applied is not applied again
             await ledger.apply(commands)
             return
         await asyncio.sleep(0.5)
