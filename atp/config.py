@@ -37,6 +37,7 @@ class Config(Struct, frozen=True, kw_only=True):
     on_loss: Literal["closed", "open"] = "closed"
     journal_days: int = 0
     journal_old: Literal["keep", "drop"] = "keep"
+    baseline_hours: int = 24
     public_url: str = ""
     http_host: str = "127.0.0.1"
     http_port: int = 8000
@@ -140,6 +141,7 @@ _SETTINGS = (
     ),
     _Setting("JOURNAL_DAYS", "days that entries stay, 0 for ever; atp migrate tells the journal", _whole(0, 36_500)),
     _Setting("JOURNAL_OLD", "older days: keep as tables of their own, or drop", _one_of("keep", "drop")),
+    _Setting("BASELINE_HOURS", "between two baselines that drain makes, 0 for none", _whole(0, 8760)),
     _Setting("PUBLIC_URL", "where vendors reach the API, for those that sign it: https://…", _url("http", "https")),
     _Setting("HTTP_HOST", "address of the API", _host),
     _Setting("HTTP_PORT", "port of the API", _whole(1, 65535)),

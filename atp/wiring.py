@@ -20,6 +20,8 @@ from atp.ingest import Posting
 from atp.ingest.raw import Doorway, Formats, Webhooks
 from atp.journal import Journal, JournalSettings, JournalUnavailable
 from atp.ledger import Ledger, LedgerSettings
+from atp.rebuild import LastTold, Watch
+from atp.rebuild import Settings as RebuildSettings
 
 _NATS_CONNECT_S = 2
 _NATS_RETRY_S = 1
@@ -44,14 +46,17 @@ async def open_journal(config: Config) -> AsyncIterator[Journal]:
 
 
 @asynccontextmanager
-async def open_ledger(config: Config, journal: Journal | None, *, answering: bool = False) -> AsyncIterator[Ledger]:
+async def open_ledger(
+    config: Config, journal: Journal | None, *, answering: bool = False, join: bool = False
+) -> AsyncIterator[Ledger]:
     """The ledger, compared with what the journal knows of it.
 
     Only a process that is ``answering`` callers waits for the journal at level ``journal``: what others do begins
     anew from the journal should the ledger be lost, and the drainer must not wait for itself.
 
     While the journal cannot be asked, only a ledger that already has a history opens: an empty one might have lost its
-    own (R2). Raises LedgerUnavailable, LedgerUnfit, LedgerRecovering.
+    own (R2). With ``join`` also one that must be rebuilt first, for those who watch it. Raises LedgerUnavailable,
+    LedgerUnfit, LedgerRecovering.
     """
     ledger = Ledger(
         LedgerSettings(
@@ -62,11 +67,22 @@ async def open_ledger(config: Config, journal: Journal | None, *, answering: boo
             unproven_server=config.unproven_server == "allow",
         )
     )
-    await ledger.open(await _witness(journal))
+    await ledger.open(await _witness(journal), join=join)
     try:
         yield ledger
     finally:
         await ledger.close()
+
+
+def watch(config: Config, ledger: Ledger, journal: Journal, nats: Nats | None) -> Watch:
+    """Who looks whether the ledger is the known one, and makes a lost one anew (R2)."""
+    settings = rebuild_settings(config)
+    return Watch(ledger, journal, LastTold(nats, settings), settings)
+
+
+def rebuild_settings(config: Config) -> RebuildSettings:
+    """As the environment says."""
+    return RebuildSettings(accept_loss=config.on_loss == "open")
 
 
 async def _witness(journal: Journal | None) -> dict[int, int] | None:
@@ -135,6 +151,7 @@ class Doors(Struct, frozen=True):
     door: Posting | None = None
     raw: Doorway | None = None
     suspects: Suspects | None = None
+    nats: Nats | None = None
 
 
 @asynccontextmanager
@@ -146,7 +163,7 @@ async def open_doors(config: Config) -> AsyncIterator[Doors]:
     formats = open_formats(config)
     never = asyncio.Event()  # whatever becomes of this connection, reservations go on
     async with open_nats(config, "api", never, wait=False) as nats:
-        yield Doors(Desk(nats), Posting(nats), Doorway(nats, formats, _webhooks(formats)), Suspects(nats))
+        yield Doors(Desk(nats), Posting(nats), Doorway(nats, formats, _webhooks(formats)), Suspects(nats), nats)
 
 
 def open_formats(config: Config) -> Formats:

@@ -17,7 +17,7 @@ from atp.api.door import front_door, problem_answer, respond
 from atp.api.identity import PUBLIC
 from atp.api.problems import INTERNAL, INVALID, METHOD_NOT_ALLOWED, NOT_FOUND, Problem
 from atp.api.routes import ROUTES, Route
-from atp.api.service import EventDoor, RawDoor, Service
+from atp.api.service import EventDoor, RawDoor, Rebuilds, Service
 from atp.api.settings import ApiSettings
 from atp.api.stopping import AsgiApp
 from atp.deadletters import Desk, Suspects
@@ -40,12 +40,13 @@ def create_app(
     door: EventDoor | None = None,
     raw: RawDoor | None = None,
     suspects: Suspects | None = None,
+    rebuilds: Rebuilds | None = None,
 ) -> AsgiApp:
     """The HTTP API over an open ledger. ``journal`` None says that PostgreSQL is away, the others None without NATS.
 
     Raises ImproperlyConfiguredException if a route has no declared scopes.
     """
-    service = Service(ledger, journal, settings, desk=desk, door=door, raw=raw, suspects=suspects)
+    service = Service(ledger, journal, settings, desk=desk, door=door, raw=raw, suspects=suspects, rebuilds=rebuilds)
     return front_door(service, litestar_app(service, [handler(service, route) for route in ROUTES]))
 
 

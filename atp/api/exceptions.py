@@ -131,6 +131,8 @@ async def resolve(service: Service, call: Call) -> Answer:
         return await _close(service, call, row, body)
     if row.kind == Kind.SNAPSHOT_GUARD:
         return await _decide_snapshot(service, call, row, body)
+    if row.kind == Kind.LOSS and body.resolution != "accept":
+        raise invalid("resolution must be accept: nothing is sold until that word.", pointer="/resolution")
     command = Resolve(
         row.kind, row.sku, row.location, row.source, row.reservation, row.seq, body.word, body.reason,
         client, call.cause,

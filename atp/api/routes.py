@@ -18,6 +18,7 @@ from atp.api import (
     operations,
     policies,
     raw,
+    rebuilds,
     requests,
     reservations,
     selling,
@@ -156,6 +157,9 @@ ROUTES = (
           exceptions.ExceptionView, problems=(404,)),
     Route(POST, "/v1/exceptions/{id:str}/resolve", ADMIN, exceptions.resolve, "resolve_exception",
           "Resolve an exception", exceptions.ExceptionView, exceptions.ResolveBody, problems=(404, 409)),
+
+    Route(POST, "/v1/rebuilds", ADMIN, rebuilds.rebuild, "rebuild", "Make the ledger anew", rebuilds.RebuildView,
+          rebuilds.RebuildBody, status=202),
 
     Route(POST, "/v1/stock/events", STOCK, stock.post_events, "post_stock_events", "Send stock events",
           stock.EventResults, stock.EventBody, body_list=stock.EVENTS_MAX, status=202, keyed=True),

@@ -35,6 +35,18 @@ class EventDoor(Protocol):
         ...
 
 
+class Rebuilds(Protocol):
+    """Who makes a ledger anew; ``wiring`` gives one (``rebuild.Watch``)."""
+
+    def ask(self, *, accept_loss: bool) -> None:
+        """Make every partition anew soon, although it may be well."""
+        ...
+
+    async def accept(self, client: str, reason: str) -> list[int]:
+        """Open the partitions that a loss has closed; which they were. Raises LedgerError."""
+        ...
+
+
 class RawDoor(Protocol):
     """Who takes vendors' messages; ``wiring`` gives one (``ingest.raw.Doorway``), which says what it raises."""
 
@@ -49,7 +61,7 @@ class Service:
     """Ledger, journal (None while PostgreSQL is away), clients and settings, under one name.
 
     ``desk`` is where dead letters are handled ``door`` takes stock events and ``raw`` vendors' messages, and
-    ``suspects`` are positions with dead letters; all are None without NATS.
+    ``suspects`` are positions with dead letters; all are None without NATS. ``rebuilds`` makes a ledger anew.
     """
 
     def __init__(
@@ -62,6 +74,7 @@ class Service:
         door: EventDoor | None = None,
         raw: RawDoor | None = None,
         suspects: Suspects | None = None,
+        rebuilds: Rebuilds | None = None,
     ) -> None:
         self.ledger = ledger
         self.journal = journal
@@ -70,6 +83,7 @@ class Service:
         self.door = door
         self.raw = raw
         self.suspects = suspects
+        self.rebuilds = rebuilds
         self.clients = Clients(ledger, settings)
 
     async def decide(self, command: Command, deadline: float | None) -> Result:

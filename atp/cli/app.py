@@ -6,6 +6,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from atp import __version__
 from atp.cli import config, dlq, exceptions, keys, mapping, source
+from atp.cli.baseline import baseline
 from atp.cli.check import check
 from atp.cli.demo import demo
 from atp.cli.dev import dev
@@ -16,6 +17,7 @@ from atp.cli.history import audit, history, reservations
 from atp.cli.ingest import ingest
 from atp.cli.migrate import migrate
 from atp.cli.promote import promote
+from atp.cli.rebuild import rebuild
 from atp.cli.serve import serve
 from atp.cli.version import version
 
@@ -38,6 +40,8 @@ def build() -> App:
     app.command(migrate, name="migrate")
     app.command(promote, name="promote")
     app.command(check, name="check")
+    app.command(rebuild, name="rebuild")
+    app.command(baseline, name="baseline")
     app.command(explain_sku, name="explain")
     app.command(reservations, name="reservations")
     app.command(history, name="history")

@@ -24,16 +24,20 @@ def drain() -> int:
 
 async def _drain(config: settings.Config, stop: asyncio.Event) -> None:
     from atp.check import Checker
+    from atp.cli.nightly import Nightly
     from atp.outbox import Outbox, Settings
-    from atp.wiring import open_journal, open_ledger, open_nats
+    from atp.wiring import open_journal, open_ledger, open_nats, watch
 
     async with (
         open_journal(config) as journal,
-        open_ledger(config, journal) as ledger,
+        open_ledger(config, journal, join=True) as ledger,
         open_nats(config, "drain", stop, wait=False) as nats,
     ):
         # At level journal every answer waits for this.
         outbox_settings = Settings(idle_s=0.003) if config.durability == "journal" else Settings()
         # The sweep, so that holds end in time while every API process is down (P4).
         outbox, checker = Outbox(nats, ledger, journal, outbox_settings), Checker(ledger, journal)
-        await together(stop, outbox.run(stop), ledger.sweep(stop), checker.run(stop))
+        watching = watch(config, ledger, journal, nats)
+        baselines = Nightly(journal, ledger.partitions, config.baseline_hours)
+        runners = (outbox, checker, watching, baselines)
+        await together(stop, ledger.sweep(stop), *(runner.run(stop) for runner in runners))

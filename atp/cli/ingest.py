@@ -73,12 +73,12 @@ def ingest(
 async def _ingest(config: settings.Config, stop: asyncio.Event) -> None:
     from atp.ingest import Consumer, Settings, Sweeper, Watcher
     from atp.ingest.raw import Translator
-    from atp.wiring import open_formats, open_journal, open_ledger, open_nats
+    from atp.wiring import open_formats, open_journal, open_ledger, open_nats, watch
 
     formats = open_formats(config)
     async with (
         open_journal(config) as journal,
-        open_ledger(config, journal) as ledger,
+        open_ledger(config, journal, join=True) as ledger,
         open_nats(config, "ingest", stop) as nats,
     ):
         settings = Settings()
@@ -88,4 +88,6 @@ async def _ingest(config: settings.Config, stop: asyncio.Event) -> None:
             Sweeper(ledger, settings),
             Watcher(ledger, settings),
         )
-        await together(stop, *(runner.run(stop) for runner in runners))
+        # The sweep, too: it is what notices a ledger that was lost or rebuilt while no event comes.
+        watching = watch(config, ledger, journal, nats)
+        await together(stop, ledger.sweep(stop), watching.run(stop), *(runner.run(stop) for runner in runners))

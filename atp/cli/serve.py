@@ -32,15 +32,19 @@ def serve(*, host: str | None = None, port: int | None = None, shared: bool = Fa
 
 async def _serve(config: settings.Config, stop: asyncio.Event, shared: bool) -> None:
     from atp import api
-    from atp.wiring import open_doors, open_journal, open_ledger
+    from atp.wiring import open_doors, open_journal, open_ledger, watch
 
     async with (
         open_journal(config) as journal,
-        open_ledger(config, journal, answering=True) as ledger,
+        open_ledger(config, journal, answering=True, join=True) as ledger,
         open_doors(config) as doors,
     ):
         api_settings = api.ApiSettings(docs=config.docs == "on", public_url=config.public_url)
-        app = api.create_app(ledger, journal, api_settings, **structs.asdict(doors))
+        watching = watch(config, ledger, journal, doors.nats)
+        app = api.create_app(
+            ledger, journal, api_settings, desk=doors.desk, door=doors.door, raw=doors.raw, suspects=doors.suspects,
+            rebuilds=watching,
+        )  # fmt: skip
         serving = api.serve(app, config.http_host, config.http_port, stop, shared=shared)
         looking = [doors.suspects.run(stop)] if doors.suspects else []
-        await together(stop, serving, ledger.sweep(stop), *looking)
+        await together(stop, serving, ledger.sweep(stop), watching.run(stop), *looking)

@@ -15,6 +15,7 @@ from atp.journal import Claim, Fenced, Journal, JournalError, JournalGap
 from atp.ledger import Ledger, LedgerError, LedgerRecovering
 from atp.outbox.counters import Counters
 from atp.outbox.handover import Handover
+from atp.outbox.healing import live_baseline, missing
 from atp.outbox.settings import Settings
 from atp.outbox.waiting import Attempts
 from atp.waiting import stopped_within
@@ -100,7 +101,18 @@ class Drainer:
             await self._journal.append(self._partition, after, entries, claim.fence)
         except JournalGap:
             await self._look(claim)  # a successor may have journaled and trimmed what is missing: then Fenced
-            raise
+            if self._seq != after:
+                raise  # the last batch was committed after all
+            await self._heal(claim, after, entries)
+
+    async def _heal(self, claim: Claim, after: int, entries: list[AnyEntry]) -> None:
+        """The journal was restored to an older state: tell people, and go on behind a baseline (R20)."""
+        lost = f"entries {after + 1} to {entries[0].seq - 1} of partition {self._partition} are not in the journal"
+        log.error("the journal has a gap", detail=lost)
+        await self._journal.raise_gap(self._partition, lost)
+        if not await live_baseline(self._ledger, self._journal, self._partition):
+            raise JournalGap(f"{lost}, and another process makes the baseline that stands in for them")
+        await self._journal.append(self._partition, after, [missing(after, entries[0]), *entries], claim.fence)
 
     async def _measure(self) -> None:
         """How much waits in the outbox, and since when."""

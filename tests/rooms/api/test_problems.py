@@ -78,11 +78,11 @@ async def test_what_nobody_expected() -> None:
 
 
 def test_every_refusal_has_a_problem() -> None:
-    stock_only = {Outcome.MEASURE_MISMATCH, Outcome.VERSION_KIND_MISMATCH, Outcome.CONTRADICTED}
+    stock_only = {Outcome.MEASURE_MISMATCH, Outcome.VERSION_KIND_MISMATCH, Outcome.CONTRADICTED, Outcome.MOVED_ON}
     for outcome in Outcome:
         if outcome >= Outcome.KEY_REUSED and outcome not in stock_only:
             problem = refusal(Result(outcome, 1, detail="0"))
-            assert problem.kind.status in range(400, 500)
+            assert problem.kind.status in range(400, 500) or outcome is Outcome.RECOVERING
 
 
 async def test_a_reservation_that_only_the_journal_knows(valkey: str, database: str, namespace: str) -> None:

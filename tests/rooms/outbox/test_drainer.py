@@ -7,7 +7,6 @@ import pytest
 from atp.dev.postgres import Postgres
 from atp.journal import Fenced, JournalGap
 from atp.ledger import Ledger
-from atp.outbox.handover import Handover
 from tests.rooms.outbox.room import Room, level, reserve, reserves
 from tests.support import wait_until_async
 
@@ -82,13 +81,34 @@ async def test_a_standby_takes_over_from_one_that_ends(room: Room) -> None:
     assert await room.journaled() == list(range(1, await room.head() + 1))
 
 
-async def test_a_hole_before_the_outbox_stops_the_drainer(room: Room) -> None:
-    """The journal was restored to an older state: going on would hide what is missing (R20)."""
+async def test_a_hole_before_the_outbox_is_told_and_stood_in_for_by_a_baseline(room: Room) -> None:
+    """The journal was restored to an older state: going on in silence would hide what is missing (R20)."""
+    await room.apply(level(100))
+    await room.drainer().run_once()
+    watermark = (await room.journal.heads())[0]
+    await room.apply(reserve("gone"))
+    gone = await room.head()
+    await room.ledger.trim(0, gone)
+    await room.apply(reserve("b"))
+    assert await room.drainer().run_once() == 1
+    assert await room.journaled() == [*range(1, watermark + 1), gone, gone + 1]
+    baseline = await room.journal.baselines.newest(0)
+    assert baseline is not None
+    assert (baseline.seq, baseline.live) == (gone + 1, True)
+    (told,) = await room.journal.exceptions("journal-gap", open=True)
+    assert f"entries {watermark + 1} to {gone} of partition 0" in told.detail
+    reader = room.ledger._readers[0]
+    assert await reader.command("KEYS", reader.key("frozen:*")) == []
+    await room.apply(reserve("c"))
+    assert await room.drainer().run_once() == 1
+
+
+async def test_a_hole_stops_the_drainer_while_another_process_makes_the_baseline(room: Room) -> None:
     await room.apply(level(100), reserve("a"))
     await room.ledger.trim(0, await room.head() - 1)
-    handover = Handover(10)
-    with pytest.raises(JournalGap):
-        await room.drainer(handover=handover).run_once()
+    async with room.journal.baselines.making(0):
+        with pytest.raises(JournalGap):
+            await room.drainer().run_once()
     assert await room.journaled() == []
 
 

@@ -1,0 +1,49 @@
+"""Witnesses: who knows how far the ledger was (R2). Processes and the journal are asked by the rebuilder itself."""
+
+import asyncio
+
+import nats.errors
+from nats.aio.client import Client as Nats
+from nats.js.errors import Error as JetStreamError
+
+from atp.rebuild.settings import Settings
+
+#: Messages looked at from the stream's end: partitions share the stream.
+LOOK_BACK = 64
+
+
+class LastTold:
+    """The last event that NATS has of each partition; None of NATS, or one that is away, knows nothing."""
+
+    def __init__(self, nats: Nats | None, settings: Settings) -> None:
+        self._nats = nats
+        self._settings = settings
+
+    async def seq(self, partition: int) -> int:
+        """The highest seq among the stream's last events of the partition, 0 if nobody can say."""
+        if self._nats is None or not self._nats.is_connected:
+            return 0
+        try:
+            async with asyncio.timeout(self._settings.told_s):
+                return await self._look(self._nats, partition)
+        except (TimeoutError, OSError, nats.errors.Error, JetStreamError):
+            return 0
+
+    async def _look(self, client: Nats, partition: int) -> int:
+        js = client.jetstream(timeout=self._settings.told_s)
+        state = (await js.stream_info(self._settings.stream)).state
+        found = 0
+        for position in range(state.last_seq, max(state.first_seq - 1, state.last_seq - LOOK_BACK), -1):
+            message = await js.get_msg(self._settings.stream, position)
+            of, seq = _parse((message.headers or {}).get("ce-id", ""))
+            if of == partition:
+                found = max(found, seq)
+        return found
+
+
+def _parse(id: str) -> tuple[int, int]:
+    """Partition and seq of an event's id, (-1, 0) of a foreign one."""
+    parts = id.split(":")
+    if len(parts) < 2 or not all(part.isascii() and part.isdigit() for part in parts[:2]):
+        return -1, 0
+    return int(parts[0]), int(parts[1])
