@@ -60,12 +60,12 @@ class Outcome(Struct):
 class Sale:
     """Use ``open_sale``."""
 
-    def __init__(self, stack: Stack, observer: Observer, seed: int, patience: Patience) -> None:
+    def __init__(self, stack: Stack, observer: Observer, seed: int, patience: Patience, buyers: int) -> None:
         self.stack, self.observer = stack, observer
         self._patience = patience
         self.history = History()
         self._buyers = [
-            Buyer(n, seed, stack.api_url, stack.keys.api_key, self.history, patience.buyer_s) for n in range(_BUYERS)
+            Buyer(n, seed, stack.api_url, stack.keys.api_key, self.history, patience.buyer_s) for n in range(buyers)
         ]
         self._feeders = [Feeder(source, seed, observer.nc, self.history) for source in PLACES]
         self._stop = asyncio.Event()
@@ -128,6 +128,12 @@ class Sale:
             if time.monotonic() > give_up:
                 raise TimeoutError(f"{what}: not within {timeout_s:g} s; {await self.observer.everything()}")
             await asyncio.sleep(_LOOK_S)
+
+    async def lag_is_short(self) -> bool:
+        """Whether the journal has within a second what the ledger has now."""
+        head = (await self.observer.ledger()).seq
+        await asyncio.sleep(1)
+        return (await self.observer.everything()).journaled >= head
 
     # -- conditions ------------------------------------------------------------------------------------------------
 
@@ -197,10 +203,12 @@ class Sale:
 
 
 @asynccontextmanager
-async def open_sale(stack: Stack, seed: int = 1, patience: Patience = USUAL) -> AsyncIterator[Sale]:
+async def open_sale(
+    stack: Stack, seed: int = 1, patience: Patience = USUAL, buyers: int = _BUYERS
+) -> AsyncIterator[Sale]:
     """A sale under way."""
     nc = await connect_nats(stack.servers["nats"].url)  # type: ignore[attr-defined]
-    sale = Sale(stack, Observer(stack, nc), seed, patience)
+    sale = Sale(stack, Observer(stack, nc), seed, patience, buyers)
     try:
         await sale.open()
         yield sale
