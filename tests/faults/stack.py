@@ -60,9 +60,15 @@ class Stack:
     """
 
     def __init__(
-        self, folder: Path, plants: Mapping[str, str] | None = None, extra: Sequence[str] = (), disk_mb: int = 0
+        self,
+        folder: Path,
+        plants: Mapping[str, str] | None = None,
+        extra: Sequence[str] = (),
+        disk_mb: int = 0,
+        config: Config | None = None,
     ) -> None:
         self._state = StateDir(folder)
+        self.path = self._state.path
         self._disk_mb = disk_mb
         self._plants = dict(plants or {})
         self._extra = extra  # second processes: "drain-2"
@@ -72,7 +78,7 @@ class Stack:
         self.servers: dict[str, Server] = {}
         self.wires: dict[str, Wire] = {}
         self._programs: dict[str, Program] = {}
-        self.config = Config()
+        self.config = config or Config()
         self.keys: ClientKeys
         self.api_url = ""
 
@@ -156,16 +162,13 @@ class Stack:
         path = self._state.path
         if self._disk_mb:
             _mount(files.private_dir(path / "valkey"), self._disk_mb)
-        postgres = Postgres(path)
-        self.servers = {"valkey": Valkey(path), "nats": Nats(path), "postgres": postgres}
-        for server in self.servers.values():
-            self._programs[server.name] = server
-            self._supervisor.spawn(server)
-        for server in self.servers.values():
-            await self._supervisor.wait_ready(server)
+        await self._start_servers()
+        postgres = self.servers["postgres"]
+        assert isinstance(postgres, Postgres)
         database_url = await postgres.create_database("atp")
         urls = {"valkey": self.servers["valkey"].url, "nats": self.servers["nats"].url, "postgres": database_url}
-        self.config = Config(
+        self.config = msgspec.structs.replace(
+            self.config,
             redis_url=urls["valkey"],
             nats_url=urls["nats"],
             database_url=urls["postgres"],
@@ -187,6 +190,17 @@ class Stack:
         )
         await self._own_processes(wired)
         self._watch = asyncio.create_task(self._supervisor.run())
+
+    async def _start_servers(self) -> None:
+        for server in (Valkey(self.path), Nats(self.path), Postgres(self.path)):
+            self.servers[server.name] = server
+            await self.start_server(server)
+
+    async def start_server(self, server: Server) -> None:
+        """Begin to run a server, and wait until it answers."""
+        self._programs[server.name] = server
+        self._supervisor.spawn(server)
+        await self._supervisor.wait_ready(server)
 
     async def _own_processes(self, config: Config) -> None:
         path, environment = self._state.path, settings.as_environment(config)

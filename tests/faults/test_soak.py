@@ -10,6 +10,7 @@ import pytest
 from .checkers.violation import tell
 from .kinds.every import FAULTS
 from .kinds.fault import Fault
+from .mirrored import Mirrored
 from .sale import open_sale
 from .stack import Stack
 from .table import Tally
@@ -27,7 +28,8 @@ async def test_a_fault(make: Callable[[], Fault], folder: Path, tally: Tally) ->
         tally.write()
         pytest.skip(f"{fault.name}: {reason}")
     chance = Random(fault.name)
-    async with Stack(folder, extra=fault.extra, disk_mb=fault.disk_mb) as stack, open_sale(stack) as sale:
+    stack = Mirrored(folder) if fault.mirrored else Stack(folder, extra=fault.extra, disk_mb=fault.disk_mb)
+    async with stack, open_sale(stack) as sale:
         for _ in range(RUNS):
             await fault.run(stack, chance)
             await sale.recover()

@@ -8,6 +8,7 @@ from .disk import DiskFull, FailingSync, PowerLoss, SlowDisk, TornTail
 from .fault import Fault
 from .memory import FlushFunctions, MemoryFull
 from .processes import Freeze, JumpClock, Kill, TakeOver, Together
+from .replica import Isolation, LostReplica, Promotion
 from .wires import Delay, HalfOpen, Mute, Reset
 
 #: Made anew for each test, since a fault remembers what it saw.
@@ -25,6 +26,9 @@ FAULTS: list[Callable[[], Fault]] = [
     DiskFull,
     TornTail,
     PowerLoss,
+    Promotion,
+    Isolation,
+    LostReplica,
     lambda: JumpClock(3_600),
     lambda: JumpClock(-3_600),
 ]

@@ -15,6 +15,7 @@ class Fault:
 
     lasts_s = (0.2, 1.5)
     extra: tuple[str, ...] = ()  # second processes of the stack that it needs
+    mirrored = False  # whether the ledger must have a replica for it
     disk_mb = 0  # size of the disk that the ledger must have for it, 0 for any
 
     def __init__(self, name: str) -> None:
