@@ -85,6 +85,9 @@ def _tell(standing: "Standing", done: "Promotion") -> None:
     print(
         f"it was {'a replica of ' + standing.primary if standing.replica else 'a primary already'} and is the primary"
     )
+    if not done.begun and not done.missing:
+        print("its epoch had begun before: nothing was changed")
+        return
     for begun in done.begun:
         print(f"partition {begun.partition}: epoch {begun.epoch} begins at {begun.seq}; before, {begun.ended}")
     for partition, seq, journaled in done.missing:

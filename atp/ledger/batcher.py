@@ -175,9 +175,9 @@ class Batcher:
             taken.append(pending)
         return taken
 
-    async def _apply(self, batch: list[Pending]) -> None:
-        """Send one batch until its fate is known, or its callers' time is up."""
-        sent = full = False
+    async def _apply(self, batch: list[Pending], *, sent: bool = False) -> None:
+        """Send one batch until its fate is known, or its callers' time is up; ``sent``: it may have run before."""
+        full = False
         while True:
             try:
                 reply = await self._call(batch, "apply_relief" if full else "apply")
@@ -202,7 +202,7 @@ class Batcher:
                 self._go_away(LedgerUnavailable(str(problem)))
                 await asyncio.sleep(self.limits.reconnect_s)
             except Content as problem:
-                await self._halve(batch, problem)
+                await self._halve(batch, problem, sent=sent)
                 return
             except LedgerError as problem:
                 fail(batch, OutcomeUnknown(str(problem)) if sent else problem)  # an earlier sending may have run
@@ -307,16 +307,17 @@ class Batcher:
             return LedgerUnavailable(f"the ledger refuses its library: {refused}")
         return Resend()
 
-    async def _halve(self, batch: list[Pending], problem: Content) -> None:
+    async def _halve(self, batch: list[Pending], problem: Content, *, sent: bool) -> None:
         """A batch fails by something in it: halve it until the command stands alone (R16)."""
         if len(batch) <= 1:
             log.error("the ledger's script failed", error=str(problem), command=repr(batch[0].command) if batch else "")
             series(LEDGER_ERRORS, LedgerError.__name__).inc()
-            fail(batch, LedgerError(f"the ledger could not decide this command: {problem}"))
+            why = f"the ledger could not decide this command: {problem}"
+            fail(batch, OutcomeUnknown(why) if sent else LedgerError(why))
             return
         middle = len(batch) // 2
-        await self._apply(batch[:middle])
-        await self._apply(batch[middle:])
+        await self._apply(batch[:middle], sent=sent)
+        await self._apply(batch[middle:], sent=sent)
 
     def _learn(self, reply: Reply) -> None:
         self.batches += 1

@@ -42,7 +42,10 @@ class Begun(Struct, frozen=True):
 
 
 class Promotion(Struct, frozen=True):
-    """What was done. With ``missing`` no epoch was begun: the state has to be rebuilt from the journal first."""
+    """What was done: nothing where this server had begun the epoch before.
+
+    With ``missing`` no epoch was begun: the state has to be rebuilt from the journal first.
+    """
 
     begun: list[Begun]
     missing: list[tuple[int, int, int]]  # partition, its highest seq, the journal's
@@ -73,7 +76,11 @@ async def promote(url: str, namespace: str, journaled: Mapping[int, int]) -> Pro
         async with _alone(connection):
             await load_library(connection)
             replid = (await replication(connection))["master_replid"]
-            begun = [await _begin(connection, namespace, p, *head, replid) for p, head in enumerate(heads)]
+            begun = [
+                await _begin(connection, namespace, p, *head, replid)
+                for p, head in enumerate(heads)
+                if await connection.ask("HGET", keys.meta(namespace, p), "replid") != replid.encode()
+            ]
         return Promotion(begun, [])
 
 

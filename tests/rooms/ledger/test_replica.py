@@ -82,6 +82,7 @@ async def test_no_process_repeats_what_no_replica_has(open_ledger: Opening, pair
     assert len(await first.read_entries(0, 0, 100)) > 0
 
 
+@pytest.mark.soak
 async def test_without_its_replica_the_ledger_refuses_before_it_executes(open_ledger: Opening, pair: Pair) -> None:
     ledger = await open_ledger(settings(pair.primary))
     await ledger.apply([level("A", 10)])
@@ -149,6 +150,7 @@ async def test_a_killed_primary_loses_nothing_acknowledged(open_ledger: Opening,
         await ledger.close()
 
 
+@pytest.mark.soak
 async def test_an_isolated_old_primary_acknowledges_nothing(open_ledger: Opening, pair: Pair) -> None:
     old = await open_ledger(settings(pair.primary))
     await old.apply([level("A", 1_000)])
@@ -190,6 +192,7 @@ async def test_only_an_epoch_begun_by_promotion_opens_a_replica(open_ledger: Ope
     with pytest.raises(LedgerRecovering):
         await open_ledger(settings(pair.replica))
     assert [begun.epoch for begun in (await promote(pair.replica.url, "atp", {0: seq})).begun] == [2]
+    assert (await promote(pair.replica.url, "atp", {0: seq})).begun == []  # as a hook that runs twice
     await pair.follow(pair.primary, pair.replica)
     assert (await (await open_ledger(settings(pair.replica))).apply([level("A", 1)]))[0].outcome is Outcome.APPLIED
 

@@ -24,6 +24,7 @@ from atp.ledger import (
 )
 from atp.ledger.connection import Connection, connect
 from tests.support import wait_until_async
+from tests.wires import wire_to
 
 from .conftest import Opening
 from .made import level, reserve
@@ -62,6 +63,32 @@ async def test_a_stopped_server_makes_the_outcome_unknown_and_the_same_id_settle
     settled = await ledger.submit(reserve("r", quantity=4))
     assert settled.outcome in (Outcome.APPLIED, Outcome.REPLAYED)
     assert (await ledger.availability(["A"]))[0].locations[0].balance.held == 4
+
+
+async def test_a_refusal_after_a_lost_answer_proves_nothing(open_ledger: Opening, own_valkey: Valkey) -> None:
+    """It says that the second sending did not run; the first one did."""
+    async with wire_to(own_valkey.port) as wire:
+        url = own_valkey.url.replace(f":{own_valkey.port}/", f":{wire.port}/")
+        ledger = await open_ledger(LedgerSettings(url, limits=Limits(batch_timeout_s=0.1, command_deadline_s=5)))
+        await ledger.apply([level("A", 10)])
+        server = await connect(own_valkey.url)
+        before = await server.ask("HGET", keys.meta("atp", 0), "seq")
+        wire.delay_s = 0.4  # longer than the batch waits
+        answer = ledger.submit(reserve("r", quantity=4))
+
+        async def applied() -> bool:
+            return await server.ask("HGET", keys.meta("atp", 0), "seq") != before
+
+        await wait_until_async(applied, 5, "the reserve is applied")
+        await server.ask("REPLICAOF", "127.0.0.1", 1)
+        wire.delay_s = 0
+        with pytest.raises(OutcomeUnknown, match="READONLY"):
+            await answer
+        await server.ask("REPLICAOF", "NO", "ONE")
+        await answers_again(ledger)
+        assert (await ledger.submit(reserve("r", quantity=4))).outcome is Outcome.REPLAYED
+        await server.end()
+        await ledger.close()
 
 
 async def test_a_short_stop_is_bridged_and_nothing_is_applied_twice(open_ledger: Opening, own_valkey: Valkey) -> None:
