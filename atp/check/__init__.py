@@ -2,7 +2,8 @@
 
 from atp.check.checker import Busy, Checker, CheckFailed
 from atp.check.findings import Finding
-from atp.check.run import Progress, Stopped
+from atp.check.partition import Stopped
+from atp.check.run import Progress
 from atp.check.settings import Settings
 
 __all__ = ["Busy", "CheckFailed", "Checker", "Finding", "Progress", "Settings", "Stopped"]

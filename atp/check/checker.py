@@ -1,6 +1,7 @@
 """Checker: takes up runs that were asked for, or left behind, one at a time."""
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable
 
@@ -8,8 +9,8 @@ import msgspec
 import structlog
 
 from atp.check.following import EntriesGone
-from atp.check.partition import JournalBehind
-from atp.check.run import Checking, Progress, Stopped
+from atp.check.partition import JournalBehind, Stopped
+from atp.check.run import Checking, Progress
 from atp.check.settings import Settings
 from atp.journal import Journal, JournalError, Run
 from atp.ledger import Ledger, LedgerError
@@ -66,12 +67,27 @@ class Checker:
     async def _finish(
         self, run: Run, stopping: Callable[[], bool], watch: Callable[[Progress], None] = lambda _: None
     ) -> Run:
-        checking = Checking(self._ledger, self._journal, run, self._owner, self._settings, watch, stopping)
+        taken = asyncio.Event()
+        beating = asyncio.create_task(self._beat(run.id, taken))
+        checking = Checking(
+            self._ledger, self._journal, run, self._owner, self._settings, watch, lambda: stopping() or taken.is_set()
+        )  # fmt: skip
         try:
             done = await checking.finish()
         except (JournalBehind, EntriesGone, msgspec.DecodeError, ValueError) as error:
             await self._journal.checking.end(run.id, self._owner, "failed", str(error))
             raise CheckFailed(str(error)) from error
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
         note = "" if done.found == done.repaired else f"{done.found - done.repaired} differences are left"
         await self._journal.checking.end(run.id, self._owner, "done", note)
         return done
+
+    async def _beat(self, id: int, taken: asyncio.Event) -> None:
+        """Say that the run is with somebody, however long a step takes; learn when it is with somebody else."""
+        while not taken.is_set():
+            await asyncio.sleep(self._settings.dead_after_s / 3)
+            with contextlib.suppress(JournalError):  # the run itself notices
+                if not await self._journal.checking.beat(id, self._owner):
+                    taken.set()

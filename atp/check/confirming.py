@@ -34,6 +34,7 @@ async def reservations(at: Partition, suspects: dict[str, set[str]]) -> tuple[li
         if not (left := again):
             break
         await asyncio.sleep(_PAUSE_S)
+    at.unsettled.update((id,) for id in left)
     return found, lost
 
 
@@ -116,6 +117,7 @@ async def positions(at: Partition, suspects: Iterable[tuple[str, str]], known: s
         if not (left := again):
             break
         await asyncio.sleep(_PAUSE_S)
+    at.unsettled.update(left)
     return found
 
 

@@ -10,6 +10,9 @@ from atp.check.counters import Key
 #: or a source's number as the journal has them, or a policy object.
 What = str
 
+#: Sku, location, source and reservation of an exception.
+Subject = tuple[str, str, str, str]
+
 #: What the other number comes from.
 Basis = Literal["records", "journal", "source"]
 
@@ -34,8 +37,8 @@ class Finding(Struct, omit_defaults=True):
     repaired: bool = False
 
     @property
-    def subject(self) -> tuple[str, str, str, str]:
-        """Sku, location, source and reservation of its exception."""
+    def subject(self) -> Subject:
+        """What its exception is about."""
         return self.sku, self.location, self.source, self.reservation
 
     @property

@@ -14,17 +14,14 @@ class Pace:
     def __init__(self, share: float) -> None:
         self._per_second = 1 / share - 1
         self._owed = 0.0
-        self.spent = 0.0  # seconds in calls
 
     async def take[T](self, call: Awaitable[T]) -> T:
-        """The answer of a call, after a pause as long as those before have earned."""
-        if self._owed > _PAUSE_MIN_S:
-            await asyncio.sleep(self._owed)
-            self._owed = 0.0
+        """The answer of a call, after a pause as long as it has earned."""
         began = time.perf_counter()
-        try:
-            return await call
-        finally:
-            took = time.perf_counter() - began
-            self.spent += took
-            self._owed += took * self._per_second
+        answer = await call
+        took = time.perf_counter() - began
+        self._owed += took * self._per_second
+        if self._owed > _PAUSE_MIN_S:
+            pause, self._owed = self._owed, 0.0
+            await asyncio.sleep(pause)
+        return answer

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 from atp.check.pace import Pace
@@ -24,18 +24,36 @@ class JournalBehind(Exception):
     """The journal does not come as far as what was looked at."""
 
 
-class Partition:
-    """Reads of one partition; every one may raise LedgerError or JournalError."""
+class Stopped(Exception):
+    """Told to stop, or somebody else goes on with the run."""
 
-    def __init__(self, ledger: Ledger, journal: Journal, number: int, pace: Pace, settings: Settings) -> None:
+
+class Partition:
+    """Reads of one partition; each may raise LedgerError, JournalError, and Stopped when ``stopping`` says so."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        journal: Journal,
+        number: int,
+        pace: Pace,
+        settings: Settings,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.ledger, self.journal, self.number, self.settings = ledger, journal, number, settings
         self.partitions = ledger.partitions
-        self._pace = pace
+        self._pace, self._stopping = pace, stopping
         self._journaled = 0
+        self.unsettled: set[tuple[str, ...]] = set()  # ids, and positions, that changed each time they were looked at
 
     def here(self, sku: str) -> bool:
         """Whether the sku lives in this partition."""
         return self.partitions == 1 or partition_of(sku, self.partitions) == self.number
+
+    def is_unsettled(self, about: tuple[str, str, str, str]) -> bool:
+        """Whether nothing can be said of what an exception is about."""
+        sku, location, _, reservation = about
+        return ((reservation,) if reservation else (sku, location)) in self.unsettled
 
     async def head(self) -> int:
         """The last seq there is."""
@@ -44,13 +62,13 @@ class Partition:
     async def look(self, asked: Sequence[tuple[str, ...]]) -> tuple[int, list[Any]]:
         """Plain reads as of one seq; one without arguments is answered with nothing, unasked."""
         wanted = [words for words in asked if len(words) > 2]
-        look = await self._pace.take(self.ledger.looks.at(self.number, *wanted))
+        look = await self._take(self.ledger.looks.at(self.number, *wanted))
         answers = iter(look.answers)
         return look.seq, [next(answers) if words in wanted else [] for words in asked]
 
     async def page(self, key: str, cursor: str, *, scores: bool = False) -> Page:
         """A page of a key."""
-        return await self._pace.take(
+        return await self._take(
             self.ledger.looks.page(self.number, key, cursor, scores=scores, count=self.settings.page)
         )
 
@@ -65,18 +83,24 @@ class Partition:
 
     async def wrong_sums(self, skus: Sequence[str]) -> list[str]:
         """Those of the skus whose sums differ from their positions."""
-        return await self._pace.take(self.ledger.looks.wrong_sums(self.number, skus)) if skus else []
+        return await self._take(self.ledger.looks.wrong_sums(self.number, skus)) if skus else []
 
     async def ended_since(self, sku: str, first: int, through: int) -> AsyncIterator[Reservation]:
         """Reservations of a sku that the journal has as ended: made after one seq, and ended up to another."""
         after = first
         while True:
-            found = await self._pace.take(self.journal.checking.ended(self.number, sku, after, through))
+            found = await self._take(self.journal.checking.ended(self.number, sku, after, through))
             for record in found:
                 yield record
                 after = record.first_seq
             if not found:
                 return
+
+    async def _take[T](self, call: Awaitable[T]) -> T:
+        answer = await self._pace.take(call)
+        if self._stopping():
+            raise Stopped
+        return answer
 
     async def journaled(self, seq: int) -> None:
         """Wait until the journal has everything up to ``seq``. Raises JournalBehind."""
@@ -91,6 +115,8 @@ class Partition:
                     f"the journal of partition {self.number} is at {self._journaled}, and did not reach {seq} within "
                     f"{self.settings.lag_max_s:.0f} s: is `atp drain` running?"
                 )
+            if self._stopping():
+                raise Stopped
             await asyncio.sleep(_JOURNAL_LOOK_S)
 
     async def balances(self, places: Sequence[tuple[str, str]], seq: int) -> dict[tuple[str, str], Balance | None]:

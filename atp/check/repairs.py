@@ -1,12 +1,12 @@
 """Repairs: findings become an exception each, once; and with repairs, commands that mend them, journaled like all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import get_args
 
-from atp.check.findings import Finding
+from atp.check.findings import Finding, Subject
 from atp.check.partition import Partition
-from atp.domain.commands import PutPolicy, Raise
-from atp.domain.exceptions import Kind, subject
+from atp.domain.commands import PutPolicy, Raise, Resolve
+from atp.domain.exceptions import Kind, about, subject
 from atp.domain.outcomes import Outcome
 from atp.domain.records import Reservation
 from atp.domain.repair_commands import Correction, Counter, PutBack, Repair
@@ -29,19 +29,18 @@ _NOT_PUT_AGAIN = ("item-channel", "campaign")
 
 async def raise_all(at: Partition, findings: Sequence[Finding]) -> None:
     """Tell people of each subject, unless they are told already, and note by which entry."""
-    for about, group in _by_subject(findings).items():
+    for of, group in _by_subject(findings).items():
         shown = "; ".join(finding.evidence for finding in group[:_SHOWN])
         detail = shown if len(group) <= _SHOWN else f"{shown}; and {len(group) - _SHOWN} more"
-        await at.ledger.submit_to(at.number, Raise(Kind.DRIFT, *about, detail))
-        _, ((raised,),) = await at.look([("HMGET", "exception", subject(Kind.DRIFT, *about))])
+        await at.ledger.submit_to(at.number, Raise(Kind.DRIFT, *of, detail))
+        _, ((raised,),) = await at.look([("HMGET", "exception", subject(Kind.DRIFT, *of))])
         for finding in group:
             finding.raised = int(raised or 0)
 
 
 async def repair_all(at: Partition, findings: Sequence[Finding], lost: Mapping[str, Reservation]) -> None:
     """Mend what can be mended without a guess. Raises LedgerError; the next run looks at what had no answer."""
-    for about, group in _by_subject(findings).items():
-        sku, location, source, reservation = about
+    for (sku, location, source, reservation), group in _by_subject(findings).items():
         counters = [x for x in group if x.what in _COUNTERS]
         if reservation:
             await _put_back(at, reservation, group, lost)
@@ -76,10 +75,25 @@ async def _put_policy(at: Partition, finding: Finding) -> None:
         return
     result = await at.ledger.put_policy(PutPolicy(kind, id, there[1], client=CLIENT))
     finding.repaired = result.outcome is Outcome.APPLIED
+    if finding.repaired:
+        await _end(at, finding.subject, finding.raised, "repaired")
 
 
-def _by_subject(findings: Sequence[Finding]) -> dict[tuple[str, str, str, str], list[Finding]]:
-    found: dict[tuple[str, str, str, str], list[Finding]] = {}
+async def end_others(at: Partition, begun: int, found: Collection[Subject]) -> None:
+    """End what was told before the seq ``begun`` and was not found again: somebody mended it in another way."""
+    async for _, name, raised in at.pages("exception"):
+        kind, *subject = about(name.decode())
+        known = (subject[0], subject[1], subject[2], subject[3])
+        if kind == Kind.DRIFT and int(raised) <= begun and known not in found and not at.is_unsettled(known):
+            await _end(at, known, int(raised), "over")
+
+
+async def _end(at: Partition, of: Subject, raised: int, resolution: str) -> None:
+    await at.ledger.submit_to(at.number, Resolve(Kind.DRIFT, *of, raised, resolution, "", CLIENT))
+
+
+def _by_subject(findings: Sequence[Finding]) -> dict[Subject, list[Finding]]:
+    found: dict[Subject, list[Finding]] = {}
     for finding in findings:
         found.setdefault(finding.subject, []).append(finding)
     return found

@@ -7,9 +7,9 @@ from msgspec import Struct, json, structs
 
 from atp.check import confirming, repairs
 from atp.check.counters import Key, of_reservation
-from atp.check.findings import Finding
+from atp.check.findings import Finding, Subject
 from atp.check.pace import Pace
-from atp.check.partition import Partition
+from atp.check.partition import Partition, Stopped
 from atp.check.settings import Settings
 from atp.check.settling import Settling
 from atp.check.state import State
@@ -24,10 +24,6 @@ _PASS = 0.9
 FINDINGS_MAX = 10_000
 
 _encode = json.Encoder().encode
-
-
-class Stopped(Exception):
-    """Told to stop, or somebody else goes on with the run."""
 
 
 class Progress(Struct, frozen=True):
@@ -58,7 +54,7 @@ class Checking:
         self._state = State.unpacked(run.state)
         self.pace = Pace(run.share)
         self._saved_at = time.monotonic()
-        self._passed = 0  # records of this partition's pass
+        self._subjects: set[Subject] = set()  # of what was found in this partition
 
     @property
     def run(self) -> Run:
@@ -68,7 +64,8 @@ class Checking:
     async def finish(self) -> Run:
         """Go on to the end. Raises Stopped, LedgerError, JournalError, JournalBehind, EntriesGone."""
         partitions = [
-            Partition(self._ledger, self._journal, n, self.pace, self._settings) for n in range(self._ledger.partitions)
+            Partition(self._ledger, self._journal, n, self.pace, self._settings, self._stopping)
+            for n in range(self._ledger.partitions)
         ]
         if not self._state.total:
             self._state.total = sum([await Steps(at, self._state).size() for at in partitions])
@@ -91,6 +88,7 @@ class Checking:
         """Records first, since what is put back adds to counters; then counters; then what the journal says of them."""
         state, stage = self._state, f"partition {at.number}: settling"
         await self._save(stage, force=True)
+        begun, self._subjects = await at.head(), set()
         found, lost = await confirming.reservations(at, state.reservations)
         await self._tell(at, found, lost)
         suspects = state.sums.keys() | {k for r in lost.values() for k, _ in of_reservation(r, at.here)}
@@ -109,6 +107,7 @@ class Checking:
         known = {key for key, x in told.items() if not x.repaired}
         await self._tell(at, await confirming.positions(at, state.places, known), {})
         await self._tell(at, await confirming.policies(at, state.policies), {})
+        await repairs.end_others(at, begun, self._subjects)
 
     async def _wrong_sums(self, at: Partition, known: set[str]) -> list[Finding]:
         """Sums that differ, but for those of skus with a counter that does: they are over other numbers."""
@@ -121,6 +120,7 @@ class Checking:
         await self._keep(at, found)
 
     async def _mend(self, at: Partition, found: Sequence[Finding], lost: dict) -> None:
+        self._subjects.update(finding.subject for finding in found)
         await repairs.raise_all(at, found)
         if self._run.repair:
             await repairs.repair_all(at, found, lost)

@@ -37,3 +37,9 @@ _BETWEEN = "\x1f"
 def subject(kind: str, sku: str, location: str, source: str, reservation: str) -> str:
     """Under which an exception is open: two with the same subject are one."""
     return _BETWEEN.join((kind, sku, location, source, reservation))
+
+
+def about(subject: str) -> tuple[str, str, str, str, str]:
+    """Kind, sku, location, source and reservation of a subject."""
+    kind, sku, location, source, reservation = subject.split(_BETWEEN)
+    return kind, sku, location, source, reservation

@@ -153,6 +153,11 @@ class Checking:
                 )
             )
 
+    async def beat(self, id: int, owner: str) -> bool:
+        """Say that its runner lives; False when somebody else has taken it over."""
+        async with self._connections.take() as connection:
+            return bool(await connection.fetchval(self._sql["beat_check"], id, owner))
+
     async def save_finding(self, id: int, n: int, body: bytes) -> None:
         """Keep a finding, or what became of it."""
         async with self._connections.take() as connection:

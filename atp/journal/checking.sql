@@ -77,6 +77,10 @@ update checks set beat_at = now(), progress = $3, stage = $4, looked = $5, found
 where id = $1 and owner = $2 and status = 'running'
 returning id
 
+-- name: beat_check
+-- The runner $2 of the run $1 lives; no row: it is not the runner any more.
+update checks set beat_at = now() where id = $1 and owner = $2 and status = 'running' returning id
+
 -- name: save_finding
 -- A finding of the run $1, or what became of it.
 insert into check_findings (check_id, n, body) values ($1, $2, $3)

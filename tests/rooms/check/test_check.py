@@ -144,3 +144,14 @@ async def test_what_was_planted_is_found_and_repaired(room: Room) -> None:
         assert [x.repaired for x in repaired] == [True] * len(repaired), (name, repaired)
         assert run.repaired == len(repaired) >= len(findings), name
         assert (await room.check())[1] == [], name
+
+
+async def test_what_somebody_mended_is_over(room: Room) -> None:
+    await stocked(room)
+    await room.spoil("pos", "A\0DC1", slot(1, 9))
+    await room.check()
+    await room.spoil("pos", "A\0DC1", slot(1, 2))
+    await room.check()
+    await room.drained()
+    (told,) = await room.journal.exceptions("drift")
+    assert (told.sku, told.resolution) == ("A", "over")
