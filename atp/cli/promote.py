@@ -93,6 +93,8 @@ def _tell(standing: "Standing", done: "Promotion") -> None:
     for partition, seq, journaled in done.missing:
         print(f"partition {partition}: ends at {seq}, the journal has {journaled}; no epoch was begun")
     if done.missing:
-        print("next: atp rebuild, with ATP_REDIS_URL of this server; until then nothing is taken")
+        print(
+            "next: let ATP_REDIS_URL name it; any process, or atp rebuild, then makes its state anew from the journal"
+        )
     else:
         print("next: let ATP_REDIS_URL name it everywhere, and give it a replica (on that: REPLICAOF host port)")
