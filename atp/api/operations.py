@@ -11,6 +11,7 @@ from atp.api.problems import NOT_FOUND, Problem
 from atp.api.service import Service
 from atp.journal import JournalError
 from atp.ledger import LedgerError
+from atp.ledger.restoring import Restoring
 from atp.telemetry import exposition
 
 _encode = json.Encoder().encode
@@ -82,13 +83,29 @@ async def _ledger_check(service: Service) -> dict[str, object]:
         async with asyncio.timeout(service.settings.health_timeout_s):
             heads = await service.ledger.heads()
     except (LedgerError, TimeoutError) as error:
-        return {"ok": False, "problem": type(error).__name__}
+        return {"ok": False, "problem": type(error).__name__} | await _rebuilds(service)
     return {
         "ok": True,
         "durability": service.ledger.settings.durability,
         "partitions": len(heads),
         "outbox": sum(head.outbox_length for head in heads),
     }
+
+
+async def _rebuilds(service: Service) -> dict[str, object]:
+    """How far the partitions are that are made anew, by whichever process."""
+    found: dict[str, object] = {}
+    settings = service.ledger.settings
+    for partition in service.ledger.recovering:
+        steps = Restoring(settings.url, settings.namespace, partition)
+        try:
+            async with asyncio.timeout(service.settings.health_timeout_s):
+                found[str(partition)] = await steps.shown()
+        except (LedgerError, TimeoutError):
+            return {}
+        finally:
+            await steps.close()
+    return {"rebuilding": found} if found else {}
 
 
 async def _journal_check(service: Service) -> dict[str, object]:

@@ -3,6 +3,7 @@
 import json
 
 from atp import config as settings
+from atp.cli.logs import configure
 from atp.cli.output import note, run_once
 
 
@@ -24,6 +25,7 @@ def baseline(*, live: bool = False, json_: bool = False) -> int:
     """
     config = settings.load()
     config.require("database_url", *(["redis_url"] if live else []))
+    configure(config)  # to stderr: what is printed may be read by a program
     return run_once(_baseline(config, live, json_))
 
 

@@ -7,6 +7,7 @@ import msgspec
 
 from atp import config as settings
 from atp.cli.errors import Refused
+from atp.cli.logs import configure
 from atp.cli.output import note, run_once
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def rebuild(*, accept_loss: bool = False, yes: bool = False, json_: bool = False
     """
     config = settings.load()
     config.require("redis_url", "database_url")
+    configure(config)  # to stderr: what is printed may be read by a program
     return run_once(_rebuild(config, accept_loss, yes, json_))
 
 

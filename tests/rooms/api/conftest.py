@@ -70,16 +70,19 @@ class Api:
 @contextlib.asynccontextmanager
 async def served(valkey: str, namespace: str, settings: ApiSettings | None = None, **names: Any) -> AsyncIterator[Api]:
     """Serve an API; keywords: ``journal``, ``partitions``, ``stop`` (an event that the test sets itself), ``desk``,
-    ``door``, ``raw`` and ``suspects`` of NATS."""
+    ``door``, ``raw`` and ``suspects`` of NATS, and ``watch``, which makes of the ledger who rebuilds it."""
     ledger = Ledger(LedgerSettings(valkey, namespace, names.get("partitions", 1)))
     await ledger.open({})
     stop, port = names.get("stop") or asyncio.Event(), free_port()
-    sweeping = asyncio.create_task(ledger.sweep(stop))
-    serving = None
+    loops = [asyncio.create_task(ledger.sweep(stop))]
+    serving = watch = None
+    if make := names.get("watch"):
+        watch = make(ledger)
+        loops.append(asyncio.create_task(watch.run(stop)))
     try:
         settings = settings or ApiSettings(lame_duck_s=0)
         doors = {name: names.get(name) for name in ("desk", "door", "raw", "suspects")}
-        app = create_app(ledger, names.get("journal"), settings, **doors)
+        app = create_app(ledger, names.get("journal"), settings, **doors, rebuilds=watch)
         serving = asyncio.create_task(serve(app, "127.0.0.1", port, stop, settings=settings))
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
             api = Api(ledger, port, http)
@@ -91,7 +94,7 @@ async def served(valkey: str, namespace: str, settings: ApiSettings | None = Non
         stop.set()
         if serving is not None:
             await serving
-        await sweeping
+        await asyncio.gather(*loops)
         await ledger.close()
 
 
