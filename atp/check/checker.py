@@ -37,11 +37,15 @@ class Checker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take up runs until ``stop``; absent servers are waited for."""
+        waiting = False
         while not await stopped_within(stop, self._settings.look_every_s):
             try:
                 await self.run_once(stop)
+                waiting = False
             except (LedgerError, JournalError) as error:
-                log.warning("checking waits", error=repr(error))
+                if not waiting:
+                    log.warning("checking waits", error=repr(error))
+                waiting = True
 
     async def run_once(self, stop: asyncio.Event) -> bool:
         """Take up the oldest run, if there is one to take up."""

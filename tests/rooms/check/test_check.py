@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from atp.domain.commands import PutPolicy
+from atp.domain.commands import Change, PutPolicy, Release
 from atp.domain.sellers import item_channel
 from tests.rooms.check.room import Room, confirm, fulfil, id_of, incoming, level, reserve
 
@@ -155,3 +155,19 @@ async def test_what_somebody_mended_is_over(room: Room) -> None:
     await room.drained()
     (told,) = await room.journal.exceptions("drift")
     assert (told.sku, told.resolution) == ("A", "over")
+
+
+async def test_a_record_that_ended_in_the_journal_is_only_told(room: Room) -> None:
+    """Nobody's units become free on the word of one side; what it holds is held."""
+    await stocked(room)
+    before = await room.ask("HGET", "res", A1[3:])
+    await room.apply(Release(A1, Change(3, 3), "all", []))
+    await room.connection.ask("HSET", room.key("res"), A1[3:], before)
+    _, findings = await room.check(repair=True)
+    told = {x.what: (x.found, x.repaired) for x in findings}
+    assert told["record"][0].startswith("held at ")
+    assert told.pop("record")[1] is False
+    assert told.pop("deadline")[1] is False
+    assert told.keys() == {"held", "used", "holding"}
+    assert all(repaired for _, repaired in told.values())
+    assert (await room.balance("A")).held == 2
