@@ -122,6 +122,7 @@ BODIES: dict[str, Any] = {
     "adjust_stock": _FOUND,
     "replay_dead_letters": _LETTERS,
     "request_check": {"repair": True, "share": 10},
+    "rebuild": {"accept_loss": False, "reason": "the disk was replaced"},
     "discard_dead_letters": _LETTERS,
 }  # fmt: skip
 
