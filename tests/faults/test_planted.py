@@ -11,8 +11,9 @@ from atp.ledger.connection import connect
 
 from . import strace
 from .checkers.violation import Violation
-from .kinds.disk import PowerLoss, RollBack, log_of
+from .kinds.disk import PowerLoss, log_of
 from .kinds.fault import Fault
+from .kinds.loss import RollBack
 from .kinds.processes import Freeze, Kill
 from .kinds.wires import Reset
 from .sale import Patience, open_sale

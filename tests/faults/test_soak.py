@@ -28,7 +28,10 @@ async def test_a_fault(make: Callable[[], Fault], folder: Path, tally: Tally) ->
         tally.write()
         pytest.skip(f"{fault.name}: {reason}")
     chance = Random(fault.name)
-    stack = Mirrored(folder) if fault.mirrored else Stack(folder, extra=fault.extra, disk_mb=fault.disk_mb)
+    if fault.mirrored:
+        stack = Mirrored(folder)
+    else:
+        stack = Stack(folder, extra=fault.extra, disk_mb=fault.disk_mb, config=fault.config)
     async with stack, open_sale(stack) as sale:
         for _ in range(RUNS):
             await fault.run(stack, chance)

@@ -15,7 +15,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from atp.domain.entries import AnyEntry, Expired, Held, Released
+from atp.domain.entries import AnyEntry, DeltaApplied, Expired, Held, Released
 from tests.faults.history import Op
 
 from .violation import Violation
@@ -118,12 +118,15 @@ def events_of(ops: Iterable[Op], entries: Iterable[AnyEntry], clock_offset: floa
         at = entry.at / 1000 - clock_offset
         if isinstance(entry, Held | Released):
             took[type(entry), entry.reservation.id] = at + _BATCH_S
+        elif isinstance(entry, DeltaApplied):  # the feeders' keys end with their sequence
+            took[DeltaApplied, f"{entry.source}-{entry.version[2]}"] = at + _BATCH_S
         elif isinstance(entry, Expired):
             for line in entry.reservation.lines:
                 units = sum(a.expired for a in line.allocations)
                 found[line.sku].append(Event("give", units, at - _BATCH_S, at + _BATCH_S, name=entry.reservation.id))
     for op in ops:
-        ended = op.ended
+        # A ledger that was lost takes events again that it had settled: the last time counts.
+        ended = max(op.ended, took.get((DeltaApplied, op.key), 0.0)) if op.kind == "delta" else op.ended
         if op.outcome == "unknown" and op.kind in ("reserve", "release"):
             ended = took.get((Held if op.kind == "reserve" else Released, op.id), -1.0)
             if ended < 0:

@@ -140,21 +140,3 @@ class PowerLoss(Fault):
         if not any(step.what == "answer" for step in taken):
             self.found.append(Violation("P2", "wrong", "the trace saw no answer: it proves nothing"))
         await stack.up("valkey")
-
-
-class RollBack(Fault):
-    """The ledger comes back as it was a while ago, like from a backup: callers know better (R2)."""
-
-    lasts_s = (0.0, 0.2)
-
-    def __init__(self) -> None:
-        super().__init__("ledger rolled back")
-
-    async def inject(self, stack: Stack, rng: Random) -> None:
-        self._size = log_of(stack.servers["valkey"]).stat().st_size
-        await asyncio.sleep(rng.uniform(0.5, 1.0))
-        await stack.down("valkey")
-        os.truncate(log_of(stack.servers["valkey"]), self._size)
-
-    async def heal(self, stack: Stack) -> None:
-        await stack.up("valkey")

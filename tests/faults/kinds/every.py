@@ -6,6 +6,7 @@ from tests.faults.stack import OWN, SERVERS
 
 from .disk import DiskFull, FailingSync, PowerLoss, SlowDisk, TornTail
 from .fault import Fault
+from .loss import LedgerLost, RollBack
 from .memory import FlushFunctions, MemoryFull
 from .processes import Freeze, JumpClock, Kill, TakeOver, Together
 from .replica import Isolation, LostReplica, Promotion
@@ -29,6 +30,8 @@ FAULTS: list[Callable[[], Fault]] = [
     Promotion,
     Isolation,
     LostReplica,
+    LedgerLost,
+    RollBack,
     lambda: JumpClock(3_600),
     lambda: JumpClock(-3_600),
 ]

@@ -3,6 +3,7 @@
 import asyncio
 from random import Random
 
+from atp.config import Config
 from tests.faults.checkers.violation import Violation
 from tests.faults.stack import Stack
 
@@ -15,6 +16,7 @@ class Fault:
 
     lasts_s = (0.2, 1.5)
     extra: tuple[str, ...] = ()  # second processes of the stack that it needs
+    config: Config | None = None  # of the stack
     mirrored = False  # whether the ledger must have a replica for it
     disk_mb = 0  # size of the disk that the ledger must have for it, 0 for any
 
