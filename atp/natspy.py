@@ -8,6 +8,9 @@ And its header parser looks at each character of each name, which with the eight
 work of receiving it. Names repeat, so ours looks once at each. Most of the rest is its queue and task for each
 subscription; ``deliver`` goes without.
 
+It also lets those who wait for an answer wait on when the connection is lost, with which the answer went, and that may
+be for seconds after the server is back: ``give_up_answers``.
+
 ``message_size`` is for those who send what others made, since the client does not count headers.
 """
 
@@ -17,6 +20,7 @@ from functools import lru_cache
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.errors import TimeoutError
 
 type Headers = dict[str, str] | None
 
@@ -37,6 +41,14 @@ def repair(nc: Client) -> None:
     nc._process_headers = _never_raising(nc._process_headers)  # pyright: ignore[reportAttributeAccessIssue]
     nc._build_message = _lenient(nc._build_message)
     nc._process_msg = _directly(nc, nc._process_msg)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def give_up_answers(nc: Client) -> None:
+    """Let all who wait for an answer have their TimeoutError now; to be called when the connection was lost."""
+    for future in list(nc._resp_map.values()):
+        if not future.done():
+            future.set_exception(TimeoutError())
+            future.exception()  # who asks may have failed already, and nobody may look
 
 
 def deliver(nc: Client, subscription: Subscription, take: Take) -> None:

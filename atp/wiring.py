@@ -20,6 +20,7 @@ from atp.ingest import Posting
 from atp.ingest.raw import Doorway, Formats, Webhooks
 from atp.journal import Journal, JournalSettings, JournalUnavailable
 from atp.ledger import Ledger, LedgerSettings
+from atp.natspy import give_up_answers
 from atp.rebuild import LastTold, Watch
 from atp.rebuild import Settings as RebuildSettings
 
@@ -113,6 +114,7 @@ async def open_nats(config: Config, name: str, stop: asyncio.Event, *, wait: boo
         log.warning("nats", error=str(error) or type(error).__name__)
 
     async def on_disconnected() -> None:
+        give_up_answers(client)
         if not closing:
             log.warning("nats disconnected")
 

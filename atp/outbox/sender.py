@@ -28,10 +28,7 @@ ATTEMPTS = 20
 
 
 class NatsAway(Exception):
-    """Not connected, or not any more: what was sent may be stored.
-
-    Without this the client would keep a message and send it at any later time.
-    """
+    """Not connected: nothing was sent. Without this the client would keep the message and send it at any later time."""
 
 
 class PublishRefused(Exception):
@@ -119,22 +116,11 @@ class Sender:
         return last
 
     async def _request(self, message: Message, headers: dict[str, str]) -> dict[str, Any]:
-        answer: dict[str, Any] = json.decode(await self._answer(message, headers))
+        async with asyncio.timeout(self._settings.publish_s):
+            reply = await self._nats.request(
+                message.subject, message.data, timeout=self._settings.publish_s, headers=headers
+            )
+        answer: dict[str, Any] = json.decode(reply.data)
         if error := answer.get("error"):
             raise PublishRefused(error.get("err_code", 0), error.get("description", ""))
         return answer
-
-    async def _answer(self, message: Message, headers: dict[str, str]) -> bytes:
-        """What NATS answers. An answer that was under way on a lost connection never comes: it is not waited for."""
-        s, connections = self._settings, self._nats.stats["reconnects"]
-        asking = asyncio.ensure_future(
-            self._nats.request(message.subject, message.data, timeout=s.publish_s, headers=headers)
-        )
-        try:
-            async with asyncio.timeout(s.publish_s):
-                while not (await asyncio.wait({asking}, timeout=s.connection_s))[0]:
-                    if not self._nats.is_connected or self._nats.stats["reconnects"] != connections:
-                        raise NatsAway("the connection to NATS was lost before it answered")
-                return asking.result().data
-        finally:
-            asking.cancel()

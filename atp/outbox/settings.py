@@ -21,7 +21,6 @@ class Settings(Struct, frozen=True):
     retention_s: float = 7 * 86_400.0  # cursors of the feed live at least a day (R33)
     duplicate_window_s: float = 120.0  # NATS keeps all ids of this time in memory
     publish_s: float = 5.0  # for one acknowledgement
-    connection_s: float = 0.1  # between two looks whether it can still come
 
     announce_every_s: float = 0.1  # between two availability events of one sku (R33)
     announce_max: int = 500  # skus per reading of the ledger

@@ -108,35 +108,36 @@ def _candidates(events: Sequence[Event], open: Iterable[int]) -> Iterator[int]:
 
 
 def events_of(ops: Iterable[Op], entries: Iterable[AnyEntry], clock_offset: float) -> dict[str, list[Event]]:
-    """By sku: what callers know; of what nobody was told, the journal says whether and when it took effect.
+    """By sku: what callers were answered, and when; of what nobody was told, the journal says whether and when it was.
 
-    ``clock_offset`` is what the wall clock is ahead of the callers' one.
+    That is so for expiry, for stock events, and for operations that stayed unknown. ``clock_offset`` is what the wall
+    clock is ahead of the callers' one.
     """
     took: dict[tuple[type, str], float] = {}
     found: dict[str, list[Event]] = defaultdict(list)
     for entry in entries:
         at = entry.at / 1000 - clock_offset
         if isinstance(entry, Held | Released):
-            took[type(entry), entry.reservation.id] = at + _BATCH_S
-        elif isinstance(entry, DeltaApplied):  # the feeders' keys end with their sequence
-            took[DeltaApplied, f"{entry.source}-{entry.version[2]}"] = at + _BATCH_S
+            took[type(entry), entry.reservation.id] = at
+        elif isinstance(entry, DeltaApplied):
+            found[entry.sku].append(Event("give", entry.quantity, at - _BATCH_S, at + _BATCH_S, name=f"{entry.seq}"))
         elif isinstance(entry, Expired):
             for line in entry.reservation.lines:
                 units = sum(a.expired for a in line.allocations)
-                found[line.sku].append(Event("give", units, at - _BATCH_S, at + _BATCH_S, name=entry.reservation.id))
+                found[line.sku].append(Event("give", units, at - _BATCH_S, at + _BATCH_S, name=f"{entry.seq}"))
     for op in ops:
-        # A ledger that was lost takes events again that it had settled: the last time counts.
-        ended = max(op.ended, took.get((DeltaApplied, op.key), 0.0)) if op.kind == "delta" else op.ended
+        ended = op.ended
         if op.outcome == "unknown" and op.kind in ("reserve", "release"):
-            ended = took.get((Held if op.kind == "reserve" else Released, op.id), -1.0)
-            if ended < 0:
+            entry_at = took.get((Held if op.kind == "reserve" else Released, op.id))
+            if entry_at is None:
                 continue  # nothing came of it
+            ended = entry_at + _BATCH_S
         for sku, units in op.lines.items():
             if op.kind == "reserve" and op.outcome != "refused":
                 found[sku].append(Event("take", units, op.began, ended, name=op.key))
             elif op.kind == "reserve":
                 found[sku].append(Event("lack", units, op.began, ended, -1 if op.free is None else op.free, op.key))
-            elif op.kind == "delta" or (op.kind == "release" and op.outcome != "refused"):
+            elif op.kind == "release" and op.outcome != "refused":
                 found[sku].append(Event("give", units, op.began, ended, name=op.key))
     return found
 

@@ -1,10 +1,18 @@
-"""Our header parser and the client's own are one."""
+"""Repairs of the client: our header parser and its own are one, and an answer that is lost is not waited for."""
 
+import asyncio
+from urllib.parse import urlsplit
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nats.aio.client import Client
 
+from atp.config import Config
 from atp.natspy import parse_header_lines
+from atp.wiring import open_nats
+from tests.faults.wire import Wire
+from tests.support import wait_until_async
 
 _pieces = st.sampled_from(
     [b"ce-id", b"Ce-Id", b": ", b":", b"\r\n", b"\n", b" ", b"\t", b"\xff", b"\xc3\xa9", b"x", b"\x0b"]
@@ -15,3 +23,23 @@ _pieces = st.sampled_from(
 @given(st.lists(_pieces | st.binary(max_size=4), max_size=12).map(b"".join))
 def test_headers_are_read_as_the_client_reads_them(raw):
     assert parse_header_lines(raw) == Client._parse_header_lines(raw)
+
+
+@pytest.mark.anyio
+async def test_an_answer_that_went_with_its_connection_is_not_waited_for(nats: str) -> None:
+    wire = Wire(urlsplit(nats).port or 0)
+    await wire.start()
+    config = Config(nats_url=nats.replace(f":{wire.target}", f":{wire.port}"))
+    try:
+        async with open_nats(config, "test", asyncio.Event()) as client:
+            heard = await client.subscribe("asked")
+            asking = asyncio.create_task(client.request("asked", timeout=60))
+            await heard.next_msg(timeout=10)
+            wire.reset()
+            done, _ = await asyncio.wait({asking}, timeout=20)
+            assert done
+            assert isinstance(asking.exception(), TimeoutError)
+            await wait_until_async(lambda: client.is_connected, description="the client is back")
+            assert (await client.jetstream().account_info()).streams >= 0
+    finally:
+        await wire.stop()

@@ -2,11 +2,9 @@
 
 import asyncio
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import nats as nats_client
 import pytest
-from msgspec import structs
 from nats.aio.client import Client
 from nats.js.api import StreamConfig
 
@@ -16,9 +14,7 @@ from atp.domain.times import rfc3339
 from atp.journal import Claim, Fenced, Journal
 from atp.outbox import StreamUnfit
 from atp.outbox.handover import Handover
-from atp.outbox.messages import Messages
-from atp.outbox.sender import NatsAway, Sender
-from tests.faults.wire import Wire
+from atp.outbox.sender import Sender
 from tests.rooms.outbox.room import Room, confirm, extend, id_of, level, release, reserve, reserves
 from tests.support import wait_until_async
 
@@ -163,41 +159,6 @@ async def test_nats_away(room: Room, tmp_path: Path) -> None:
         assert len(seqs) == 55
         assert seqs == sorted(set(seqs))
         await room.nats.close()
-
-
-async def test_an_answer_lost_with_its_connection_is_not_waited_for(room: Room, nats: str) -> None:
-    wire = Wire(urlsplit(nats).port or 0)
-    await wire.start()
-    client = await nats_client.connect(
-        nats.replace(f":{wire.target}", f":{wire.port}"), reconnect_time_wait=0.05, error_cb=quiet
-    )
-    await room.apply(level(10), reserve("a"), reserve("b"))
-    entries = (await room.ledger.read_entries(0, 0, 100))[-2:]
-    messages = [Messages(room.settings.root, room.ledger.settings.namespace, 0).of_entry(entry) for entry in entries]
-
-    async def ours() -> None:
-        """Nobody else publishes."""
-
-    async def stored() -> bool:
-        return len(await room.told()) == 2
-
-    sender = Sender(client, structs.replace(room.settings, publish_s=60.0), ours)
-    await sender.send([message for message in messages[:1] if message])
-    wire.hearing.clear()
-    sending = asyncio.create_task(sender.send([message for message in messages[1:] if message]))
-    await wait_until_async(stored, description="the message whose answer is lost")
-    wire.reset()
-    wire.hearing.set()
-    with pytest.raises(NatsAway):
-        await asyncio.wait_for(sending, 20)
-    await sender.send([message for message in messages if message])
-    assert len(await room.told()) == 2
-    await client.close()
-    await wire.stop()
-
-
-async def quiet(_: Exception) -> None:
-    """The connection is cut on purpose."""
 
 
 async def test_not_connected_at_the_start(room: Room) -> None:
