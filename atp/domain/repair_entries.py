@@ -13,6 +13,7 @@ class Corrected(Struct, array_like=True):
     name: str
     before: int
     after: int
+    value: int = 0  # as Correction has it: when a day of supply begins
 
 
 class Repaired(Entry, array_like=True, tag=66):

@@ -131,7 +131,7 @@ def state_of(table: Table, sku: str) -> tuple:
     units = {
         order: [line.allocations for line in state["reservations"][f"{order}-{sku}"]["lines"]] for order in ("r1", "r2")
     }
-    return state["positions"][sku, "DC1"], (*supply[:-1], sorted(supply[-1])), recent, units
+    return state["positions"][sku, "DC1"], (*supply[:6], sorted(supply[6]), *supply[7:]), recent, units
 
 
 PARTS = {

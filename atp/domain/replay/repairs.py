@@ -27,7 +27,7 @@ def _set(state: State, entry: Repaired, x: Corrected) -> None:
             days = position_of(state, entry.sku, entry.location).supply
             day = days.setdefault(x.name, Day())
             setattr(day, x.counter, x.after)
-            day.starts_at = day.starts_at or _start_of(state, entry, x.name)
+            day.starts_at = x.value or day.starts_at or _start_of(state, entry, x.name)
             tidy(days, x.name)
         case "number":
             number_of(position_of(state, entry.sku, entry.location), entry.source).number = x.after

@@ -39,7 +39,7 @@ def repair(batch: Batch, c: Repair) -> Result:
     for x, value in zip(c.corrections, seen, strict=True):
         assert value is not None
         _set(batch, c, x, value + x.by)
-        corrected.append(Corrected(x.counter, x.name, value, value + x.by))
+        corrected.append(Corrected(x.counter, x.name, value, value + x.by, x.value))
     seq = batch.next_seq()
     if c.sku:
         batch.touch(seq, [c.sku])

@@ -106,7 +106,7 @@ local function repair(b, c)
   local before = c[3] ~= '' and shortage.unpromised(b, c[2], c[3])
   for i, x in ipairs(c[6]) do
     counter_set[x[1]](b, c, x, seen[i] + x[3])
-    corrected[i] = { x[1], x[2], seen[i], seen[i] + x[3] }
+    corrected[i] = { x[1], x[2], seen[i], seen[i] + x[3], x[4] }
   end
   local seq = next_seq(b)
   if c[2] ~= '' then

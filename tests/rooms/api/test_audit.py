@@ -19,9 +19,10 @@ pytestmark = pytest.mark.anyio
 __all__ = ["journal"]
 
 #: Routes that write no entry by themselves: they ask, or they bring a message into a stream, whose entries carry the
-#: request (test_stock_events, test_raw_stock); what is done with dead letters is logged, and a check says who asked.
+#: request (test_stock_events, test_raw_stock); what is done with dead letters is logged, a check says who asked, and a
+#: rebuild ends with a LedgerOpened, and with who accepted its loss.
 ELSEWHERE = {
-    "query_availability", "request_check", "post_stock_events", "post_raw_stock",
+    "query_availability", "request_check", "rebuild", "post_stock_events", "post_raw_stock",
     "replay_dead_letter", "discard_dead_letter", "replay_dead_letters", "discard_dead_letters",
 }  # fmt: skip
 
