@@ -364,7 +364,7 @@ class Ledger:
         if witness is None:
             raise LedgerRecovering("the ledger is empty and the journal cannot be asked whether it always was")
         if any(witness.values()):
-            raise LedgerRecovering("the ledger is empty but the journal is not: it must be rebuilt first")
+            raise LedgerRecovering("the ledger is empty but the journal is not: run `atp rebuild`, or a service")
         await self.create(partition)
 
     async def _apply_chunk(self, commands: Sequence[Command]) -> list[Result]:

@@ -3,7 +3,7 @@
 from atp.journal import Journal
 from atp.ledger.packing import Packer
 from atp.ledger.records import encode
-from atp.rebuild.loading import load
+from atp.rebuild.loading import load, uncollected
 from atp.rebuild.progress import Progress, Show
 from atp.rebuild.settings import Settings
 
@@ -17,19 +17,24 @@ async def make_baseline(journal: Journal, partition: int, settings: Settings, *s
     async with journal.baselines.making(partition) as mine:
         if not mine:
             return 0
-        loaded = await load(journal, partition, settings, progress)
-        state = loaded.state
-        if not loaded.entries:
-            return 0
-        await progress.phase("write")
-        await journal.baselines.begin(partition, state.seq, state.epoch, state.last_now, live=False)
-        packer, count = Packer(settings.page_bytes), 0
-        for page in encode(state, partition):
-            for body in packer.add(page):
-                await journal.baselines.write(partition, state.seq, count, body)
-                count += 1
-        for body in packer.rest():
+        with uncollected():
+            return await _make(journal, partition, settings, progress)
+
+
+async def _make(journal: Journal, partition: int, settings: Settings, progress: Progress) -> int:
+    loaded = await load(journal, partition, settings, progress)
+    state = loaded.state
+    if not loaded.entries:
+        return 0
+    await progress.phase("write")
+    await journal.baselines.begin(partition, state.seq, state.epoch, state.last_now, live=False)
+    packer, count = Packer(settings.page_bytes), 0
+    for page in encode(state, partition):
+        for body in packer.add(page):
             await journal.baselines.write(partition, state.seq, count, body)
-        await journal.baselines.finish(partition, state.seq)
-        await progress.phase("")
-        return state.seq
+            count += 1
+    for body in packer.rest():
+        await journal.baselines.write(partition, state.seq, count, body)
+    await journal.baselines.finish(partition, state.seq)
+    await progress.phase("")
+    return state.seq

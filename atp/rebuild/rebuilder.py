@@ -18,7 +18,7 @@ from atp.journal import Fenced, Journal, JournalGap
 from atp.ledger import Ledger, LedgerUnavailable
 from atp.ledger.records import encode
 from atp.ledger.restoring import Restoring
-from atp.rebuild.loading import Loaded, check_possible, load
+from atp.rebuild.loading import Loaded, check_possible, load, uncollected
 from atp.rebuild.progress import Progress, Show
 from atp.rebuild.settings import Settings
 from atp.rebuild.witnesses import LastTold
@@ -66,7 +66,8 @@ class Rebuilder:
         back far enough, and what ledger and journal raise. It may be called again after anything.
         """
         try:
-            return await self._run(by_hand, accept_loss or self._settings.accept_loss)
+            with uncollected():
+                return await self._run(by_hand, accept_loss or self._settings.accept_loss)
         finally:
             await self._steps.close()
 

@@ -44,7 +44,7 @@ class Watch:
         """Watch until ``stop``; whatever is away is waited for."""
         while not await stopped_within(stop, self._settings.watch_s):
             try:
-                await self._look()
+                await self._look_until(stop)
                 self._failing = ""
             except Superseded as problem:
                 log.info("another process rebuilds", detail=str(problem))
@@ -56,6 +56,19 @@ class Watch:
             except Exception:
                 log.exception("a rebuild failed by an error of its own")  # serving goes on; a person must look
                 await stopped_within(stop, 10 * self._settings.retry_s)
+
+    async def _look_until(self, stop: asyncio.Event) -> None:
+        """A process that is told to end leaves a rebuild to another one."""
+        looking, stopping = asyncio.create_task(self._look()), asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait((looking, stopping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            if not looking.done():
+                looking.cancel()
+                await asyncio.gather(looking, return_exceptions=True)
+        if not looking.cancelled():
+            await looking
 
     async def _look(self) -> None:
         if time.monotonic() > self._journal_at:

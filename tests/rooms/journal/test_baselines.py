@@ -54,6 +54,9 @@ async def test_a_hole_is_told_by_history_and_by_explanations_that_would_need_it(
         await journal.append(0, 3, [after], claim.fence)
     await journal.append(0, 3, [gone, after], claim.fence)
     assert await journal.history("r") == [before[2], gone, after]
+    told = await journal.about(0, "r", ["released"], after=None, limit=10)
+    assert [(each.kind, each.entry.seq) for each in told] == [("released", 7), ("entries-missing", 6)]
+    assert await journal.about(0, "nobody", [], after=None, limit=10) == []
     assert await journal.missing_after(0, 3) == gone
     assert await journal.missing_after(0, 6) is None
     assert (await journal.explanation(0, 3, "TSHIRT")).locations

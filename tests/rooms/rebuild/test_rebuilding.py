@@ -8,7 +8,7 @@ from atp.domain.entries import DeadlinesMoved, LedgerOpened
 from atp.domain.outcomes import Outcome
 from atp.ledger import LedgerRecovering
 from atp.ledger.restoring import Superseded
-from atp.rebuild import make_baseline
+from atp.rebuild import Settings, make_baseline
 from atp.rebuild.rebuilder import GAP
 from tests.rooms.rebuild.room import (
     Life,
@@ -181,3 +181,15 @@ async def test_deadlines_that_passed_meanwhile_move(room: Room) -> None:
     assert result.outcome is Outcome.APPLIED
     await room.drain()
     assert any(isinstance(entry, DeadlinesMoved) for entry in await entries_of(room.journal))
+
+
+async def test_a_process_that_is_told_to_end_leaves_the_rebuild_to_another(room: Room) -> None:
+    await room.apply(level(10), *reserves(5))
+    await room.drain()
+    room.settings = Settings(witness_s=30, watch_s=0.05)
+    async with room.watched():
+        await room.lose()
+        await wait_until_async(lambda: room.ask("HGET", room.prefix + "rebuild", "phase"), description="a rebuild")
+    room.settings = Settings(witness_s=0.1, watch_s=0.05)
+    async with room.watched():
+        await room.serves(2)
