@@ -40,25 +40,30 @@ class Buyer:
         while not stop.is_set():
             await self.run_once()
             await asyncio.sleep(self._rng.expovariate(1 / _THINK_S))
+        self.close()
+
+    def close(self) -> None:
+        """Leave."""
         self._client.close()
 
     async def run_once(self) -> None:
         """One visit."""
         plan = self._rng.choices(list(_PLANS), list(_PLANS.values()))[0]
-        op = await self._reserve(plan)
+        op = await self.reserve(plan)
         if op is None or op.outcome != "ok" or plan == "leave":
             return
         await asyncio.sleep(self._rng.expovariate(1 / _THINK_S))
         if plan == "extend":
-            await self._change(op, "extend", {"ttl_seconds": _TTL_S})
+            await self.change(op, "extend", {"ttl_seconds": _TTL_S})
         if plan in ("release", "extend"):
-            await self._change(op, "release", {})
-        elif await self._change(op, "confirm", {"order_ref": f"O-{op.key}"}) and plan == "ship":
-            await self._change(op, "fulfil", {"shipment": f"S-{op.key}"})
+            await self.change(op, "release", {})
+        elif await self.change(op, "confirm", {"order_ref": f"O-{op.key}"}) and plan == "ship":
+            await self.change(op, "fulfil", {"shipment": f"S-{op.key}"})
 
     # -- steps -----------------------------------------------------------------------------------------------------
 
-    async def _reserve(self, plan: str) -> Op | None:
+    async def reserve(self, plan: str) -> Op | None:
+        """The operation when it is settled; None of one that nobody will ask for again."""
         key, lines = self._key(), self._lines(plan)
         ttl = _TTL_LEFT_S if plan in ("leave", "vanish") else _TTL_S
         body = json.encode(
@@ -83,7 +88,8 @@ class Buyer:
             self._note_refusal(op, answer)
         return op
 
-    async def _change(self, of: Op, kind: Kind, body: dict[str, object]) -> bool:
+    async def change(self, of: Op, kind: Kind, body: dict[str, object]) -> bool:
+        """Confirm, release, extend or ship all of a reservation; whether it was done."""
         op = self._history.begin(Op(kind, self._key(), of.lines, of.id))
         raw, path = json.encode(body), f"/v1/reservations/{of.id}/{kind}"
         answer = await self._settle(op, path, raw)

@@ -64,14 +64,20 @@ class Sale:
         self.stack, self.observer = stack, observer
         self._patience = patience
         self.history = History()
-        self._buyers = [
-            Buyer(n, seed, stack.api_url, stack.keys.api_key, self.history, patience.buyer_s) for n in range(buyers)
-        ]
+        self._made = 0
+        self._seed = seed
+        self._buyers = [self.another_buyer() for _ in range(buyers)]
         self._feeders = [Feeder(source, seed, observer.nc, self.history) for source in PLACES]
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.recoveries: list[Recovery] = []
         self._violations: list[Violation] = []
+
+    def another_buyer(self) -> Buyer:
+        """One who does not shop by himself."""
+        self._made += 1
+        url, key = self.stack.api_url, self.stack.keys.api_key
+        return Buyer(self._made, self._seed, url, key, self.history, self._patience.buyer_s)
 
     async def open(self) -> None:
         """Stock on the shelves, then buyers."""
