@@ -52,19 +52,14 @@ class Checking:
         self._ledger, self._journal, self._owner, self._settings = ledger, journal, owner, settings
         self._run, self._watch, self._stopping = run, watch, stopping
         self._state = State.unpacked(run.state)
-        self.pace = Pace(run.share)
+        self._pace = Pace(run.share)
         self._saved_at = time.monotonic()
         self._subjects: set[Subject] = set()  # of what was found in this partition
-
-    @property
-    def run(self) -> Run:
-        """With its counts as they are."""
-        return self._run
 
     async def finish(self) -> Run:
         """Go on to the end. Raises Stopped, LedgerError, JournalError, JournalBehind, EntriesGone."""
         partitions = [
-            Partition(self._ledger, self._journal, n, self.pace, self._settings, self._stopping)
+            Partition(self._ledger, self._journal, n, self._pace, self._settings, self._stopping)
             for n in range(self._ledger.partitions)
         ]
         if not self._state.total:

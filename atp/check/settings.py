@@ -6,7 +6,6 @@ from msgspec import Struct
 class Settings(Struct, frozen=True):
     """Times in seconds."""
 
-    share: float = 0.1  # of the time at most that the ledger spends on a check; the rest of it the check pauses
     page: int = 256  # records looked at in one call
     chunk: int = 200  # counters read together when they are settled
     save_every_s: float = 2.0  # how much of its way a killed check goes again, about

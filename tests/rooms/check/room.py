@@ -22,7 +22,7 @@ from atp.outbox.handover import Handover
 from tests.support import wait_until_async
 
 #: In the tests nobody waits for a gentle pace.
-FAST = Settings(share=1.0, page=16, chunk=8, save_every_s=0.0, dead_after_s=0.3, rounds=3)
+FAST = Settings(page=16, chunk=8, save_every_s=0.0, dead_after_s=0.3, rounds=3)
 
 
 class Room:
