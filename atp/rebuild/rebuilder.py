@@ -117,6 +117,7 @@ class Rebuilder:
         mark = await self._journal.watermark(self._partition)
         if mark is not None and mark.seq > loaded.state.seq:
             raise LedgerUnavailable(f"the journal went on to {mark.seq} meanwhile: it is begun anew")
+        meta += [b"followed", b"%d" % opening.begin]
         seq = await self._steps.open(opening.epoch, opening.begin + GAP, meta, opening.loss, accepted=opening.accepted)
         await self._progress.phase("")
         done = structs.replace(opening, seq=seq, records=records, seconds=self._progress.seconds)

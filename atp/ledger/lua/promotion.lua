@@ -19,12 +19,13 @@ local function promote(keys, args)
   if not epoch then return redis.error_reply('EMPTY no ledger here') end
   if epoch ~= args[1] or tonumber(args[2]) <= tonumber(seq) then return 0 end
   if tonumber(trimmed) == tonumber(seq) then trimmed = tonumber(args[2]) - 1 end -- numbers left out wait for no journal
+  local followed = seq
   seq, epoch = tonumber(args[2]), tonumber(epoch) + 1
   local now = math.max(clock.now(), tonumber(last_now))
   local entry = pack({ E.OPENED, seq, now, '', '', epoch, tonumber(partitions), tonumber(law) })
   call('XADD', prefix .. 'outbox', string.format('%.0f-0', seq), 'f', FORMAT, 'e', array_header(1) .. entry)
   call('HSET', keys[1], 'epoch', epoch, 'seq', seq, 'last_now', now, 'trimmed', trimmed,
-    'replid', args[3])
+    'replid', args[3], 'followed', followed)
   return 1
 end
 

@@ -78,6 +78,25 @@ local function open(keys, args)
   return seq
 end
 
+-- ARGV the epoch that a process knew, the last seq it saw of it -> 1 if that tells of a loss nobody else knew of, else 0.
+-- A witness that comes after the new epoch began, or that a promotion did not ask (R2); `followed` is the seq up to which
+-- that epoch has everything.
+local function late(keys, args)
+  bind()
+  local prefix, witnessed = prefix_of(keys), tonumber(args[2])
+  local epoch, seq, last_now, followed = unpack(call('HMGET', keys[1], 'epoch', 'seq', 'last_now', 'followed'))
+  if not followed or tonumber(epoch) ~= args[1] + 1 or witnessed <= tonumber(followed) then return 0 end
+  call('HSET', keys[1], 'followed', witnessed)
+  if call('HEXISTS', prefix .. 'exception', 'loss\31\31\31\31') == 1 then return 0 end
+  local now = math.max(clock.now(), tonumber(last_now))
+  local detail = string.format('entries %.0f to %.0f are gone: a process has seen them', followed + 1, witnessed)
+  seq = tonumber(seq) + 1
+  call('XADD', prefix .. 'outbox', string.format('%.0f-0', seq), 'f', FORMAT, 'e',
+    array_header(1) .. told_loss(prefix, seq - 1, now, detail, false)[1])
+  call('HSET', keys[1], 'seq', seq, 'last_now', now, 'exceptions', call('HLEN', prefix .. 'exception'))
+  return 1
+end
+
 -- What of a partition is no state, or no state that outlives it.
 local PASSING = { outbox = true, sessions = true, witness = true, rebuild = true, frozen = true, lease = true, refused = true }
 
@@ -98,4 +117,5 @@ redis.register_function({ function_name = '@LIBRARY@_begin', callback = begin, f
 redis.register_function({ function_name = '@LIBRARY@_wipe', callback = wipe, flags = { 'allow-oom' } })
 redis.register_function({ function_name = '@LIBRARY@_restore', callback = restore })
 redis.register_function({ function_name = '@LIBRARY@_open', callback = open })
+redis.register_function({ function_name = '@LIBRARY@_late', callback = late, flags = { 'allow-oom' } })
 redis.register_function({ function_name = '@LIBRARY@_freeze', callback = freeze })
