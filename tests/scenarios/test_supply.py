@@ -47,6 +47,20 @@ TABLES = {
         sender 0
         overdue A@DC1 po1
     """,
+    "an older announcement stays without effect, wherever it stands in the stream": """
+        incoming A@DC1 po1 10 d5 v5 by erp pos 3
+        incoming A@DC1 po1 4 d5 v4 by erp pos 9 -> STALE
+        atp A 0 d5 10
+    """,
+    "lines of one sku fit a place by their earliest day": """
+        location DC1 {"kind":"warehouse","priority":0}
+        location DC2 {"kind":"warehouse","priority":1}
+        incoming A@DC1 po1 10 d5 v1 by erp
+        level A@DC2 8 v1
+        reserve r1 A:3/d2 A:5/d6
+        = A@DC2 0 8 0
+        atp A 0 d5 10
+    """,
     "a shortage now is made good first (R10 a)": """
         level A@DC1 5 v1
         reserve r1 A:5
