@@ -3,7 +3,6 @@
 import json
 
 from atp import config as settings
-from atp.cli.logs import configure
 from atp.cli.output import note, run_once
 
 
@@ -23,6 +22,8 @@ def baseline(*, live: bool = False, json_: bool = False) -> int:
     json_
         Print the positions as JSON.
     """
+    from atp.cli.logs import configure
+
     config = settings.load()
     config.require("database_url", *(["redis_url"] if live else []))
     configure(config)  # to stderr: what is printed may be read by a program

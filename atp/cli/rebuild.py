@@ -7,7 +7,6 @@ import msgspec
 
 from atp import config as settings
 from atp.cli.errors import Refused
-from atp.cli.logs import configure
 from atp.cli.output import note, run_once
 
 if TYPE_CHECKING:
@@ -35,6 +34,8 @@ def rebuild(*, accept_loss: bool = False, yes: bool = False, json_: bool = False
     json_
         Print what was done as JSON.
     """
+    from atp.cli.logs import configure
+
     config = settings.load()
     config.require("redis_url", "database_url")
     configure(config)  # to stderr: what is printed may be read by a program
