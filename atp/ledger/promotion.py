@@ -16,7 +16,7 @@ from atp.ledger.errors import LedgerUnavailable, LedgerUnfit
 from atp.ledger.fitness import Durability
 from atp.ledger.loading import load_library
 
-#: Numbers left out between two epochs: more than a lost tail can have used (R2).
+#: Numbers left out between two epochs, after a promotion or a rebuild: more than a lost tail can have used (R2).
 EPOCH_GAP = 2**20
 
 #: How long a server may take to answer; one under load may take its time.

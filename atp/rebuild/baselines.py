@@ -1,9 +1,10 @@
 """Making a baseline of the journal alone: the one before, and the entries behind it (R20)."""
 
+from atp.domain.collecting import paused
 from atp.journal import Journal
 from atp.ledger.packing import Packer
 from atp.ledger.records import encode
-from atp.rebuild.loading import load, uncollected
+from atp.rebuild.loading import load
 from atp.rebuild.progress import Progress, Show
 from atp.rebuild.settings import Settings
 
@@ -17,7 +18,7 @@ async def make_baseline(journal: Journal, partition: int, settings: Settings, *s
     async with journal.baselines.making(partition) as mine:
         if not mine:
             return 0
-        with uncollected():
+        with paused():
             return await _make(journal, partition, settings, progress)
 
 

@@ -1,9 +1,6 @@
 """Loading: the state that a partition had after the journal's last entry, from the newest baseline on (R20)."""
 
 import asyncio
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from msgspec import Struct
 
@@ -19,18 +16,6 @@ from atp.rebuild.settings import Settings
 
 class JournalCut(JournalError):
     """The journal does not go back to where the rebuild would have to begin; the message says what there is."""
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Without the cyclic collector, which would go through millions of records again and again."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 class Loaded(Struct):

@@ -12,19 +12,18 @@ import socket
 import structlog
 from msgspec import Struct, structs
 
+from atp.domain.collecting import paused
 from atp.domain.entries import AnyEntry, EntriesMissing
 from atp.domain.times import rfc3339
 from atp.journal import Fenced, Journal, JournalGap
 from atp.ledger import Ledger, LedgerUnavailable
+from atp.ledger.promotion import EPOCH_GAP
 from atp.ledger.records import encode
 from atp.ledger.restoring import Restoring
-from atp.rebuild.loading import Loaded, check_possible, load, uncollected
+from atp.rebuild.loading import Loaded, check_possible, load
 from atp.rebuild.progress import Progress, Show
 from atp.rebuild.settings import Settings
 from atp.rebuild.witnesses import LastTold
-
-#: Between the highest seq that anybody knows and the first of the new epoch: what nobody can tell of any more (R2).
-GAP = 2**20
 
 log = structlog.get_logger("atp.rebuild")
 
@@ -66,7 +65,7 @@ class Rebuilder:
         back far enough, and what ledger and journal raise. It may be called again after anything.
         """
         try:
-            with uncollected():
+            with paused():
                 return await self._run(by_hand, accept_loss or self._settings.accept_loss)
         finally:
             await self._steps.close()
@@ -118,7 +117,9 @@ class Rebuilder:
         if mark is not None and mark.seq > loaded.state.seq:
             raise LedgerUnavailable(f"the journal went on to {mark.seq} meanwhile: it is begun anew")
         meta += [b"followed", b"%d" % opening.begin]
-        seq = await self._steps.open(opening.epoch, opening.begin + GAP, meta, opening.loss, accepted=opening.accepted)
+        seq = await self._steps.open(
+            opening.epoch, opening.begin + EPOCH_GAP, meta, opening.loss, accepted=opening.accepted
+        )
         await self._progress.phase("")
         done = structs.replace(opening, seq=seq, records=records, seconds=self._progress.seconds)
         log.warning("the ledger serves again", **structs.asdict(done))

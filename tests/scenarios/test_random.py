@@ -222,8 +222,15 @@ class LawsAgree(RuleBasedStateMachine):
             self.lua.close()
 
 
-def run(url: str, loop: asyncio.AbstractEventLoop, partitions: int, examples: int) -> None:
-    machine = type(f"LawsAgree{partitions}", (LawsAgree,), {"url": url, "loop": loop, "partitions": partitions})
+def run(
+    url: str,
+    loop: asyncio.AbstractEventLoop,
+    partitions: int,
+    examples: int,
+    kind: type[LawsAgree] = LawsAgree,
+) -> None:
+    """So many random lives of a ``kind`` of machine."""
+    machine = type(f"{kind.__name__}{partitions}", (kind,), {"url": url, "loop": loop, "partitions": partitions})
     machine.TestCase.settings = settings(
         max_examples=examples,
         stateful_step_count=25,

@@ -8,13 +8,12 @@ import asyncio
 from copy import deepcopy
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis.stateful import rule
 
 from atp.domain.state import State
 from atp.ledger import records
+from tests.scenarios import test_random
 from tests.scenarios.plain import plain
-from tests.scenarios.test_random import LawsAgree
 
 #: What no entry brings back (``atp.domain.replay``), and what answers and entries of a life depend on.
 GAUGES = (
@@ -35,7 +34,7 @@ def with_gauges(replayed: State, live: State) -> State:
     return state
 
 
-class Rebuilt(LawsAgree):
+class Rebuilt(test_random.LawsAgree):
     """Makes the ledger anew now and then."""
 
     rebuilt = 0
@@ -55,14 +54,7 @@ class Rebuilt(LawsAgree):
 
 def run(url: str, loop: asyncio.AbstractEventLoop, partitions: int, examples: int) -> None:
     Rebuilt.rebuilt = 0
-    machine = type(f"Rebuilt{partitions}", (Rebuilt,), {"url": url, "loop": loop, "partitions": partitions})
-    machine.TestCase.settings = settings(
-        max_examples=examples,
-        stateful_step_count=25,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-    )
-    machine.TestCase().runTest()
+    test_random.run(url, loop, partitions, examples, Rebuilt)
     assert Rebuilt.rebuilt > examples, "lives in which nothing was rebuilt show nothing"
 
 

@@ -10,8 +10,8 @@ from atp.dev.valkey import Valkey
 from atp.domain.entries import LedgerOpened
 from atp.domain.outcomes import Outcome
 from atp.journal import migrate
+from atp.ledger.promotion import EPOCH_GAP
 from atp.rebuild import accept
-from atp.rebuild.rebuilder import GAP
 from tests.rooms.rebuild.room import Room, confirm, entries_of, level, release, reserve, reserves
 from tests.support import wait_until_async
 
@@ -112,7 +112,7 @@ async def test_no_number_that_anybody_has_seen_is_used_again(room: Room) -> None
         await room.serves(2, other)
     await room.drain()
     opened = [entry for entry in await entries_of(room.journal) if isinstance(entry, LedgerOpened)][-1]
-    assert opened.seq == other.position(0) - 1 if opened.seq > GAP else False
+    assert opened.seq == other.position(0) - 1 if opened.seq > EPOCH_GAP else False
     await other.close()
 
 

@@ -7,9 +7,9 @@ import pytest
 from atp.domain.entries import DeadlinesMoved, LedgerOpened
 from atp.domain.outcomes import Outcome
 from atp.ledger import LedgerRecovering
+from atp.ledger.promotion import EPOCH_GAP
 from atp.ledger.restoring import Superseded
 from atp.rebuild import Rebuilt, Settings, make_baseline
-from atp.rebuild.rebuilder import GAP
 from tests.rooms.rebuild.room import (
     Life,
     Room,
@@ -72,10 +72,10 @@ async def test_a_lost_ledger_is_noticed_by_all_and_made_anew_by_one_while_they_r
         results = await room.apply(reserve("k1"), reserve("later"), release("k2"))
     assert [result.outcome.name for result in results] == ["REPLAYED", "APPLIED", "APPLIED"]
     assert (await idle.submit(confirm("later"))).outcome is Outcome.APPLIED
-    assert room.ledger.position(0) > head + GAP
+    assert room.ledger.position(0) > head + EPOCH_GAP
     await room.drain()
     opened = [entry for entry in await entries_of(room.journal) if isinstance(entry, LedgerOpened)]
-    assert [(entry.epoch, entry.seq > head + GAP) for entry in opened] == [(1, False), (2, True)]
+    assert [(entry.epoch, entry.seq > head + EPOCH_GAP) for entry in opened] == [(1, False), (2, True)]
     await idle.close()
 
 
