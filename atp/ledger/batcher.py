@@ -34,6 +34,7 @@ from atp.ledger.fates import NOT_YET, REFUSED, Content, Full, NotApplied, Resend
 from atp.ledger.fitness import Durability
 from atp.ledger.limits import Limits
 from atp.ledger.loading import load_library
+from atp.ledger.pace import Pace
 from atp.ledger.pending import Pending, expire, fail, refuse_contended
 from atp.ledger.watermark import Watermark
 from atp.ledger.weights import weight
@@ -70,6 +71,7 @@ class Batcher:
         self._meta = keys.meta(namespace, partition)
         self._process = process
         self._durability = durability
+        self._pace = Pace(limits.script_us, limits.lines_max)
         self._watermark = watermark  # at level journal: answers wait for it
         self._witness = Witness(namespace, partition, process)
         self._session = 1
@@ -106,7 +108,8 @@ class Batcher:
             self._watermark.require()
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        self._queue.append(Pending(command, future, deadline or loop.time() + self.limits.command_deadline_s))
+        deadline = deadline or loop.time() + self.limits.command_deadline_s
+        self._queue.append(Pending(command, future, deadline, weight(command)))
         self._arrived.set()
         return future
 
@@ -157,11 +160,10 @@ class Batcher:
         """The next batch: the oldest commands within the bounds; one whose deadline passed unsent is refused."""
         now = asyncio.get_running_loop().time()
         taken: list[Pending] = []
-        lines = 0
+        lines, lines_max = 0.0, self._pace.lines
         while self._queue and len(taken) < self.limits.commands_max:
-            command = self._queue[0].command
-            lines += weight(command)
-            if taken and lines > self.limits.lines_max:
+            lines += self._queue[0].weight
+            if taken and lines > lines_max:
                 break
             pending = self._queue.popleft()
             if pending.future.done():
@@ -212,6 +214,7 @@ class Batcher:
                 return
             else:
                 self._learn(reply)
+                self._pace.learn(sum(p.weight for p in batch), reply.spent_us)
                 self._resolve(batch, reply)
                 return
             if self._closing and not batch:
@@ -222,7 +225,7 @@ class Batcher:
         self._batch += 1
         header = Header(
             self._batch, self._process, self._session, self.epoch, self.seq, int(time.time() * 1000),
-            settle_max=self.limits.settle_max,
+            settle_max=min(self.limits.settle_max, self._pace.lines),
         )  # fmt: skip
         started = time.monotonic()
         words = (b"FCALL", library.function(function), b"1", self._meta, encode_header(header))

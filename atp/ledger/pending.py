@@ -17,6 +17,7 @@ class Pending(Struct):
     command: Command
     future: asyncio.Future[Result]
     deadline: float
+    weight: float = 1.0  # lines: what it asks of the script
     contended: Result | None = None  # the answer should its time pass: only tentative units were missing (R3)
     pause_s: float = 0.001
 

@@ -41,6 +41,7 @@ class Reply(Struct, array_like=True):
     policy_version: int
     due_left: bool  # due holds remain to be settled
     unjournaled: int  # entries in the outbox
+    spent_us: int  # of the server's CPU, by the script
     results: list[Result]
 
 

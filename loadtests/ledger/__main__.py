@@ -42,7 +42,7 @@ def show(found: dict[str, Any]) -> None:
                   f"(R29: 250); {found['bytes_per_position']:.0f} per position (R29: 120), "
                   f"{found['bytes_per_sku']:.0f} per sku, "
                   f"{found['bytes_per_sku_with_position']:.0f} both, with the tables as they grow")  # fmt: skip
-    console.print(f"512 reserves × 3 lines, {found['calls_of_512x3']} calls: script time of a call "
+    console.print(f"512 reserves × 3 lines, in calls of {found['lines_of_call']:.0f} lines: script time of a call "
                   f"p50 {found['call_p50_ms']:.2f} ms, p99 {found['call_p99_ms']:.2f} ms, "
                   f"max {found['call_max_ms']:.2f} ms; of all {found['all_512x3_p50_ms']:.1f} ms")  # fmt: skip
 

@@ -2,11 +2,11 @@
 
 import argparse
 from dataclasses import dataclass
-from itertools import batched
 from statistics import median, quantiles
 
 from atp.domain.commands import Reserve
 from atp.ledger.limits import Limits
+from atp.ledger.pace import Pace
 from loadtests.ledger.driving import Cost, Ledger, Server
 
 SMALL = 1_000
@@ -76,18 +76,24 @@ def times(server: Server, options: argparse.Namespace) -> dict[str, float]:
     """Script time of 512 reserves of three lines, in the calls that the batcher makes of them."""
     ledger, skus = Ledger(server, "times", 1, options.batch), min(options.skus, 10_000)
     ledger.fill(skus)
-    per_call = Limits().lines_max // 3
+    pace = Pace(Limits().script_us, Limits().lines_max)
     calls: list[float] = []
+    lines: list[int] = []
     wholes: list[float] = []
     for _ in range(options.batches):
         wanted: list[Reserve] = list(ledger.reserves(512, skus, lines=3))
-        spent = [ledger.script_ms(part) for part in batched(wanted, per_call)]
-        calls += spent
-        wholes.append(sum(spent))
+        before = len(calls)
+        while wanted:
+            part, wanted = wanted[: pace.lines // 3], wanted[pace.lines // 3 :]
+            took, spent_us = ledger.script_ms(part)
+            pace.learn(3 * len(part), spent_us)
+            calls.append(took)
+            lines.append(3 * len(part))
+        wholes.append(sum(calls[before:]))
         ledger.trim()
     cuts = quantiles(calls, n=100, method="inclusive")
     return {
-        "calls_of_512x3": -(-512 // per_call),
+        "lines_of_call": median(lines),
         "call_p50_ms": cuts[49],
         "call_p99_ms": cuts[98],
         "call_max_ms": max(calls),

@@ -252,6 +252,7 @@ local function pack_result(outcome, seq, record, shortfalls, detail, replayed)
 end
 
 local function apply(keys, args, relief)
+  local began = os.clock()
   bind()
   local prefix = string.sub(keys[1], 1, -5)
   local header = unpack_one(args[1])
@@ -289,6 +290,7 @@ local function apply(keys, args, relief)
   end
   shortage.close(b)
   scatter(b, header, gen_before, meta)
-  return '\153' .. pack(header[1], header[4], b.seq, b.now, clock.next_due(b), b.policy_version, b.due_left,
-    b.seq - tonumber(meta.trimmed)) .. array_header(#results) .. table.concat(results)
+  local spent = math.floor((os.clock() - began) * 1e6)
+  return '\154' .. pack(header[1], header[4], b.seq, b.now, clock.next_due(b), b.policy_version, b.due_left,
+    b.seq - tonumber(meta.trimmed), spent) .. array_header(#results) .. table.concat(results)
 end

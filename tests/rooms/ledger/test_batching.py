@@ -9,6 +9,7 @@ import pytest
 from atp.domain.outcomes import Outcome
 from atp.domain.records import GRACE_MS
 from atp.ledger import Ledger, LedgerBusy, LedgerSettings, LedgerUnavailable, Limits
+from atp.ledger.pace import LINES_MIN
 from tests.support import wait_until_async
 
 from .conftest import Opening
@@ -23,7 +24,7 @@ async def test_commands_that_arrive_together_share_calls(ledger: Ledger) -> None
     results = await asyncio.gather(*(ledger.submit(reserve(str(n))) for n in range(400)))
     assert {r.outcome for r in results} == {Outcome.APPLIED}
     assert ledger.batches[1] - commands == 400
-    assert ledger.batches[0] - batches <= 1 + ceil(400 / Limits().lines_max)
+    assert ledger.batches[0] - batches <= 1 + ceil(400 / LINES_MIN)
 
 
 async def test_every_caller_gets_the_answer_to_its_own_command(ledger: Ledger) -> None:
