@@ -13,8 +13,6 @@ from atp.domain.causes import trace_of
 from atp.domain.entries import (
     Acknowledged,
     AnyEntry,
-    CampaignClosed,
-    CampaignOpened,
     Committed,
     ExceptionRaised,
     ExceptionResolved,
@@ -22,7 +20,6 @@ from atp.domain.entries import (
     Extended,
     Fulfilled,
     Held,
-    PolicyPut,
     Released,
     ShortageAffected,
     ShortageClosed,
@@ -32,8 +29,8 @@ from atp.domain.entries import (
 )
 from atp.domain.ids import digest53
 from atp.domain.records import SkuStock
-from atp.domain.sellers import split_item_channel
 from atp.domain.times import rfc3339
+from atp.domain.touched import concerns_all
 from atp.domain.views import reservation_view
 
 #: Header values keep printable ASCII but the quote and the percent sign (CloudEvents HTTP and NATS bindings).
@@ -135,6 +132,16 @@ class RefreshData(Struct, frozen=True, omit_defaults=True):
     location: str = ""  # none: everywhere
 
 
+class NetworkData(Struct, frozen=True):
+    """Any sku may have other units since, and its next availability event need not be due: read all anew.
+
+    ``reason`` is the kind of policy that was put, ``epoch`` after a rebuild, or ``entries-missing``.
+    """
+
+    reason: str
+    position: str
+
+
 class AvailabilityData(Struct, frozen=True):
     """The newest availability of a sku; states between two events are left out (R33)."""
 
@@ -208,6 +215,10 @@ class Messages:
                 position = f"{self._partition}:{e.seq}"
                 data = RefreshData(e.sku, e.source, position, e.location)
                 return self._message("refresh", position, e.at, e.sku, _encode(data), e.cause)
+            case _ if reason := concerns_all(entry):
+                position = f"{self._partition}:{entry.seq}"
+                data = NetworkData(reason, position)
+                return self._message("network", position, entry.at, reason, _encode(data), entry.cause)
             case _:
                 return None
 
@@ -246,15 +257,3 @@ class Messages:
 def header_text(value: str) -> str:
     """A CloudEvents attribute as a header value: percent-encoded UTF-8 outside of plain ASCII."""
     return quote(value, safe=_PLAIN)
-
-
-def skus_of(entry: AnyEntry) -> set[str]:
-    """The skus whose availability this entry may have changed."""
-    match entry:
-        case CampaignOpened() | CampaignClosed():
-            return set(entry.skus)
-        case PolicyPut(kind="item-channel"):
-            return {split_item_channel(entry.id)[0]}
-        case PolicyPut(kind="campaign"):
-            return set(json.decode(entry.body)["skus"])
-    return {balance.sku for balance in getattr(entry, "balances", ())}

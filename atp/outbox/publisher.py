@@ -12,12 +12,13 @@ from nats.aio.client import Client as Nats
 
 from atp.domain.entries import AnyEntry
 from atp.domain.records import SkuStock
+from atp.domain.touched import skus_of
 from atp.journal import Claim, Fenced, Journal, JournalError
 from atp.ledger import Ledger, LedgerError
 from atp.outbox.announcer import Announcer
 from atp.outbox.counters import Counters
 from atp.outbox.handover import Handover
-from atp.outbox.messages import Messages, skus_of
+from atp.outbox.messages import Messages
 from atp.outbox.sender import NatsAway, PublishRefused, Sender
 from atp.outbox.settings import Settings
 from atp.outbox.stream import StreamUnfit

@@ -19,6 +19,9 @@ from atp.outbox import Counters, Drainer, Outbox, Publisher, Settings
 from atp.outbox.handover import Handover
 from atp.outbox.victims import Victims
 
+#: Events of the policies that a room begins with.
+POLICIES = 2
+
 
 class Told(Struct):
     """One message of the stream."""
@@ -112,8 +115,8 @@ class Room:
         return found
 
     async def told_events(self) -> list[Told]:
-        """Messages of entries: all but availability."""
-        return [told for told in await self.told() if told.subject != "availability"]
+        """Messages of entries: all but availability, and the policies that the room begins with."""
+        return [told for told in await self.told() if told.subject not in ("availability", "network")]
 
 
 def level(quantity: int, version: int = 1, sku: str = "TSHIRT", location: str = "DC1") -> Level:

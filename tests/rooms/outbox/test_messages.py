@@ -12,6 +12,8 @@ from atp.domain.entries import (
     Expired,
     Fulfilled,
     Held,
+    LedgerOpened,
+    PolicyPut,
     ShortageAffected,
     ShortageClosed,
     ShortageFound,
@@ -20,7 +22,8 @@ from atp.domain.entries import (
     Victim,
 )
 from atp.domain.records import Allocation, Balance, Line, Reservation
-from atp.outbox.messages import Messages, skus_of
+from atp.domain.touched import skus_of
+from atp.outbox.messages import Messages
 
 AT = 1_795_255_200_000  # 2026-11-21T10:00:00Z
 MESSAGES = Messages("atp.v1", "shop", 0)
@@ -99,3 +102,15 @@ def test_an_exception_is_told_when_it_is_raised_and_when_it_is_over() -> None:
 
 def test_what_only_concerns_ourselves_is_not_told() -> None:
     assert MESSAGES.of_entry(AuthorityTaken(3, AT, "", "", "DC1", "wms")) is None
+
+
+def test_what_may_have_changed_every_sku_is_told_once_and_not_for_each() -> None:
+    put = MESSAGES.of_entry(PolicyPut(3, AT, "anna", "", "channel", "web", "{}", 3, []))
+    anew = MESSAGES.of_entry(LedgerOpened(9, AT, "", "", 2, 1, 1))
+    assert put is not None
+    assert anew is not None
+    assert put.subject == anew.subject == "atp.v1.network"
+    assert json.decode(put.data) == {"reason": "channel", "position": "0:3"}
+    assert json.decode(anew.data) == {"reason": "epoch", "position": "0:9"}
+    assert MESSAGES.of_entry(PolicyPut(3, AT, "anna", "", "client", "shop", "{}", 3, [])) is None
+    assert MESSAGES.of_entry(LedgerOpened(1, AT, "", "", 1, 1, 1)) is None

@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY
 from atp.dev.nats import Nats
 from atp.dev.postgres import Postgres
 from atp.telemetry import exposition
-from tests.rooms.outbox.room import Room, confirm, level, reserve, reserves
+from tests.rooms.outbox.room import POLICIES, Room, confirm, level, reserve, reserves
 from tests.support import wait_until_async
 
 pytestmark = pytest.mark.anyio
@@ -25,7 +25,7 @@ async def test_what_goes_through_is_counted(room: Room) -> None:
     await room.apply(level(100), *reserves(5), confirm("k0"))
     async with room.running() as outbox:
         counters = outbox.partitions[0].counters
-        await wait_until_async(lambda: counters.published == 6 and counters.announced > 0)
+        await wait_until_async(lambda: counters.published == 6 + POLICIES and counters.announced > 0)
         assert value("atp_journaled_entries_total", partition="0") - before == await room.head()
         text = exposition()[0].decode()
     root = room.settings.root
@@ -71,7 +71,7 @@ async def test_events_that_nats_does_not_take_are_told(room: Room, tmp_path: Pat
                 await wait_until_async(lambda: not counters.nats_reachable)
                 server.start()
                 await wait_until_async(lambda: value("atp_publish_lag_entries", partition="0") == 0, 20)
-                assert counters.published == 7
+                assert counters.published == 7 + POLICIES
         finally:
             await client.close()
             room.nats = before
