@@ -57,11 +57,11 @@ def litestar_app(service: Service, handlers: list[HTTPRouteHandler]) -> Litestar
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         with contextlib.suppress(LedgerError):  # start all the same: /health/ready says so, and the loop goes on trying
             await service.clients.run_once()
-        task = asyncio.create_task(service.clients.run())
+        tasks = [asyncio.create_task(service.clients.run()), asyncio.create_task(service.quotas.run())]
         yield
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     schema = Router(path="/schema", route_handlers=[], opt={"scopes": PUBLIC})
     app = Litestar(

@@ -56,6 +56,8 @@ async def reserve_batch(service: Service, call: Call) -> Answer:
         detail = f"Idempotency-Key, a slash and the number of an item have at most {KEY_MAX} characters together."
         raise Problem(KEY_MISSING, detail, [Fault(detail, header="Idempotency-Key")])
     deadline = call.deadline()
+    if call.meter:
+        call.meter.charge(len(items) - 1)  # each counts: a batch is no way past a quota
     results = [_item(service, call, index, raw, f"{key}/{index}", deadline) for index, raw in enumerate(items)]
     return Answer(200, _encode(BatchView(await asyncio.gather(*results))))
 

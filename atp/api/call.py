@@ -28,6 +28,7 @@ from atp.domain.identifiers import fault
 
 if TYPE_CHECKING:
     from atp.api.identity import Principal
+    from atp.api.quotas import Meter
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
@@ -54,7 +55,9 @@ class Answer(Struct, frozen=True):
 class Call:
     """One request. Headers are looked up by lower-case bytes; path parameters are decoded once, here (R39)."""
 
-    __slots__ = ("_limits", "_params", "_query", "_receive", "headers", "path", "principal", "request_id", "stopping")
+    __slots__ = (
+        "_limits", "_params", "_query", "_receive", "headers", "meter", "path", "principal", "request_id", "stopping",
+    )  # fmt: skip
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive, params: dict[str, str], limits: ApiSettings) -> None:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -62,6 +65,7 @@ class Call:
         self.request_id: str = scope["state"]["request_id"]
         self.stopping: bool = scope["state"].get("stopping", False)
         self.principal: Principal  # set once the caller is known
+        self.meter: Meter | None = None  # what limits the caller here, if anything does
         self._query: bytes = scope["query_string"]
         self._params = params
         self._receive = receive

@@ -49,6 +49,7 @@ _PROBLEMS = {
     413: "The body is too large.",
     415: "The body is not application/json.",
     422: "The Idempotency-Key was used with another request.",
+    429: "The client's quota is used up; see RateLimit, and Retry-After.",
     503: "Our capacity or state; see `type`, and Retry-After.",
 }
 
@@ -97,7 +98,7 @@ def responses(route: Route) -> dict[int, ResponseSpec]:
     """Success and problems of a route."""
     statuses = set(route.problems)
     if route.scopes is not PUBLIC:
-        statuses |= {400, 401, 403, 503}
+        statuses |= {400, 401, 403, 429, 503}
     if route.body:
         statuses |= {413, 415}
     problems = {

@@ -14,6 +14,7 @@ from atp.api.answers import problem_of
 from atp.api.call import Answer, Call, ClientGone, given_request_id
 from atp.api.identity import PUBLIC
 from atp.api.problems import MEDIA_TYPE, Problem
+from atp.api.quotas import marked
 from atp.api.routes import ROUTES, Route
 from atp.api.service import Service
 from atp.telemetry import PROBLEMS, REQUEST_SECONDS, REQUESTS_ACTIVE, series
@@ -129,11 +130,15 @@ async def respond(service: Service, route: Route, call: Call) -> Answer:
         if route.scopes is not PUBLIC:
             call.principal = await service.clients.authenticate(call.headers)
             call.principal.require(route.scopes)
-        return await route.endpoint(service, call)
+            if call.principal.quotas and (meter := service.quotas.meter(call.principal, route.name)):
+                call.meter = meter
+                meter.take()
+        answer = await route.endpoint(service, call)
     except ClientGone:
         return Answer(400)  # nobody reads it
     except Exception as error:
-        return problem_answer(problem_of(error, call.request_id), call.request_id)
+        answer = problem_answer(problem_of(error, call.request_id), call.request_id)
+    return marked(answer, call.meter) if call.meter else answer
 
 
 def problem_answer(problem: Problem, request_id: str) -> Answer:

@@ -7,6 +7,7 @@ prefix it does not know: a key works as soon as it was created.
 
 import asyncio
 import time
+from collections.abc import Mapping
 from hmac import compare_digest
 
 import structlog
@@ -14,7 +15,7 @@ from msgspec import DecodeError, Struct, json
 
 from atp.api.problems import CHANNEL_NOT_ALLOWED, FORBIDDEN, UNAUTHENTICATED, Problem
 from atp.api.settings import ApiSettings
-from atp.domain.keys import Client, key_hash, key_prefix
+from atp.domain.keys import Client, Quota, key_hash, key_prefix
 from atp.ledger import Ledger, LedgerError
 
 log = structlog.get_logger("atp.api")
@@ -33,6 +34,7 @@ class Principal(Struct, frozen=True):
     channels: frozenset[str] = frozenset()  # empty is all (R34)
     sources: frozenset[str] = frozenset()  # the same
     key: str = ""  # prefix of the key that was used
+    quotas: Mapping[str, Quota] = {}  # by class; a class that is not named is not limited (R31)
 
     def require(self, scopes: tuple[str, ...]) -> None:
         """Raises Problem (403) unless the caller has one of ``scopes``."""
@@ -128,7 +130,8 @@ class Clients:
             if client.disabled:
                 continue
             bounds = frozenset(client.scopes), frozenset(client.channels), frozenset(client.sources)
-            by_prefix |= {key.prefix: (key.sha256, Principal(policy.id, *bounds, key.prefix)) for key in client.keys}
+            for key in client.keys:
+                by_prefix[key.prefix] = key.sha256, Principal(policy.id, *bounds, key.prefix, client.quotas)
         self._by_prefix = by_prefix
         self._tokens = {}
         self._version = version

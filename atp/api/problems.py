@@ -1,7 +1,7 @@
 """Problems: every refusal a caller can meet, as RFC 9457 answers (CONTRACT "Problem codes").
 
-One table of kinds, one table from outcomes of the law to kinds, one from errors of the ledger to kinds. 429 would mean
-the caller's quota and 503 means our capacity or state; both say when to come back (research/reliability.md §4).
+One table of kinds, one table from outcomes of the law to kinds, one from errors of the ledger to kinds. 429 means the
+caller's quota and 503 our capacity or state; both say when to come back (research/reliability.md §4).
 """
 
 from collections.abc import Sequence
@@ -58,6 +58,7 @@ VERSION_MISMATCH = Kind("version-mismatch", 412, "The object has another version
 TOO_LARGE = Kind("too-large", 413, "The body is too large")
 UNSUPPORTED_MEDIA_TYPE = Kind("unsupported-media-type", 415, "The body must be application/json")
 KEY_REUSED = Kind("idempotency-key-reused", 422, "The Idempotency-Key was used with another request")
+QUOTA_EXCEEDED = Kind("quota-exceeded", 429, "The client's quota is used up", 1)
 INTERNAL = Kind("internal-error", 500, "Something went wrong on our side")
 JOURNAL_UNAVAILABLE = Kind("journal-unavailable", 503, "The journal cannot be asked now", 5)
 STREAM_UNAVAILABLE = Kind("stream-unavailable", 503, "The event stream cannot be reached", 5)
@@ -137,7 +138,7 @@ class OtherLocation(Struct):
     available: int
 
 
-class ProblemView(Struct, omit_defaults=True):
+class ProblemView(Struct, omit_defaults=True, rename={"violated_policies": "violated-policies"}):
     """An RFC 9457 problem."""
 
     type: Annotated[str, Meta(description="Stable URI that ends in the problem's code.")]
@@ -148,6 +149,9 @@ class ProblemView(Struct, omit_defaults=True):
     errors: Annotated[list[Fault] | UnsetType, Meta(description="What is wrong, each with its place.")] = UNSET
     reason: Annotated[
         str | UnsetType, Meta(description="Why a reservation is not active: `shortage` if its units are gone.")
+    ] = UNSET
+    violated_policies: Annotated[
+        list[str] | UnsetType, Meta(description="The client's quotas that are used up, as RateLimit-Policy names them.")
     ] = UNSET
 
 
@@ -161,6 +165,7 @@ class Problem(Exception):
         errors: Sequence[Fault] = (),
         headers: dict[str, str] | None = None,
         reason: str = "",
+        violated: Sequence[str] = (),
     ) -> None:
         super().__init__(detail or kind.title)
         self.kind = kind
@@ -168,13 +173,14 @@ class Problem(Exception):
         self.errors = list(errors)
         self.headers = headers or {}
         self.reason = reason
+        self.violated = list(violated)
 
     def view(self, request_id: str) -> ProblemView:
         """What the caller reads."""
         kind = self.kind
         return ProblemView(
             TYPE_PREFIX + kind.code, kind.title, kind.status, self.detail, request_id, self.errors or UNSET,
-            self.reason or UNSET,
+            self.reason or UNSET, self.violated or UNSET,
         )  # fmt: skip
 
     def body(self, request_id: str) -> bytes:

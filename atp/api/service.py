@@ -10,6 +10,7 @@ from msgspec import structs
 
 from atp.api.identity import Clients
 from atp.api.problems import JOURNAL_UNAVAILABLE, Problem
+from atp.api.quotas import Quotas
 from atp.api.settings import ApiSettings
 from atp.deadletters import Desk, Suspects
 from atp.domain.causes import Cause
@@ -85,6 +86,7 @@ class Service:
         self.suspects = suspects
         self.rebuilds = rebuilds
         self.clients = Clients(ledger, settings)
+        self.quotas = Quotas(ledger)
 
     async def decide(self, command: Command, deadline: float | None) -> Result:
         """The law's answer, with the record from the journal where the ledger only recognised a repeat (R18).

@@ -13,7 +13,7 @@ from atp.cli.errors import Refused
 from atp.cli.output import note, run_once
 
 if TYPE_CHECKING:
-    from atp.domain.keys import Client
+    from atp.domain.keys import Client, Quota
     from atp.domain.records import Policy
     from atp.ledger import Ledger
 
@@ -28,6 +28,7 @@ def create(
     scope: list[str] | None = None,
     channel: list[str] | None = None,
     source: list[str] | None = None,
+    quota: list[str] | None = None,
     json_: bool = False,
 ) -> int:
     """Make a key for a client and print it; it is shown only now. An unknown client is made with the scopes.
@@ -44,10 +45,13 @@ def create(
         Bind the client to these channels (repeatable); a new one without any may use all.
     source
         Let the client send stock events as these sources only (repeatable); a new one without any may as all.
+    quota
+        Requests a second of a class, and how many at once: reserve=500 or reserve=500:2000 (repeatable; classes
+        reserve, change, read, bulk). Replaces all quotas of a known client; "none" takes them away.
     json_
         Print as JSON.
     """
-    return run_once(_create(_load(), client, scope, channel, source, json_))
+    return run_once(_create(_load(), client, scope, channel, source, quota, json_))
 
 
 def revoke(prefix: str, *, json_: bool = False) -> int:
@@ -66,7 +70,7 @@ def revoke(prefix: str, *, json_: bool = False) -> int:
 
 
 def list_keys(*, json_: bool = False) -> int:
-    """List clients with their scopes, channels, sources and the prefixes of their keys.
+    """List clients with their scopes, channels, sources, quotas and the prefixes of their keys.
 
     Example: atp keys list --json
 
@@ -103,6 +107,7 @@ async def _create(
     scopes: list[str] | None,
     channels: list[str] | None,
     sources: list[str] | None,
+    quotas: list[str] | None,
     as_json: bool,
 ) -> None:
     from atp.domain import identifiers, keys, times
@@ -111,6 +116,7 @@ async def _create(
         raise Refused(f"the client's name {wrong}")
     if unknown := set(scopes or ()) - set(keys.SCOPES):
         raise Refused(f"unknown scope {', '.join(sorted(unknown))}; there are {', '.join(keys.SCOPES)}")
+    limits = None if quotas is None else _quotas(quotas)
     async with _ledger(config) as ledger:
         policy = await ledger.policy("client", name)
         if policy is None and not scopes:
@@ -125,6 +131,7 @@ async def _create(
             channels=before.channels if channels is None else channels,
             sources=before.sources if sources is None else sources,
             keys=[*before.keys, record],
+            quotas=before.quotas if limits is None else limits,
         )
         await _put(ledger, name, changed, policy.version if policy else 0)
     if as_json:
@@ -132,6 +139,24 @@ async def _create(
     else:
         print(text)
         note(f"Key of client {name}. It is not stored and cannot be shown again.")
+
+
+def _quotas(given: list[str]) -> dict[str, "Quota"]:
+    from atp.domain.keys import QUOTA_CLASSES, Quota
+
+    found: dict[str, Quota] = {}
+    for text in given if given != ["none"] else []:
+        name, _, numbers = text.partition("=")
+        rate, _, burst = numbers.partition(":")
+        if name not in QUOTA_CLASSES:
+            raise Refused(f"--quota {text}: expected one of the classes {', '.join(QUOTA_CLASSES)}, as in reserve=500")
+        try:
+            found[name] = msgspec.convert({"rate": float(rate), "burst": float(burst or 0)}, Quota)
+        except (ValueError, msgspec.ValidationError):
+            raise Refused(
+                f"--quota {text}: expected requests a second, as in reserve=500 or reserve=500:2000"
+            ) from None
+    return found
 
 
 async def _revoke(config: settings.Config, prefix: str, as_json: bool) -> None:
@@ -156,6 +181,7 @@ async def _list(config: settings.Config, as_json: bool) -> None:
     for name, client in clients:
         prefixes = ", ".join(f"{key.prefix} ({key.created_at})" for key in client.keys) or "no key"
         bound = f"  channels: {', '.join(client.channels)}" if client.channels else ""
+        bound += "".join(f"  {name} quota: {q.rate:g}/s, {q.size:g} at once" for name, q in client.quotas.items())
         bound += f"  sources: {', '.join(client.sources)}" if client.sources else ""
         print(f"{name}  scopes: {', '.join(client.scopes)}{bound}  keys: {prefixes}")
 
@@ -167,6 +193,7 @@ def _shown(client: "Client") -> dict[str, object]:
         "scopes": client.scopes,
         "channels": client.channels,
         "sources": client.sources,
+        "quotas": client.quotas,
         "disabled": client.disabled,
         "keys": keys,
     }

@@ -7,8 +7,9 @@ the whole text is kept, so a slow password hash would add cost and no safety (re
 import re
 import secrets
 from hashlib import sha256
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 _PREFIX_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _KEY = re.compile(r"atp_([a-z0-9]{12})_[A-Za-z0-9_-]{43}")
@@ -25,6 +26,24 @@ class KeyRecord(Struct):
     created_at: str  # RFC 3339 UTC
 
 
+#: What quotas are by: reserves, changes of reservations, availability, and all the rest.
+QUOTA_CLASSES = ("reserve", "change", "read", "bulk")
+
+
+class Quota(Struct, frozen=True):
+    """So many requests of one class, over all processes: on average, and at once after a pause (R31)."""
+
+    rate: Annotated[float, Meta(gt=0, le=1_000_000, description="Requests a second, on average.")]
+    burst: Annotated[
+        float, Meta(ge=0, le=10_000_000, description="Requests at once after a pause; 0 is those of a second.")
+    ] = 0
+
+    @property
+    def size(self) -> float:
+        """The burst: what a second allows unless it is given, and at least one request."""
+        return max(1.0, self.burst or self.rate)
+
+
 class Client(Struct):
     """Body of a ``client`` policy: who may call, and for what."""
 
@@ -33,6 +52,7 @@ class Client(Struct):
     keys: list[KeyRecord] = []  # two live at most, for rotation
     disabled: bool = False
     sources: list[str] = []  # stock:write for these; empty is all (R34)
+    quotas: dict[str, Quota] = {}  # by class; a class that is not named is not limited (R31)
 
 
 def new_key(created_at: str) -> tuple[str, KeyRecord]:

@@ -58,6 +58,7 @@ TABLE = (
     Key("witness", "hash", "process → epoch and highest seq it saw, of a ledger that lost them", "when it is rebuilt"),
     Key("rebuild", "hash", "token of the process that rebuilds, and how far it is", "when it is rebuilt"),
     Key("frozen:*", "copy", "of every record at one seq, while a baseline is read from it", "when it is read"),
+    Key("quota", "hash", "client and class → requests left, when, and what processes want of them", "never"),
     Key("lease:*", "string", "who runs a single-runner loop", "by its TTL"),
 )
 

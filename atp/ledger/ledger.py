@@ -22,6 +22,7 @@ from atp.ledger.connection import ServerRefused, connect
 from atp.ledger.errors import BasketInProgress, LedgerError, LedgerRecovering, LedgerUnavailable, LedgerUnfit
 from atp.ledger.loading import load_library
 from atp.ledger.looks import Looks
+from atp.ledger.quotas import Quotas
 from atp.ledger.reader import Reader
 from atp.ledger.routing import partition_for, policy_home
 from atp.ledger.settings import LedgerSettings
@@ -70,6 +71,7 @@ class Ledger:
         self.supplies = Supplies(self._readers)
         self.sources = Sources(self._batchers, self._readers)
         self.looks = Looks(self._readers)
+        self.quotas = Quotas(self._readers[0])
 
     async def open(self, witness: dict[int, int] | None = None, *, join: bool = False) -> None:
         """Check the server, load the library, find every partition's head, create an empty ledger.

@@ -15,7 +15,7 @@ PARTS = (
     "inclusion", "shortage", "asides", "stock", "touching", "adjusting", "snapshots", "supply", "returns", "limits",
     "reservations", "naming", "retention", "drawing", "sourcing", "contended", "reserve", "lifecycle", "shipping",
     "fulfilment", "legs", "telling", "orders", "affect", "campaigns", "authority", "policy", "repairing", "apply",
-    "explain", "look", "read", "promotion", "lease", "rebuild",
+    "explain", "look", "read", "promotion", "lease", "quota", "rebuild",
 )  # fmt: skip
 
 

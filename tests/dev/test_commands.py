@@ -98,11 +98,19 @@ def test_keys_are_made_listed_and_revoked(capsys: pytest.CaptureFixture[str]) ->
         assert key_prefix(made["key"]) == made["prefix"]
         prefixes.append(made["prefix"])
     assert run(["keys", "create", "shop"]) == 1  # two at most
+    for wrong in ("reserve", "everything=5", "reserve=0", "reserve=many", "reserve=5:-1", "reserve=nan"):
+        assert run(["keys", "create", "till", "--scope", "availability:read", "--quota", wrong]) == 1
+    limits = ["--quota", "reserve=500", "--quota", "read=20.5:200"]
+    assert run(["keys", "create", "till", "--scope", "availability:read", *limits]) == 0
     capsys.readouterr()
     assert run(["keys", "list", "--json"]) == 0
     output = capsys.readouterr().out
     assert "sha256" not in output
-    (client,) = json.loads(output)
+    client, limited = json.loads(output)
+    assert client["quotas"] == {}
+    assert limited["quotas"] == {"reserve": {"rate": 500, "burst": 0}, "read": {"rate": 20.5, "burst": 200}}
+    assert run(["keys", "create", "till", "--quota", "none"]) == 0
+    capsys.readouterr()
     assert (client["client"], client["scopes"], client["channels"]) == ("shop", ["availability:read"], ["web"])
     assert [key["prefix"] for key in client["keys"]] == prefixes
     assert run(["keys", "revoke", prefixes[0]]) == 0

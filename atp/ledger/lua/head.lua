@@ -60,6 +60,7 @@
 --   contended  hash    sku NUL location -> units of undecided legs; and RS seller NUL sku
 --   following  hash    basket id -> home's seq that not all legs may have applied
 --   witness    hash    process -> epoch and highest seq it saw, told while the ledger is not the one it knows (R2)
+--   quota      hash    client and class -> {left, when, {process: {wanted a second, when}, …}}
 --   rebuild    hash    token of the process that rebuilds the partition; phase, done and total are for people
 --   outbox     stream  <last seq of the batch>-0 -> f format, e msgpack array of entries
 --

@@ -14,7 +14,7 @@ from msgspec import json
 from atp.api import ApiSettings, create_app, serve
 from atp.dev.ports import free_port
 from atp.domain.commands import Level, PutPolicy
-from atp.domain.keys import SCOPES, Client, new_key
+from atp.domain.keys import SCOPES, Client, Quota, new_key
 from atp.domain.outcomes import Outcome
 from atp.ledger import Ledger, LedgerSettings
 from tests.support import wait_until_async
@@ -32,11 +32,17 @@ class Api:
         self._versions = count(1)
 
     async def add_client(
-        self, name: str, scopes: list[str], channels: list[str] | None = None, sources: list[str] | None = None
+        self,
+        name: str,
+        scopes: list[str],
+        channels: list[str] | None = None,
+        sources: list[str] | None = None,
+        quotas: dict[str, Quota] | None = None,
     ) -> str:
         """Put a client and return its key."""
         key, record = new_key("2026-11-21T10:00:00Z")
-        body = json.encode(Client(scopes, channels or [], [record], sources=sources or [])).decode()
+        client = Client(scopes, channels or [], [record], sources=sources or [], quotas=quotas or {})
+        body = json.encode(client).decode()
         result = await self.ledger.put_policy(PutPolicy("client", name, body))
         assert result.outcome is Outcome.APPLIED
         return key
