@@ -58,7 +58,7 @@ async def move_authority(service: Service, call: Call) -> Answer:
     tries = _TRIES if given < 0 else 1
     while True:
         found = await service.ledger.policy("location", id)
-        if found is None:
+        if found is None or found.deleted:
             raise Problem(NOT_FOUND, "There is no such location.")
         text, version = moved(found.body, body.to), found.version if given < 0 else given
         result = await service.ledger.sources.move_authority(

@@ -79,13 +79,15 @@ class _WithBodies(JsonRenderPlugin):
         components = openapi_schema["components"]
         components |= {"schemas": schemas | components["schemas"]}
         for route in ROUTES:
-            if route.body or route.answer:
+            if route.body or route.answer or route.status == 204:
                 path = openapi_schema["paths"][route.path.replace(":str", "")]
                 _show_examples(route, path[route.method.value.lower()])
         return super().render(request, openapi_schema | {"components": components})
 
 
 def _show_examples(route: Route, operation: dict[str, Any]) -> None:
+    if route.status == 204:
+        del operation["responses"]["200"]
     if route.name in BODIES:
         operation["requestBody"]["content"]["application/json"]["example"] = BODIES[route.name]
     if route.name in ANSWERS:

@@ -124,6 +124,8 @@ BODIES: dict[str, Any] = {
     "request_check": {"repair": True, "share": 10},
     "rebuild": {"accept_loss": False, "reason": "the disk was replaced"},
     "discard_dead_letters": _LETTERS,
+    "create_client": {"id": "shop", "scopes": ["availability:read", "reservations:write"], "channels": ["web"]},
+    "put_client": {"scopes": ["availability:read"], "channels": ["web"], "disabled": False},
 }  # fmt: skip
 
 _CHECK = {
@@ -161,7 +163,25 @@ _ADJUSTED = {
     "facts": {"sku": "TSHIRT-M", "location": "DC1", "source": "wms-east", "quantity": -2, "reason": "broken"},
 }  # fmt: skip
 
+_KEY = {"prefix": "x7k2m9q4w1zt", "created_at": "2026-11-21T10:00:00.000Z"}
+_CLIENT = {
+    "scopes": ["availability:read", "reservations:write"], "channels": ["web"], "sources": [], "disabled": False,
+    "id": "shop", "keys": [_KEY], "version": 41,
+}  # fmt: skip
+
 ANSWERS: dict[str, Any] = {
+    "list_clients": {"clients": [_CLIENT]},
+    "get_client": _CLIENT,
+    "put_client": {**_CLIENT, "scopes": ["availability:read"], "version": 57},
+    "create_client": {**_CLIENT, "keys": []},
+    "create_key": {**_KEY, "client": "shop", "key": "atp_x7k2m9q4w1zt_<43 characters, shown once>"},
+    "list_items": {
+        "items": [
+            {"id": "TSHIRT-M", "version": 33, "safety_stock": 2, "safety_stock_by_location": {"DC1": 6},
+             "on_shortage": "report", "victims": "newest"},
+        ],
+        "after": "TSHIRT-M",
+    },
     "reserve": _HELD,
     "reserve_batch": {"results": [{"status": 201, "reservation": _HELD}, {"status": 409, "problem": _SHORT}]},
     "get_reservation": _HELD,

@@ -66,12 +66,12 @@ async def search(service: Service, call: Call) -> Answer:
     A client bound to channels finds those of its channels.
     """
     query = call.query("order_ref", "sku", "state", "page_token", "limit")
-    state, limit = query.get("state", ""), _limit(query)
+    state, limit = query.get("state", ""), limit_of(query)
     if state and state not in _states:
         raise invalid(f"state must be one of: {', '.join(_states)}.", parameter="state")
     channels = sorted(call.principal.channels) or None
     asked = Asked(query.get("order_ref", ""), query.get("sku", ""), state, channels)
-    async with _journal(service) as journal:
+    async with open_journal(service) as journal:
         found = await journal.search(asked, _place(query), limit + 1)
     token = _token(found[limit - 1].place) if len(found) > limit else ""
     return Answer(200, _encode(ReservationList([view_of(service, each.record) for each in found[:limit]], token)))
@@ -81,7 +81,7 @@ async def reservation_history(service: Service, call: Call) -> Answer:
     """All that happened to a reservation, newest first."""
     id = reservation_in_path(service, call)
     query = call.query("page_token", "limit")
-    async with _journal(service) as journal:
+    async with open_journal(service) as journal:
         found = await journal.reservation(id)
         if found is None or not call.principal.sees(found.channel):
             raise Problem(NOT_FOUND, "The journal knows no such reservation; one made just now is there in a moment.")
@@ -99,7 +99,7 @@ async def stock_entries(service: Service, call: Call) -> Answer:
     if call.principal.channels or call.principal.sources:
         raise Problem(FORBIDDEN, "This client is bound to channels or sources, and a sku's history speaks of all.")
     partition, kinds = partition_of(sku, service.ledger.partitions), _kinds(query)
-    async with _journal(service) as journal:
+    async with open_journal(service) as journal:
         return await _about(journal, query, partition, sku, kinds)
 
 
@@ -113,15 +113,15 @@ async def audit(service: Service, call: Call) -> Answer:
     client, subject, kinds = query.get("client", ""), query.get("about", ""), _kinds(query)
     if bool(client) == bool(subject):
         raise invalid("Name either a client, or what it is about.", parameter="client" if client else "about")
-    async with _journal(service) as journal:
+    async with open_journal(service) as journal:
         if subject:
             return await _about(journal, query, _partition(service, subject), subject, kinds)
-        limit = _limit(query)
+        limit = limit_of(query)
         return _page(await journal.by_client(client, kinds, after=_place(query), limit=limit + 1), limit)
 
 
 async def _about(journal: Journal, query: dict[str, str], partition: int, subject: str, kinds: list[str]) -> Answer:
-    limit = _limit(query)
+    limit = limit_of(query)
     found = await journal.about(partition, subject, kinds, after=_place(query), limit=limit + 1)
     begins = await journal.begins(partition) if len(found) <= limit else 0
     return _page(found, limit, f"{partition}:{begins}" if begins else "")
@@ -155,7 +155,8 @@ def _partition(service: Service, subject: str) -> int:
 
 
 @asynccontextmanager
-async def _journal(service: Service) -> AsyncIterator[Journal]:
+async def open_journal(service: Service) -> AsyncIterator[Journal]:
+    """The journal. Raises Problem (503) if it cannot be asked."""
     try:
         if service.journal is not None:
             yield service.journal
@@ -172,7 +173,8 @@ def _kinds(query: dict[str, str]) -> list[str]:
     return [kind] if kind else []
 
 
-def _limit(query: dict[str, str]) -> int:
+def limit_of(query: dict[str, str]) -> int:
+    """How many a page has at most. Raises Problem (400)."""
     text = query.get("limit", str(_LIMIT))
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= _LIMIT_MAX):
         raise invalid(f"limit is 1 to {_LIMIT_MAX}.", parameter="limit")

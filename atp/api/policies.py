@@ -1,7 +1,7 @@
 """Policies over HTTP: locations, items and sources (CONTRACT "Policy bodies"). They are ledger state (R31)."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -9,12 +9,13 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType, json
 
 from atp.api.call import Answer, Call
 from atp.api.decoding import Body, escape
-from atp.api.problems import NOT_FOUND, VERSION_MISMATCH, Problem, invalid, refusal
+from atp.api.in_use import location_in_use, nothing, source_in_use
+from atp.api.problems import IN_USE, NOT_FOUND, VERSION_MISMATCH, Problem, invalid, refusal
 from atp.api.requests import QUANTITY_MAX, check_identifier
 from atp.api.service import Service
 from atp.domain.commands import PutPolicy
 from atp.domain.identifiers import LocationId, SourceId
-from atp.domain.records import Policy
+from atp.domain.records import DELETED, Policy
 from atp.domain.times import day_starts
 
 _encode = json.Encoder().encode
@@ -79,6 +80,8 @@ class SourceBody(Struct, forbid_unknown_fields=True):
     stale_after_seconds: Annotated[int, Meta(ge=1, le=31_536_000)] = 900
 
 
+InUse = Callable[[Service, Policy], Awaitable[str]]
+
 Version = Annotated[int, Meta(description="For If-Match; the seq of the entry that put this object.")]
 
 
@@ -122,11 +125,16 @@ def check_no_more(body: object) -> None:
 class Policies[T: Struct]:
     """The routes of one kind of policy. ``name`` is the path parameter that carries the object's id."""
 
-    def __init__(self, kind: str, name: str, body: type[T], check: Callable[[T], None]) -> None:
+    def __init__(
+        self, kind: str, name: str, body: type[T], check: Callable[[T], None], in_use: InUse = nothing, left: str = "{"
+    ) -> None:
+        """``in_use`` says why one cannot be deleted, "" if it can; ``left`` begins the body of a deleted one."""
         self.kind = kind
         self.name = name
         self._body = Body(body)
         self._check = check
+        self._in_use = in_use
+        self._marker = left + DELETED
 
     async def put(self, service: Service, call: Call) -> Answer:
         """Replace the object. `If-Match` with its version guards against another writer; `If-None-Match: *` creates."""
@@ -141,15 +149,37 @@ class Policies[T: Struct]:
 
     async def get(self, service: Service, call: Call) -> Answer:
         """The object, with its version."""
-        found = await service.ledger.policy(self.kind, self.id_of(call))
-        if found is None:
-            raise Problem(NOT_FOUND, f"There is no such {self.kind}.")
-        return self.answer(found)
+        return self.answer(await self.found(service, self.id_of(call)))
 
     async def list(self, service: Service, call: Call) -> Answer:
         """All objects of this kind."""
         found = await service.ledger.policies(self.kind)
-        return Answer(200, _encode({f"{self.kind}s": [self._view(policy) for policy in found]}))
+        return self.page([policy for policy in found if not policy.deleted], {})
+
+    async def delete(self, service: Service, call: Call) -> Answer:
+        """Delete the object; `If-Match` with its version guards against another writer. What is in use stays.
+
+        The ledger keeps a marker in its place, since positions and reservations still name it: it has the defaults
+        of its kind, sells nothing, and may be put anew.
+        """
+        id = self.id_of(call)
+        found = await self.found(service, id)
+        expected = await self.if_version(service, call, id)
+        if expected not in (-1, found.version):
+            raise Problem(VERSION_MISMATCH, f"If-Match does not name the object's version, which is {found.version}.")
+        if reason := await self._in_use(service, found):
+            raise Problem(IN_USE, reason)
+        result = await service.ledger.put_policy(self.deletion(call, found))
+        if not result.outcome.accepted:
+            raise refusal(result)
+        return Answer(204)
+
+    async def found(self, service: Service, id: str) -> Policy:
+        """The object as it is kept. Raises Problem (404)."""
+        found = await service.ledger.policy(self.kind, id)
+        if found is None or self.is_gone(found):
+            raise Problem(NOT_FOUND, f"There is no such {self.kind}.")
+        return found
 
     # -- what kinds do in their own way --------------------------------------------------------------------------------
 
@@ -174,6 +204,15 @@ class Policies[T: Struct]:
         text = self.kept(body).decode()
         return PutPolicy(self.kind, id, text, if_version, client=call.principal.client, cause=call.cause)
 
+    def is_gone(self, found: Policy) -> bool:
+        """Whether this is what is left of a deleted one."""
+        return found.deleted
+
+    def deletion(self, call: Call, found: Policy) -> PutPolicy:
+        """The command that leaves a marker in the place of ``found``."""
+        client = call.principal.client
+        return PutPolicy(self.kind, found.id, self._marker, found.version, client=client, cause=call.cause)
+
     # -- inside --------------------------------------------------------------------------------------------------------
 
     def _view(self, policy: Policy) -> dict[str, Any]:
@@ -184,16 +223,22 @@ class Policies[T: Struct]:
     def answer(self, policy: Policy) -> Answer:
         return Answer(200, _encode(self._view(policy)), {"etag": f'"{policy.version}"'})
 
+    def page(self, found: Sequence[Policy], more: dict[str, str]) -> Answer:
+        """A list, with ``more`` beside it."""
+        name = f"{self.kind.replace('-', '_')}s"
+        return Answer(200, _encode({name: [self._view(policy) for policy in found], **more}))
+
     async def if_version(self, service: Service, call: Call, id: str) -> int:
         """The version the caller expects, as the command has it: −1 for any, 0 for none."""
         if call.headers.get(b"if-none-match") == b"*":
-            return 0
+            there = await service.ledger.policy(self.kind, id)
+            return there.version if there and self.is_gone(there) else 0
         given = call.headers.get(b"if-match", b"").decode("latin-1").strip()
         if not given:
             return -1
         if given == "*":  # whatever it is, but there must be one
             found = await service.ledger.policy(self.kind, id)
-            if found is None:
+            if found is None or self.is_gone(found):
                 raise Problem(VERSION_MISMATCH, f"There is no such {self.kind}.")
             return found.version
         if not (match := _VERSION.fullmatch(given)) or match[1] == "0":
@@ -229,6 +274,6 @@ def _check_item(body: ItemBody) -> None:
         check_identifier(location, f"/safety_stock_by_location/{escape(location)}")
 
 
-LOCATIONS = Policies("location", "id", LocationBody, _check_location)
+LOCATIONS = Policies("location", "id", LocationBody, _check_location, location_in_use, '{"active":false,')
 ITEMS = Policies("item", "sku", ItemBody, _check_item)
-SOURCES = Policies("source", "id", SourceBody, check_no_more)
+SOURCES = Policies("source", "id", SourceBody, check_no_more, source_in_use)

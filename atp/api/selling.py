@@ -7,13 +7,17 @@ from msgspec import Meta, Struct, json
 
 from atp.api.call import Call
 from atp.api.decoding import escape
+from atp.api.in_use import campaign_in_use, group_in_use
 from atp.api.policies import Policies, Version, check_no_more
 from atp.api.problems import invalid
 from atp.api.requests import QUANTITY_MAX, check_identifier
 from atp.domain.commands import PutPolicy
 from atp.domain.identifiers import ChannelId, LocationId
+from atp.domain.records import DELETED, Policy
 from atp.domain.sellers import item_channel, split_item_channel
 from atp.domain.times import rfc3339
+
+_decode_plain = json.Decoder(dict[str, Any]).decode
 
 _MAX_HOLD_SECONDS = 14_400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -101,6 +105,12 @@ class CampaignView(CampaignBody, kw_only=True):
     version: Version
 
 
+class LocationGroupList(Struct):
+    """All location groups, by id."""
+
+    location_groups: list[LocationGroupView]
+
+
 class ChannelList(Struct):
     """All channels, by id."""
 
@@ -113,6 +123,9 @@ class CampaignList(Struct):
     campaigns: list[CampaignView]
 
 
+_decode_share = json.Decoder(ShareBody).decode
+
+
 class _Shares(Policies[ShareBody]):
     """Their id is made of two path parameters."""
 
@@ -122,6 +135,10 @@ class _Shares(Policies[ShareBody]):
     def shown_id(self, id: str) -> dict[str, Any]:
         sku, channel = split_item_channel(id)
         return {"sku": sku, "channel": channel}
+
+    def is_gone(self, found: Policy) -> bool:
+        """The ledger keeps its two numbers alone, and a share without either is none."""
+        return _decode_share(found.body) == ShareBody()
 
 
 class _Campaigns(Policies[CampaignBody]):
@@ -139,6 +156,14 @@ class _Campaigns(Policies[CampaignBody]):
     def command(self, call: Call, id: str, body: CampaignBody, if_version: int) -> PutPolicy:
         made = super().command(call, id, body, if_version)
         made.skus = list(body.skus)
+        return made
+
+    def deletion(self, call: Call, found: Policy) -> PutPolicy:
+        """Its window is over, so the next batch gives back what was set aside for it, and says so."""
+        made = super().deletion(call, found)
+        body = _decode_plain(found.body)
+        made.body = json.encode(body | {"opens": 0, "closes": 0}).decode()[:-1] + "," + DELETED
+        made.skus = list(body["skus"])
         return made
 
 
@@ -167,5 +192,5 @@ def _check_campaign(body: CampaignBody) -> None:
 
 CHANNELS = Policies("channel", "id", ChannelBody, _check_channel)
 SHARES = _Shares("item-channel", "channel", ShareBody, check_no_more)
-GROUPS = Policies("location-group", "id", LocationGroupBody, check_no_more)
-CAMPAIGNS = _Campaigns("campaign", "id", CampaignBody, _check_campaign)
+GROUPS = Policies("location-group", "id", LocationGroupBody, check_no_more, group_in_use)
+CAMPAIGNS = _Campaigns("campaign", "id", CampaignBody, _check_campaign, campaign_in_use)

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from atp.domain.records import Policy
     from atp.ledger import Ledger
 
-_KEYS_MAX = 2  # the old and the new one, while callers change over
-
 Name = Annotated[str, Parameter(help="The client's name, up to 64 characters.")]
 
 
@@ -119,11 +117,13 @@ async def _create(
     limits = None if quotas is None else _quotas(quotas)
     async with _ledger(config) as ledger:
         policy = await ledger.policy("client", name)
-        if policy is None and not scopes:
+        is_new = policy is None or policy.deleted
+        if is_new and not scopes:
             raise Refused(f"there is no client {name} yet: give it at least one --scope")
-        before = _client(policy) if policy else keys.Client([])
-        if len(before.keys) >= _KEYS_MAX:
-            raise Refused(f"{name} has {_KEYS_MAX} keys: revoke one first ({', '.join(k.prefix for k in before.keys)})")
+        before = _client(policy) if policy and not is_new else keys.Client([])
+        if len(before.keys) >= keys.KEYS_MAX:
+            held = ", ".join(key.prefix for key in before.keys)
+            raise Refused(f"{name} has {keys.KEYS_MAX} keys: revoke one first ({held})")
         text, record = keys.new_key(times.rfc3339(time.time_ns() // 1_000_000))
         changed = msgspec.structs.replace(
             before,
@@ -174,7 +174,7 @@ async def _revoke(config: settings.Config, prefix: str, as_json: bool) -> None:
 
 async def _list(config: settings.Config, as_json: bool) -> None:
     async with _ledger(config) as ledger:
-        clients = [(policy.id, _client(policy)) for policy in await ledger.policies("client")]
+        clients = [(policy.id, _client(policy)) for policy in await ledger.policies("client") if not policy.deleted]
     if as_json:
         print(msgspec.json.encode([{"client": name, **_shown(client)} for name, client in clients]).decode())
         return

@@ -17,6 +17,9 @@ _KEY = re.compile(r"atp_([a-z0-9]{12})_[A-Za-z0-9_-]{43}")
 #: The contract's scopes, in the order people read them.
 SCOPES = ("availability:read", "reservations:write", "reservations:fulfil", "stock:write", "admin")
 
+#: Live keys of one client: the old and the new one, while its callers change over.
+KEYS_MAX = 2
+
 
 class KeyRecord(Struct):
     """What the ledger keeps of a key."""
@@ -49,7 +52,7 @@ class Client(Struct):
 
     scopes: list[str]
     channels: list[str] = []  # bound to these; empty sees all (R34)
-    keys: list[KeyRecord] = []  # two live at most, for rotation
+    keys: list[KeyRecord] = []
     disabled: bool = False
     sources: list[str] = []  # stock:write for these; empty is all (R34)
     quotas: dict[str, Quota] = {}  # by class; a class that is not named is not limited (R31)

@@ -210,6 +210,11 @@ class SkuStock(Struct, array_like=True):
     atp: list[tuple[str, int]] = []  # the same for days: the one that was asked for, else each with supply due (R10)
 
 
+#: What the body of a deleted policy object ends with. No body that was put does: no field is called so, and quotes
+#: inside a text are escaped.
+DELETED = '"deleted":true}'
+
+
 class Policy(Struct, array_like=True):
     """A policy object kept by the ledger: ``body`` is JSON text, ``version`` is the seq of its last change."""
 
@@ -217,3 +222,8 @@ class Policy(Struct, array_like=True):
     id: str
     version: int
     body: str
+
+    @property
+    def deleted(self) -> bool:
+        """Whether this is what is left of an object that was deleted: it counts as not there."""
+        return self.body.endswith(DELETED)

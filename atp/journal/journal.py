@@ -15,7 +15,7 @@ from msgspec import Struct, json
 from atp.domain.entries import AnyEntry, EntriesMissing, LedgerOpened
 from atp.domain.exceptions import Kind
 from atp.domain.explain import SkuReading
-from atp.domain.records import Reservation
+from atp.domain.records import Policy, Reservation
 from atp.journal import exceptions, history
 from atp.journal.baselines import Baselines
 from atp.journal.checking import Checking
@@ -241,6 +241,12 @@ class Journal:
         """What one client did, newest first."""
         async with self._connections.take() as connection, connection.transaction(readonly=True):
             return await history.by_client(connection, _SQL, client, kinds, after, limit)
+
+    async def policies_after(self, kind: str, id: str, limit: int) -> list[Policy]:
+        """A page of a kind's objects by id, deleted ones among them, for kinds with too many for one list."""
+        async with self._connections.take() as connection:
+            rows = await connection.fetch(_SQL["policies_after"], kind, id, limit)
+        return [Policy(kind, row["id"], row["version"], row["body"]) for row in rows]
 
     async def explanation(self, partition: int, seq: int, sku: str) -> SkuReading:
         """Everything the sku's availability was made of after the entry ``seq``. Raises NotJournaled."""

@@ -145,6 +145,10 @@ select b.* from unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) as b
 on conflict (kind, id) do update set version = excluded.version, body = excluded.body
 where policies.version < excluded.version
 
+-- name: policies_after
+-- Policy objects of the kind $1 with an id above $2, by id, $3 at most.
+select id, version, body from policies where kind = $1 and id > $2 order by id limit $3
+
 -- name: save_stream_positions
 -- Positions only grow.
 insert into stream_positions (partition, stream, position)

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, msgpack
 
 from atp.ledger import wire
 from atp.ledger.reader import Reader
+
+_decode = msgpack.Decoder(list).decode
 
 #: Records of one page: about a millisecond of the server's one thread.
 PAGE = 256
@@ -43,6 +45,19 @@ class Looks:
         look = await self.at(partition, ("ZSCAN" if scores else "HSCAN", key, cursor, "COUNT", count))
         after, flat = look.answers[0]
         return Page(look.seq, after.decode(), list(zip(flat[::2], flat[1::2], strict=True)))
+
+    async def any_promised(self, location: str) -> bool:
+        """Whether units are held or committed at the location; a look at all positions, in small steps."""
+        end = f"\0{location}".encode()
+        for partition in range(len(self._readers)):
+            cursor = ""
+            while cursor != "0":
+                page = await self.page(partition, "pos", cursor or "0")
+                cursor = page.cursor
+                for place, stored in page.items:
+                    if place.endswith(end) and any(_decode(stored)[1:3]):  # held, committed
+                        return True
+        return False
 
     async def wrong_sums(self, partition: int, skus: Sequence[str]) -> list[str]:
         """Those of the skus whose sums over their positions are not what the positions say, read in one step."""
