@@ -49,17 +49,22 @@ async def _look_at(
             suspects[id].add(record.order_ref)
     refs = sorted(set().union(*suspects.values()))
     asked = [("HMGET", "res", *(id[3:] for id in ids)), ("ZMSCORE", "due", *ids), ("HMGET", "orders", *refs)]
-    seq, (records, scores, orders) = await at.look(asked)
+    asked += [("HMGET", "legs", *ids), ("HMGET", "baskets", *(id[3:] for id in ids)), ("ZMSCORE", "undecided", *ids)]
+    seq, (records, scores, orders, *undecided) = await at.look(asked)
     named = {ref: stored.plain(raw)[1] if raw else [] for ref, raw in zip(refs, orders, strict=True)}
     await at.journaled(seq)
     journal = await at.journal.checking.newest(ids)
     again: dict[str, set[str]] = {}
-    for id, raw, score in zip(ids, records, scores, strict=True):
+    for id, raw, score, leg, basket, asked_at in zip(ids, records, scores, *undecided, strict=True):
         record, (updated, kept) = _record(id, raw), journal.get(id, (0, None))
         if updated > seq or (record and record.order_ref and record.order_ref not in named):
             again[id] = suspects[id]
             continue
         found += _index(at, seq, id, record, None if score is None else int(score), named)
+        until, looked_after = stored.deadline(id, leg, basket), int(asked_at or 0)
+        if until != looked_after:
+            told = str(looked_after or ""), str(until or "")
+            found.append(Finding("undecided", "records", at.number, seq, *told, reservation=id))
         if kept is not None and kept.state in LIVE and (record is None or record.seq <= updated) and record != kept:
             lost[id] = kept
         if finding := _against_journal(at, seq, id, record, kept):
@@ -129,12 +134,10 @@ async def _look_at_places(
     balances = await at.balances(places, seq)
     for (sku, location), position in read.items():
         balance = balances.get((sku, location), NEVER)
-        ours = position.held, position.committed
-        theirs = (balance.held, balance.committed) if balance else ours
-        for counter, mine, other in zip(("held", "committed"), ours, theirs, strict=True):
-            if mine != other and Key(counter, sku, location) not in known:
-                finding = Finding("balance", "journal", at.number, seq, str(mine), str(other), sku, location)
-                finding.name = counter
+        for name, ours, theirs in stored.against(position, balance) if balance else ():
+            if ours != theirs and (name, sku, location, "") not in known:
+                finding = Finding("balance", "journal", at.number, seq, str(ours), str(theirs), sku, location)
+                finding.name = name
                 found.append(finding)
     again = set()
     for level in await at.journal.checking.levels(at.number, places):

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from msgspec import Struct, field
 
 from atp.check import stored
-from atp.domain.records import Leg, Line, Reservation
-from atp.domain.repair_commands import Counter
+from atp.domain.records import Allocation, Leg, Line, Reservation, Version
+from atp.domain.repair_commands import Counter, at_version, version_in
 from atp.domain.sellers import SEPARATOR, seller_name
 from atp.domain.state import Position
 
@@ -26,10 +26,14 @@ Part = tuple[Key, int]
 
 
 class Since(Struct):
-    """From which seq on sales count: of a seller of a sku, and of a campaign that is not over."""
+    """From which seq on sales count: of a seller of a sku, and of a campaign that is not over.
+
+    And up to which version a source counts acknowledged units of a position.
+    """
 
     sellers: dict[tuple[str, str], int] = field(default_factory=dict)
     campaigns: dict[str, int] = field(default_factory=dict)
+    versions: dict[tuple[str, str, str], Version] = field(default_factory=dict)  # by sku, location and source
 
     def counts(self, key: Key, first_seq: int) -> bool:
         """Whether a reservation made at ``first_seq`` adds to the counter."""
@@ -40,6 +44,21 @@ class Since(Struct):
         else:
             return True
         return since is not None and first_seq > since
+
+    def placed(self, key: Key) -> Key:
+        """Units that a source counts from a version on are among those it counts, once it has a level of then."""
+        if key.counter != "pending":
+            return key
+        source, version = version_in(key.name)
+        known = self.versions.get((key.sku, key.location, source))
+        return source_of(key) if known is not None and version <= known else key
+
+
+def source_of(key: Key) -> Key:
+    """Of units that a source will count, the counter of those that it counts already; any other key itself."""
+    if key.counter != "pending":
+        return key
+    return Key("included", key.sku, key.location, version_in(key.name)[0])
 
 
 Here = Callable[[str], bool]
@@ -89,6 +108,11 @@ def in_position(sku: str, location: str, position: Position) -> Iterator[Part]:
         yield Key("quantity", sku, location, name), day.quantity
         yield Key("pegged", sku, location, name), day.pegged
         yield Key("due", sku, location, name), day.due
+    for source, known in position.sources.items():
+        if known.included:
+            yield Key("included", sku, location, source), known.included
+        for version, units in known.pending.items():
+            yield Key("pending", sku, location, at_version(source, version)), units
 
 
 def contended(field: bytes) -> Key:
@@ -99,6 +123,8 @@ def contended(field: bytes) -> Key:
 
 def _of_positions(line: Line) -> Iterator[Part]:
     for a in line.allocations:
+        if a.counted:
+            yield Key("pending", line.sku, a.location, at_version(a.counted_by, _version_of(a))), a.counted[0]
         live = a.held + a.committed
         if not live:
             continue
@@ -110,3 +136,8 @@ def _of_positions(line: Line) -> Iterator[Part]:
                 yield Key("held", line.sku, a.location), a.held
             if a.committed:
                 yield Key("committed", line.sku, a.location), a.committed
+
+
+def _version_of(a: Allocation) -> Version:
+    _, generation, high, low = a.counted
+    return generation, high, low

@@ -20,6 +20,11 @@ _JOURNAL_LOOK_S = 0.02
 NEVER = Balance("", "", 0, 0, 0, 0, 0)
 
 
+#: Slots of ``meta`` that count something, and how to count it.
+COUNTED = ("shortages", "exceptions", "baskets", "awaited")
+_COUNT = (("HLEN", "shortage"), ("HLEN", "exception"), ("HLEN", "baskets"), ("ZCARD", "awaited"))
+
+
 class JournalBehind(Exception):
     """The journal does not come as far as what was looked at."""
 
@@ -84,6 +89,19 @@ class Partition:
     async def wrong_sums(self, skus: Sequence[str]) -> list[str]:
         """Those of the skus whose sums differ from their positions."""
         return await self._take(self.ledger.looks.wrong_sums(self.number, skus)) if skus else []
+
+    async def counts(self) -> dict[str, tuple[int, int]]:
+        """Of everything that the partition counts: what it says, and how many there are, as of one seq."""
+        told, *there = (
+            await self._take(self.ledger.looks.at(self.number, ("HMGET", "meta", *COUNTED), *_COUNT))
+        ).answers
+        return {name: (int(n or 0), m) for name, n, m in zip(COUNTED, told, there, strict=True)}
+
+    async def at_home(self, home: int, ids: Sequence[str]) -> list[tuple[bytes | None, bytes | None]]:
+        """Baskets' records in the partition of their first sku, and the seqs that not all of their legs may have."""
+        asked = ("HMGET", "res", *(id[3:] for id in ids)), ("HMGET", "following", *ids)
+        records, following = (await self._take(self.ledger.looks.at(home, *asked))).answers
+        return list(zip(records, following, strict=True))
 
     async def ended_since(self, sku: str, first: int, through: int) -> AsyncIterator[Reservation]:
         """Reservations of a sku that the journal has as ended: made after one seq, and ended up to another."""

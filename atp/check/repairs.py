@@ -5,10 +5,10 @@ from typing import get_args
 
 from atp.check.findings import Finding, Subject
 from atp.check.partition import Partition
-from atp.domain.commands import PutPolicy, Raise, Resolve
+from atp.domain.commands import FollowHome, PutPolicy, Raise, Resolve
 from atp.domain.exceptions import Kind, about, subject
 from atp.domain.outcomes import Outcome
-from atp.domain.records import Reservation
+from atp.domain.records import Line, Reservation
 from atp.domain.repair_commands import Correction, Counter, PutBack, Repair
 
 #: Who the entries say it was.
@@ -58,7 +58,7 @@ async def repair_all(at: Partition, findings: Sequence[Finding], lost: Mapping[s
 async def _put_back(at: Partition, id: str, group: Sequence[Finding], lost: Mapping[str, Reservation]) -> None:
     """A record that only ends in the journal is not ended here: units would be free on the word of one side."""
     records = [x for x in group if x.what == "record"]
-    if not group[0].raised or (records and id not in lost):
+    if not group[0].raised or (records and id not in lost) or group[0].what == "leg":
         return
     orders = [x.name for x in group if x.what == "order" and x.found] or [""]
     kept = [lost[id]] if records else []
@@ -66,6 +66,16 @@ async def _put_back(at: Partition, id: str, group: Sequence[Finding], lost: Mapp
     for finding in group:
         other = finding.what == "order" and finding.found and finding.name != orders[0]
         finding.repaired = result.outcome is Outcome.APPLIED and not other
+
+
+async def follow_home(at: Partition, findings: Sequence[Finding], homes: Mapping[str, tuple[int, list[Line]]]) -> None:
+    """Tell legs what their records at home say, as it should have been told."""
+    for finding in findings:
+        seq, lines = homes[finding.reservation]
+        result = await at.ledger.submit_to(at.number, FollowHome(finding.reservation, seq, lines))
+        finding.repaired = result.outcome is Outcome.APPLIED
+        if finding.repaired:
+            await _end(at, finding.subject, finding.raised, "repaired")
 
 
 async def _put_policy(at: Partition, finding: Finding) -> None:

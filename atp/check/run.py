@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct, json, structs
 
-from atp.check import confirming, repairs
+from atp.check import confirming, indexes, repairs
 from atp.check.counters import Key, of_reservation
 from atp.check.findings import Finding, Subject
 from atp.check.pace import Pace
@@ -84,6 +84,7 @@ class Checking:
         state, stage = self._state, f"partition {at.number}: settling"
         await self._save(stage, force=True)
         begun, self._subjects = await at.head(), set()
+        await self._tell(at, await indexes.places(at, state.listed), {})
         found, lost = await confirming.reservations(at, state.reservations)
         await self._tell(at, found, lost)
         suspects = state.sums.keys() | {k for r in lost.values() for k, _ in of_reservation(r, at.here)}
@@ -102,6 +103,10 @@ class Checking:
         known = {key for key, x in told.items() if not x.repaired}
         await self._tell(at, await confirming.positions(at, state.places, known), {})
         await self._tell(at, await confirming.policies(at, state.policies), {})
+        behind, homes = await indexes.legs(at, state.legs)
+        await self._tell(at, behind, {}, homes)
+        await self._tell(at, await indexes.awaited(at, state.awaited), {})
+        await self._tell(at, [*await indexes.exceptions(at), *await indexes.counts(at)], {})
         await repairs.end_others(at, begun, self._subjects)
 
     async def _wrong_sums(self, at: Partition, known: set[str]) -> list[Finding]:
@@ -110,8 +115,10 @@ class Checking:
         seq = await at.head() if wrong else 0
         return [Finding("sums", "records", at.number, seq, "other", "other sums", sku) for sku in wrong]
 
-    async def _tell(self, at: Partition, found: Sequence[Finding], lost: dict) -> None:
+    async def _tell(self, at: Partition, found: Sequence[Finding], lost: dict, homes: dict | None = None) -> None:
         await self._mend(at, found, lost)
+        if self._run.repair and homes:
+            await repairs.follow_home(at, found, homes)
         await self._keep(at, found)
 
     async def _mend(self, at: Partition, found: Sequence[Finding], lost: dict) -> None:

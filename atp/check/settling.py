@@ -36,7 +36,8 @@ class Settling:
     def __init__(self, at: Partition, suspects: Iterable[Key], lost: Iterable[Reservation] = ()) -> None:
         self._at = at
         self._lost = list(lost)
-        self._suspects = set(suspects)
+        # Of a source's acknowledged units all are compared together: a level moves them from one count to another.
+        self._suspects = {counters.source_of(key) for key in suspects}
         self._known: dict[Name, _Known] = {}
         self._starts: dict[Key, int] = {}
         self._begun = 0
@@ -74,7 +75,7 @@ class Settling:
         known = self._known.get(name)
         if known is not None and known.seq >= seq:
             return
-        parts = [(key, units) for key, units in parts if key in self._suspects]
+        parts = [(key, units) for key, units in parts if counters.source_of(key) in self._suspects]
         if parts or known is not None:
             self._known[name] = _Known(seq, first_seq, parts)
 
@@ -102,6 +103,9 @@ class Settling:
         sums: dict[Key, int] = defaultdict(int)
         for known in self._known.values():
             for key, units in known.parts:
+                key = since.placed(key)
+                if counters.source_of(key) in values:
+                    values.setdefault(key, 0)
                 if key in values and since.counts(key, known.first_seq):
                     sums[key] += units
         found: list[Finding] = []
@@ -139,8 +143,10 @@ class Settling:
         values: dict[Key, int] = dict.fromkeys(chunk, 0)
         since = Since()
         for (sku, location), raw in zip(places, positions, strict=True):
-            found = counters.in_position(sku, location, stored.position(raw))
-            values |= {key: units for key, units in found if key in values}
+            position = stored.position(raw)
+            since.versions |= {(sku, location, source): known.version for source, known in position.sources.items()}
+            found = counters.in_position(sku, location, position)
+            values |= {key: units for key, units in found if key in values or counters.source_of(key) in values}
         for sku, raw in zip(skus, items, strict=True):
             for name, _, _, used, began, _ in stored.plain(raw)[7] if raw else []:
                 since.sellers[sku, name] = began

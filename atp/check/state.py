@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct, field
 
 from atp.check.counters import Key, Part, Since
+from atp.domain.records import Version
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -22,6 +23,9 @@ class State(Struct):
     skus: set[str] = field(default_factory=set)  # whose sums are to be looked at again
     reservations: dict[str, set[str]] = field(default_factory=dict)  # id → orders that name it
     places: set[tuple[str, str]] = field(default_factory=set)  # positions
+    listed: set[tuple[str, str]] = field(default_factory=set)  # sku and a location that it lists, or should
+    awaited: set[str] = field(default_factory=set)  # orders that events wait for
+    legs: set[str] = field(default_factory=set)  # baskets whose leg here may be behind
     policies: set[tuple[str, str]] = field(default_factory=set)
 
     def add(self, key: Key, units: int) -> None:
@@ -46,20 +50,26 @@ class State(Struct):
         kept = _Kept(
             self.partition, self.step, self.cursor, self.total, list(self.sums.items()),
             [(*key, seq) for key, seq in self.since.sellers.items()], self.since.campaigns, self.skus,
-            self.reservations, self.places, self.policies,
+            self.reservations, self.places, self.policies, self.listed, self.awaited, self.legs,
+            [(*key, version) for key, version in self.since.versions.items()],
         )  # fmt: skip
         return zlib.compress(_encode(kept), 1)
 
     @classmethod
     def unpacked(cls, packed: bytes | None) -> "State":
-        """As it was when it was kept; the beginning where nothing was."""
+        """As it was when it was kept; the beginning where nothing was, or nothing that this release can read."""
         if not packed:
             return cls()
-        k = _decode(zlib.decompress(packed))
-        since = Since({(sku, seller): seq for sku, seller, seq in k.sellers}, k.campaigns)
+        try:
+            k = _decode(zlib.decompress(packed))
+        except msgspec.ValidationError:  # another release kept it
+            return cls()
+        versions = {(sku, at, source): version for sku, at, source, version in k.versions}
+        since = Since({(sku, seller): seq for sku, seller, seq in k.sellers}, k.campaigns, versions)
         return cls(
-            k.partition, k.step, k.cursor, k.total, dict(k.sums), since, k.skus, k.reservations, k.places, k.policies
-        )
+            k.partition, k.step, k.cursor, k.total, dict(k.sums), since, k.skus, k.reservations, k.places, k.listed,
+            k.awaited, k.legs, k.policies,
+        )  # fmt: skip
 
 
 class _Kept(Struct, array_like=True):
@@ -76,6 +86,10 @@ class _Kept(Struct, array_like=True):
     reservations: dict[str, set[str]]
     places: set[tuple[str, str]]
     policies: set[tuple[str, str]]
+    listed: set[tuple[str, str]]
+    awaited: set[str]
+    legs: set[str]
+    versions: list[tuple[str, str, str, Version]]
 
 
 _decode = msgspec.msgpack.Decoder(_Kept).decode

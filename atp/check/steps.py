@@ -2,18 +2,23 @@
 does is settled afterwards, exactly, so a page may be read twice, and what changes meanwhile does no harm.
 """
 
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection
+from itertools import batched
 
-from atp.check import counters, stored
+from atp.check import counters, indexes, stored
 from atp.check.counters import Key, Part
 from atp.check.partition import NEVER, Partition
 from atp.check.state import State
-from atp.domain.records import GRACE_MS, Reservation
-from atp.domain.state import ORDER_IDS_MAX
+from atp.domain.records import GRACE_MS, Leg, Reservation
+from atp.domain.state import ORDER_IDS_MAX, Position
 from atp.ledger import Page
 
 #: Between the parts of a position's field.
 _SEPARATOR = "\0"
+
+#: Keys that are sorted sets; all others are hashes.
+_SCORES = ("due", "undecided", "awaited")
 
 _Take = Callable[[Page], Awaitable[None]]
 
@@ -33,8 +38,11 @@ class Steps:
             ("supply", self._supplies),
             ("res", self._reservations),
             ("legs", self._legs),
+            ("baskets", self._baskets),
             ("due", self._deadlines),
+            ("undecided", self._undecided),
             ("orders", self._orders),
+            ("awaited", self._awaited),
             ("policy", self._policies),
         ]
 
@@ -47,7 +55,7 @@ class Steps:
         """About how many records there are."""
         keys = [key for key, _ in self._steps]
         look = await self._at.ledger.looks.at(
-            self._at.number, *(("ZCARD" if key == "due" else "HLEN", key) for key in keys)
+            self._at.number, *(("ZCARD" if key in _SCORES else "HLEN", key) for key in keys)
         )
         return sum(look.answers)
 
@@ -57,7 +65,7 @@ class Steps:
         if state.step >= len(self._steps):
             return await (self._live() if state.step == len(self._steps) else self._levels())
         key, take = self._steps[state.step]
-        page = await self._at.page(key, state.cursor or "0", scores=key == "due")
+        page = await self._at.page(key, state.cursor or "0", scores=key in _SCORES)
         await take(page)
         state.cursor = page.cursor
         if page.cursor == "0":
@@ -87,7 +95,7 @@ class Steps:
                     self._state.add(Key("buyers", sku, "", f"{campaign}\x1f{customer}"), int(units))
 
     async def _skus(self, page: Page) -> None:
-        summed, policies = [], {}
+        summed, policies, lists = [], {}, {}
         for name, raw in page.items:
             sku, record = name.decode(), stored.plain(raw)
             for seller, _, _, used, since, version in record[7]:
@@ -99,25 +107,48 @@ class Steps:
                 policies["item", sku] = (record[2], record[3])
             if record[8] or record[9]:
                 summed.append(sku)
+            lists[sku] = record[6]
         self._state.skus.update(await self._at.wrong_sums(summed))
         await self._compare_policies(policies)
+        await self._listed(lists)
+
+    async def _listed(self, lists: dict[str, str]) -> None:
+        """Each location that a sku lists, once, must have a position."""
+        apart = [sku for sku, text in lists.items() if text == "+"]
+        _, (texts,) = await self._at.look([("HMGET", "places", *apart)])
+        lists |= {sku: (text or b"").decode() for sku, text in zip(apart, texts, strict=True)}
+        named = Counter((sku, at) for sku, text in lists.items() for at in text.split(_SEPARATOR) if at)
+        self._state.listed.update(place for place, times in named.items() if times > 1)
+        for part in batched(named, self._at.settings.page):
+            _, (records,) = await self._at.look([("HMGET", "pos", *map(_SEPARATOR.join, part))])
+            self._state.listed.update(place for place, raw in zip(part, records, strict=True) if raw is None)
 
     async def _positions(self, page: Page) -> None:
-        numbers: dict[tuple[str, str], tuple[int, int]] = {}
+        read: dict[tuple[str, str], Position] = {}
         for name, raw in page.items:
             sku, location = stored.place(name)
-            position = stored.position(raw)
+            position = read[sku, location] = stored.position(raw)
             for key, units in counters.in_position(sku, location, position):
                 if units:
                     self._state.add(key, units)
-            numbers[sku, location] = position.held, position.committed
-        if not numbers:
+            for source, known in position.sources.items():
+                if known.included or known.pending:
+                    self._state.since.versions[sku, location, source] = known.version
+        if not read:
             return
-        balances = await self._at.balances(list(numbers), page.seq)
-        for place, units in numbers.items():
+        await self._unlisted(read)
+        balances = await self._at.balances(list(read), page.seq)
+        for place, position in read.items():
             told = balances.get(place, NEVER)
-            if told is not None and units != (told.held, told.committed):
+            if told is not None and any(ours != theirs for _, ours, theirs in stored.against(position, told)):
                 self._state.places.add(place)
+
+    async def _unlisted(self, places: Collection[tuple[str, str]]) -> None:
+        """Each position must be listed by its sku."""
+        skus = sorted({sku for sku, _ in places})
+        _, (records, apart) = await self._at.look([("HMGET", "sku", *skus), ("HMGET", "places", *skus)])
+        lists = {sku: stored.locations(*raw) for sku, *raw in zip(skus, records, apart, strict=True)}
+        self._state.listed.update((sku, at) for sku, at in places if at not in lists[sku])
 
     async def _holding(self, page: Page) -> None:
         for field, units in page.items:
@@ -133,7 +164,7 @@ class Steps:
     def _subtract(self, parts: list[Part], first_seq: int) -> None:
         for key, units in parts:
             if self._state.since.counts(key, first_seq):
-                self._state.add(key, -units)
+                self._state.add(self._state.since.placed(key), -units)
 
     async def _supplies(self, page: Page) -> None:
         for field, raw in page.items:
@@ -167,9 +198,28 @@ class Steps:
                 self._state.suspect(r.id)
 
     async def _legs(self, page: Page) -> None:
+        legs: dict[str, Leg] = {}
+        undecided: dict[str, int] = {}
         for id, raw in page.items:
             leg = stored.leg(id, raw)
             self._subtract(list(counters.of_leg(leg, self._at.here)), leg.first_seq)
+            if leg.seq:
+                legs[leg.id] = leg
+            else:
+                undecided[leg.id] = leg.deadline
+        await self._scheduled(undecided)
+        self._state.legs.update(await indexes.behind(self._at, legs))
+
+    async def _baskets(self, page: Page) -> None:
+        open = [stored.plain(raw) for _, raw in page.items]
+        await self._scheduled({id: deadline for _, id, _, _, _, deadline, _ in open if deadline})
+
+    async def _scheduled(self, undecided: dict[str, int]) -> None:
+        """Each basket or leg that is not decided is looked after from some time on."""
+        _, (scores,) = await self._at.look([("ZMSCORE", "undecided", *undecided)])
+        for (id, deadline), score in zip(undecided.items(), scores, strict=True):
+            if score is None or int(score) != deadline:
+                self._state.suspect(id)
 
     # -- what leads to records --------------------------------------------------------------------------------------
 
@@ -181,7 +231,23 @@ class Steps:
             if record is None or record.id != id:  # one with a record was compared with it
                 self._state.suspect(id)
 
+    async def _undecided(self, page: Page) -> None:
+        ids = [id.decode() for id, _ in page.items]
+        _, (legs, baskets) = await self._at.look([("HMGET", "legs", *ids), ("HMGET", "baskets", *(x[3:] for x in ids))])
+        for id, leg, basket in zip(ids, legs, baskets, strict=True):
+            if not stored.deadline(id, leg, basket):
+                self._state.suspect(id)
+
+    async def _awaited(self, page: Page) -> None:
+        refs = [ref.decode() for ref, _ in page.items]
+        _, (orders,) = await self._at.look([("HMGET", "orders", *refs)])
+        self._state.awaited.update(ref for ref, raw in zip(refs, orders, strict=True) if not stored.awaited(raw))
+
     async def _orders(self, page: Page) -> None:
+        waiting = {ref.decode(): stored.awaited(raw) for ref, raw in page.items}
+        _, (scores,) = await self._at.look([("ZMSCORE", "awaited", *waiting)])
+        told = zip(waiting.items(), scores, strict=True)
+        self._state.awaited.update(ref for (ref, until), score in told if until != int(score or 0))
         named = [(id, ref.decode()) for ref, raw in page.items for id in stored.plain(raw)[1]]
         _, (records,) = await self._at.look([("HMGET", "res", *(id[3:] for id, _ in named))])
         for (id, ref), raw in zip(named, records or [], strict=True):

@@ -1,11 +1,12 @@
 """Stored records as a check reads them; head.lua has the layouts."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from atp.domain.records import Leg, Reservation
-from atp.domain.state import Position
+from atp.domain.records import Balance, Leg, Reservation
+from atp.domain.state import Position, set_aside
 from atp.ledger.records.stock import decode_position
 
 #: What a whole reservation record starts with; a tombstone is a shorter array.
@@ -49,3 +50,30 @@ def place(field: bytes) -> tuple[str, str]:
     """Two names of a field, as sku and location."""
     first, _, second = field.decode().partition("\0")
     return first, second
+
+
+def locations(sku: bytes | None, apart: bytes | None) -> list[str]:
+    """What the record of a sku lists; a long list is kept apart from it."""
+    text = _plain(sku)[6] if sku else ""
+    return [at for at in ((apart or b"").decode() if text == "+" else text).split("\0") if at]
+
+
+def deadline(id: str, of_leg: bytes | None, of_basket: bytes | None) -> int:
+    """When anybody may ask about what is not decided here (ms): its leg's, else its basket's; 0 if all is decided."""
+    if of_leg and not (found := leg(id.encode(), of_leg)).seq:
+        return found.deadline
+    _, of, *_, until, _ = _plain(of_basket) if of_basket else (0, "", 0, 0)
+    return until if of == id else 0
+
+
+def awaited(order: bytes | None) -> int:
+    """When the first event that waits for the order is given up (ms), 0 if none does."""
+    return min((until for until, _ in _plain(order)[3]), default=0) if order else 0
+
+
+def against(position: Position, told: Balance) -> Iterator[tuple[str, int, int]]:
+    """What a balance says of a position whatever its source: its name, ours, and what was told."""
+    yield "held", position.held, told.held
+    yield "committed", position.committed, told.committed
+    yield "shipped", sum(position.shipped.values()), told.shipped_uncounted
+    yield "set-aside", set_aside(position), told.set_aside

@@ -6,6 +6,7 @@ from datetime import datetime
 from msgspec import Struct, json
 
 from atp.domain.entries import AnyEntry
+from atp.domain.exceptions import subject
 from atp.domain.records import Balance, Reservation
 from atp.journal.connections import Connections
 
@@ -130,6 +131,12 @@ class Checking:
         async with self._connections.take() as connection:
             rows = await connection.fetch(self._sql["policies_of"], kinds, ids)
         return {(row["kind"], row["id"]): (row["version"], row["body"]) for row in rows}
+
+    async def open_exceptions(self, partition: int) -> dict[str, int]:
+        """Subject and raising entry of those that the ledger should know as open; shortages are the law's own."""
+        async with self._connections.take() as connection:
+            rows = await connection.fetch(self._sql["open_exceptions"], partition)
+        return {subject(*row[:5]): row["seq"] for row in rows}
 
     # ---- runs
 

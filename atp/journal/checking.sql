@@ -52,6 +52,11 @@ select p.kind, p.id, p.version, p.body
 from unnest($1::text[], $2::text[]) as c (kind, id)
 join policies p on p.kind = c.kind and p.id = c.id
 
+-- name: open_exceptions
+-- What entries raised and none ended.
+select kind, sku, location, source, reservation, seq from exceptions
+where partition = $1 and resolved_at is null and seq is not null and kind <> 'shortage'
+
 -- name: request_check
 -- A new run, asked for by $1, with repairs or not ($2), at most the share $3 of the ledger's time.
 insert into checks (requested_by, repair, share) values ($1, $2, $3) returning id

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import structs
 
-from atp.domain.commands import Command, Cursor, Heartbeat, PutBack, PutPolicy, Raise, Repair, Resolve
+from atp.domain.commands import Command, Cursor, FollowHome, Heartbeat, PutBack, PutPolicy, Raise, Repair, Resolve
 from atp.domain.entries import AnyEntry
 from atp.domain.explain import SkuReading
 from atp.domain.ids import partition_of, reservation_partition
@@ -123,7 +123,9 @@ class Ledger:
             return self._batchers[partition].submit(command)
         return self.spanning.submit(partition, command)
 
-    def submit_to(self, partition: int, command: Raise | Resolve | Repair | PutBack) -> asyncio.Future[Result]:
+    def submit_to(
+        self, partition: int, command: Raise | Resolve | Repair | PutBack | FollowHome
+    ) -> asyncio.Future[Result]:
         """Queue what belongs to a partition and to no sku of it; raises as ``submit``."""
         return self._batchers[partition].submit(command)
 

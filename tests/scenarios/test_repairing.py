@@ -83,6 +83,43 @@ TABLES = {
         repair A@DC1 number 4 for wms
         shortage A@DC1 none
     """,
+    "acknowledged units that a source counts, or will; not once it does": """
+        source wms {"kind":"wms","measure":"available"}
+        level A@DC1 10 v1
+        reserve r1 A:4
+        confirm r1
+        acknowledge r1 by wms v3
+        drift A@DC1
+        repair A@DC1 included:wms 1 pending:wms|1|0|3 -1 pending:wms|1|0|5 2
+        = A@DC1 7 0 4
+        level A@DC1 10 v4
+        = A@DC1 10 0 4
+        drift A@DC1
+        repair A@DC1 included:wms 1 pending:wms|1|0|4 1 -> MOVED_ON
+        repair A@DC1 included:wms -4 included:erp 1 pending:erp|1|0|1 1
+        = A@DC1 6 0 4
+        level A@DC1 10 v6
+        = A@DC1 8 0 4
+    """,
+    "an exception that is open, or is not, if that is what was seen": """
+        drift r1
+        drift none
+        repair none exception:drift||||b1:r1/3 -3 -> MOVED_ON
+        repair none exception:drift||||b1:r1/5 -5 exception:drift|A|||/0 9 count:exceptions 0
+        raised drift A - - -
+    """,
+    "indexes are made anew": """
+        level A@DC1 10 v1
+        fulfilled X A:4 v2 e1 -> AWAITED
+        reserve r1 A:4
+        drift A
+        repair A places:DC1 0 places:DC2 0
+        = A@DC1 6 4 0
+        drift none
+        repair none awaited:X 0 awaited:Y 0 count:awaited 0 count:baskets 0
+        drift r1
+        putback r1
+    """,
     "floors see a repair": """
         level A@DC1 10 v1
         share A app {"protection":4}

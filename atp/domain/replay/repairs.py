@@ -4,6 +4,7 @@ Drift is in no entry, so of a ledger that drifted these are the values that a re
 """
 
 from atp.domain.projection import Day, tidy
+from atp.domain.repair_commands import version_in
 from atp.domain.repair_entries import Corrected, RecordPutBack, Repaired
 from atp.domain.replay.balances import number_of, position_of, sku_of, take
 from atp.domain.replay.reservations import store
@@ -31,6 +32,13 @@ def _set(state: State, entry: Repaired, x: Corrected) -> None:
             tidy(days, x.name)
         case "number":
             number_of(position_of(state, entry.sku, entry.location), entry.source).number = x.after
+        case "included":
+            number_of(position_of(state, entry.sku, entry.location), x.name).included = x.after
+        case "pending":
+            source, version = version_in(x.name)
+            _count(number_of(position_of(state, entry.sku, entry.location), source).pending, version, x.after)
+        case "exception":
+            _count(state.exceptions, x.name, x.after)
         case "contended":
             place = (BY_SELLER + x.name, entry.sku) if x.name else (entry.sku, entry.location)
             _count(state.contended, place, x.after)
@@ -43,7 +51,7 @@ def _set(state: State, entry: Repaired, x: Corrected) -> None:
             campaign, _, customer = x.name.partition(SEPARATOR)
             _count(state.buyers, (campaign, entry.sku, customer), x.after)
         case _:
-            pass  # held and committed are in the balances, sums are counted anew
+            pass  # held and committed are in the balances, the rest is counted anew
 
 
 def _start_of(state: State, entry: Repaired, day: str) -> int:

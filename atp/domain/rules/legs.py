@@ -228,6 +228,17 @@ def tidy(state: State, id: str) -> None:
         state.undecided.pop(id, None)
 
 
+def schedule(state: State, id: str) -> None:
+    """Keep true when anybody may ask about the id: after the deadline of its undecided leg, else of its basket."""
+    leg, basket = state.legs.get(id), state.baskets.get(identity_of(id))
+    if leg is not None and not leg.seq:
+        state.undecided[id] = leg.deadline
+    elif basket is not None and basket.id == id and basket.deadline:
+        state.undecided[id] = basket.deadline
+    else:
+        state.undecided.pop(id, None)
+
+
 def contend(state: State, leg: Leg, sign: int) -> None:
     """Count the units of an undecided leg as tentative, or no longer: by position, and by seller and sku."""
     seller = BY_SELLER + seller_name(leg.channel, leg.campaign)

@@ -12,7 +12,7 @@ from atp.domain.exceptions import Kind, subject
 from atp.domain.ids import identity_of
 from atp.domain.outcomes import Outcome
 from atp.domain.projection import Day, tidy
-from atp.domain.repair_commands import Correction, PutBack, Repair
+from atp.domain.repair_commands import MADE_ANEW, Correction, PutBack, Repair, version_in
 from atp.domain.repair_entries import Corrected, RecordPutBack, Repaired
 from atp.domain.results import Result
 from atp.domain.rules import shortage
@@ -20,11 +20,12 @@ from atp.domain.rules.batch import Batch
 from atp.domain.rules.clock import find_record
 from atp.domain.rules.contended import BY_SELLER
 from atp.domain.rules.exceptions import end_exception
-from atp.domain.rules.naming import name, unname
+from atp.domain.rules.legs import schedule
+from atp.domain.rules.naming import name, reschedule, unname
 from atp.domain.sellers import SEPARATOR
 from atp.domain.state import Position, Sku, SourceNumber
 
-_OF_POSITION = ("held", "committed", "pegged", "due", "quantity", "number")
+_OF_POSITION = ("held", "committed", "pegged", "due", "quantity", "number", "included", "pending")
 
 
 def repair(batch: Batch, c: Repair) -> Result:
@@ -77,6 +78,7 @@ def put_back(batch: Batch, c: PutBack) -> Result:
         unname(state, c.id, c.order_ref)
         state.due.pop(c.id, None)
         seq = batch.next_seq()
+    schedule(state, c.id)
     batch.entries.append(RecordPutBack(seq, batch.now, c.client, c.cause, c.id, c.order_ref, c.raised, kept, balances))
     end_exception(batch, Kind.DRIFT, c.cause, "", "", "", c.id, "repaired", "", c.client)
     return Result(Outcome.APPLIED, seq)
@@ -95,6 +97,12 @@ def _value(batch: Batch, c: Repair, x: Correction) -> int | None:
             return getattr(position.supply.get(x.name) or Day(), x.counter)
         case "number":
             return position.sources.get(c.source, SourceNumber()).number
+        case "included":
+            return position.sources.get(x.name, SourceNumber()).included
+        case "pending":
+            source, version = version_in(x.name)
+            known = position.sources.get(source, SourceNumber())
+            return known.pending.get(version, 0) if version > known.version else None
         case "contended":
             return state.contended.get(_tentative(c, x), 0)
         case "used":
@@ -105,8 +113,11 @@ def _value(batch: Batch, c: Repair, x: Correction) -> int | None:
         case "buyers":
             campaign, customer = _customer(x)
             return _if_seen(state.buyers.get((campaign, c.sku, customer), 0), x)
-        case "sums":
-            return 0  # the reference adds up whenever it is asked
+        case "exception":
+            return _if_seen(state.exceptions.get(x.name, 0), x)
+        case _:
+            assert x.counter in MADE_ANEW
+            return 0  # the reference adds up and counts whenever it is asked
 
 
 def _set(batch: Batch, c: Repair, x: Correction, value: int) -> None:
@@ -124,6 +135,11 @@ def _set(batch: Batch, c: Repair, x: Correction, value: int) -> None:
             tidy(position.supply, x.name)
         case "number":
             position.sources.setdefault(c.source, SourceNumber()).number = value
+        case "included":
+            position.sources.setdefault(x.name, SourceNumber()).included = value
+        case "pending":
+            source, version = version_in(x.name)
+            _count(position.sources.setdefault(source, SourceNumber()).pending, version, value)
         case "contended":
             _count(state.contended, _tentative(c, x), value)
         case "used":
@@ -133,8 +149,15 @@ def _set(batch: Batch, c: Repair, x: Correction, value: int) -> None:
         case "buyers":
             campaign, customer = _customer(x)
             _count(state.buyers, (campaign, c.sku, customer), value)
-        case "sums":
+        case "exception":
+            _count(state.exceptions, x.name, value)
+        case "sums" | "places":
             batch.sku(c.sku)
+        case "awaited":
+            if x.name in state.orders:
+                reschedule(state, x.name)
+        case "count":
+            pass
 
 
 def _if_seen(value: int, x: Correction) -> int | None:

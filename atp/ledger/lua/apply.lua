@@ -240,6 +240,7 @@ local function scatter(b, header, gen_before, meta)
   for campaign, buyers in pairs(b.buyers) do write_fields(b.prefix .. 'buyers:' .. campaign, buyers.dirty, count_of) end
   write_refused(b, gen_before)
   legs.write(b, meta)
+  write_counts(b)
 end
 
 local PLAIN_RESULT = '\192\144\160\194' -- nil, [], "", false

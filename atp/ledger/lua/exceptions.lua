@@ -18,6 +18,15 @@ end
 -- The seq of the entry that raised it, while it is open.
 function exceptions.find(b, ...) return raised_at(b, subject(...)) end
 
+function exceptions.raised_at(b, key) return raised_at(b, key) or 0 end
+
+-- Whether it is open, and since which seq, as a repair says; 0: it is not.
+function exceptions.set(b, key, seq)
+  local before = raised_at(b, key) and 1 or 0
+  b.exceptions[key], b.dirty_exceptions[key] = seq > 0 and seq, true
+  b.exception_count = b.exception_count + (seq > 0 and 1 or 0) - before
+end
+
 -- Tell people, unless they are told already; whether it is news.
 function exceptions.raise(b, kind, cause, sku, location, source, reservation, detail)
   local key = subject(kind, sku, location, source, reservation)

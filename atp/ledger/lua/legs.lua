@@ -53,6 +53,14 @@ local function tidy(b, id)
   set_undecided(b, id, false)
 end
 
+-- Keep true when anybody may ask about the id: after the deadline of its undecided leg, else of its basket.
+function legs.schedule(b, id)
+  local leg, basket, deadline = find_leg(b, id), find_basket(b, identity_of(id)), false
+  if basket and basket[BASKET.ID] == id and basket[BASKET.DEADLINE] > 0 then deadline = basket[BASKET.DEADLINE] end
+  if leg and leg[LEG.SEQ] == 0 then deadline = leg[LEG.DEADLINE] end
+  set_undecided(b, id, deadline)
+end
+
 -- A position, and the days that an allocation hangs on there.
 local function place_of(line, a)
   local place = position_key(line[L_SKU], a[A_LOCATION])

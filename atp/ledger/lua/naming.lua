@@ -105,6 +105,13 @@ function naming.keep_waiting(b, ref, waiting)
   if not first then tidy(b, ref) end
 end
 
+-- Keep true when the first event that waits for the order is given up; how many orders are waited for stays.
+function naming.schedule(b, ref)
+  local first = false
+  for _, item in ipairs(naming.waiting(b, ref)) do first = math.min(first or item[1], item[1]) end
+  b.awaited[ref] = first
+end
+
 function naming.may_wait(b, ref)
   local waiting = naming.waiting(b, ref)
   if #waiting > 0 then return #waiting < ORDER_EVENTS_MAX end

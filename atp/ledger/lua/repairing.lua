@@ -86,9 +86,82 @@ function counter_set.buyers(b, c, x, value)
   buyers.counts[field], buyers.dirty[field] = value, value
 end
 
-function counter_now.sums() return 0 end
+local function number_at(b, c, source)
+  local p = find_position(b, c[2], c[3])
+  return p and find_number(p, source)
+end
+
+function counter_now.included(b, c, x)
+  local n = number_at(b, c, x[2])
+  return n and n[N_INCLUDED] or 0
+end
+
+function counter_set.included(b, c, x, value) number_record(position_record(b, c[2], c[3]), x[2])[N_INCLUDED] = value end
+
+-- Units that a source will count: its name, and the version.
+local function version_in(x)
+  local source, generation, high, low = string.match(x[2], '^(.*)\31(%d+)\31(%d+)\31(%d+)$')
+  return source, { tonumber(generation), tonumber(high), tonumber(low) }
+end
+
+function counter_now.pending(b, c, x)
+  local source, version = version_in(x)
+  local n = number_at(b, c, source)
+  if not version_less(n and n[N_VERSION] or { 0, 0, 0 }, version) then return nil end
+  local at = n and pending_at(n, version)
+  return at and n[N_PENDING][at + 3] or 0
+end
+
+function counter_set.pending(b, c, x, value)
+  local source, version = version_in(x)
+  local pending = number_record(position_record(b, c[2], c[3]), source)[N_PENDING]
+  local at = pending_at(number_at(b, c, source), version)
+  if at then drop_pending(pending, at) end
+  if value ~= 0 then
+    for _, word in ipairs({ version[1], version[2], version[3], value }) do pending[#pending + 1] = word end
+  end
+end
+
+function counter_now.exception(b, _, x) return if_seen(exceptions.raised_at(b, x[2]), x) end
+
+function counter_set.exception(b, _, x, value) exceptions.set(b, x[2], value) end
+
+-- What the law makes anew by itself is not counted here.
+local function none() return 0 end
+counter_now.sums, counter_now.places, counter_now.awaited, counter_now.count = none, none, none, none
 
 function counter_set.sums() end
+
+-- The sku lists the location if it has a position there.
+function counter_set.places(b, c, x)
+  local s, listed = sku_record(b, c[2]), {}
+  for location in string.gmatch(places_text(b, s, c[2]) or '', '[^%z]+') do
+    if location ~= x[2] then listed[#listed + 1] = location end
+  end
+  s[S.LOCATIONS], b.places[c[2]] = '', nil
+  local text = table.concat(listed, '\0')
+  if #text > PLACES_MAX then s[S.LOCATIONS], b.places[c[2]], b.dirty_places[c[2]] = '+', text, text
+  else s[S.LOCATIONS] = text end
+  if find_position(b, c[2], x[2]) then add_place(b, s, c[2], x[2]) end
+  b.dirty_skus[c[2]], b.ranked[c[2]] = true, nil
+end
+
+function counter_set.awaited(b, _, x) naming.schedule(b, x[2]) end
+
+-- How many there are is counted when all is written.
+local counted = { shortages = { 'HLEN', 'shortage' }, exceptions = { 'HLEN', 'exception' },
+  baskets = { 'HLEN', 'baskets' }, awaited = { 'ZCARD', 'awaited' } }
+
+function counter_set.count(b, _, x)
+  b.recount = b.recount or {}
+  b.recount[x[2]] = counted[x[2]]
+end
+
+local function write_counts(b)
+  for name, asked in pairs(b.recount or {}) do
+    call('HSET', b.prefix .. 'meta', name, call(asked[1], b.prefix .. asked[2]))
+  end
+end
 
 -- Sums went with the counters or with the records, who knows: they are made anew by whoever needs them next.
 local function forget_sums(b, sku)
@@ -151,6 +224,7 @@ local function put_back(b, c)
     seq = next_seq(b)
     log(b, pack({ E.PUTBACK, seq, b.now, c[6], c[7], c[2], c[3], c[5], {}, {} }))
   end
+  legs.schedule(b, c[2])
   exceptions.over(b, 'drift', c[7], '', '', '', c[2], 'repaired', '', c[6])
   return O.APPLIED, seq
 end

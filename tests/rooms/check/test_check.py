@@ -7,9 +7,15 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pytest
+from msgspec import structs
 
-from atp.domain.commands import Change, PutPolicy, Release
+from atp.domain.commands import Acknowledge, Change, OpenBasket, PutPolicy, Raise, Release, ReserveLine
+from atp.domain.exceptions import subject
+from atp.domain.ids import partition_of
+from atp.domain.order_commands import OrderLine, TellOrder
+from atp.domain.outcomes import Outcome
 from atp.domain.sellers import item_channel
+from atp.journal import migrate
 from tests.rooms.check.room import Room, confirm, fulfil, id_of, incoming, level, reserve
 
 pytestmark = pytest.mark.anyio
@@ -21,8 +27,13 @@ CAMPAIGN = '{"opens":0,"closes":9000000000000,"skus":{"C":{"quantity":9}},"per_c
 
 async def stocked(room: Room) -> None:
     """Something of everything that is counted."""
+    await room.ledger.put_policy(PutPolicy("location", "S1", '{"kind":"store"}'))
+    await room.ledger.put_policy(PutPolicy("source", "erp", '{"kind":"erp","measure":"available"}'))
     await room.apply(
-        *(level(sku, 20) for sku in "ABCD"), level("A", 5, location="DC2"), incoming("B", 10, DAY, IN_TEN_DAYS)
+        *(level(sku, 20) for sku in "ABCD"),
+        structs.replace(level("E", 20, location="S1"), source="erp"),
+        level("A", 5, location="DC2"),
+        incoming("B", 10, DAY, IN_TEN_DAYS),
     )
     await room.ledger.put_policy(PutPolicy("item-channel", item_channel("A", "web"), '{"cap":15}'))
     await room.ledger.put_policy(PutPolicy("item-channel", item_channel("A", "app"), '{"protection":3}'))
@@ -32,6 +43,20 @@ async def stocked(room: Room) -> None:
         reserve("b1", "B", 4, needed_by=DAY), reserve("c1", "C", 2, customer="c1", campaign="bf"),
         confirm("a2", order="Y"), confirm("a3"), fulfil("a3"),
     )  # fmt: skip
+    await room.apply(
+         reserve("e1", "E", 2), reserve("e2", "E", 3),
+        confirm("e1", "E"), confirm("e2", "E"), acknowledge("e1", 1), acknowledge("e2", 5),
+        Raise("late-delta", "A", "DC1"),
+    )  # fmt: skip
+    waits = TellOrder("cancelled", "", "wms", "Z", "sequence", (0, 9), "", 0, 0, 77, [OrderLine("D", 1)])
+    (waiting,) = await room.ledger.apply([waits])
+    basket = OpenBasket(1, 600_000, ["far"], reserve("open", "D"))
+    assert (await room.ledger.submit_to(0, basket)).outcome is Outcome.APPLIED  # pyright: ignore[reportArgumentType]
+    assert waiting.outcome is Outcome.AWAITED
+
+
+def acknowledge(key: str, version: int) -> Acknowledge:
+    return Acknowledge(id_of(key, "E"), Change(7, 7), [], "", "", "erp", (0, version), "sequence")
 
 
 def slot(n: int, value: Any) -> Callable[[list], None]:
@@ -52,7 +77,8 @@ def pos(sku: str, change: Callable[[list], None]) -> Callable[[Room], Awaitable[
     return lambda room: room.spoil("pos", f"{sku}\0DC1", change)
 
 
-A1, A2 = id_of("a1"), id_of("a2")
+A1, A2, OPEN = id_of("a1"), id_of("a2"), id_of("open", "D")
+LATE = subject("late-delta", "A", "DC1", "", "")
 
 PLANTED = {
     # First: a repair lets the sku forget its sums until they are needed.
@@ -72,7 +98,11 @@ PLANTED = {
     ),
     "a position that is gone": Planted(
         lambda room: room.ask("HDEL", "pos", "C\0DC1"),
-        [("held", "C", "DC1", "", "0", "2"), ("number", "C", "DC1", "", "", "20")],
+        [
+            ("held", "C", "DC1", "", "0", "2"),
+            ("number", "C", "DC1", "", "", "20"),
+            ("places", "C", "", "DC1", "1", "0"),
+        ],
     ),
     "a seller's count": Planted(
         lambda room: room.spoil("sku", "A", lambda r: next(w for w in r[7] if w[0] == "web").__setitem__(3, 1)),
@@ -86,6 +116,63 @@ PLANTED = {
     ),
     "tentative units of nobody": Planted(
         lambda room: room.ask("HSET", "contended", "A\0DC1", 2), [("contended", "A", "DC1", "", "2", "0")]
+    ),
+    "acknowledged units that a source counts": Planted(
+        lambda room: room.spoil("pos", "E\0S1", lambda r: r[4][0].__setitem__(7, 6)),
+        [("included", "E", "S1", "erp", "6", "2")],
+    ),
+    "acknowledged units that a source will count": Planted(
+        lambda room: room.spoil("pos", "E\0S1", lambda r: r[4][0].__setitem__(8, [1, 0, 6, 3])),
+        [
+            ("pending", "E", "S1", "erp\x1f1\x1f0\x1f5", "0", "3"),
+            ("pending", "E", "S1", "erp\x1f1\x1f0\x1f6", "3", "0"),
+        ],
+    ),
+    "units taken for counted that will be": Planted(
+        lambda room: room.spoil("pos", "E\0S1", lambda r: r[4][0].__setitem__(slice(7, 9), [5, []])),
+        [("included", "E", "S1", "erp", "5", "2"), ("pending", "E", "S1", "erp\x1f1\x1f0\x1f5", "0", "3")],
+    ),
+    "a position that its sku does not list": Planted(
+        lambda room: room.spoil("sku", "A", slot(6, "DC2")), [("places", "A", "", "DC1", "0", "1")]
+    ),
+    "a location listed twice": Planted(
+        lambda room: room.spoil("sku", "D", slot(6, "DC1\0DC1")), [("places", "D", "", "DC1", "2", "1")]
+    ),
+    "a list of locations that is lost": Planted(
+        lambda room: room.spoil("sku", "D", slot(6, "+")), [("places", "D", "", "DC1", "0", "1")]
+    ),
+    "a basket that nobody looks after": Planted(
+        lambda room: room.ask("ZREM", "undecided", OPEN), [("undecided", OPEN, "", "", "", "*")]
+    ),
+    "an undecided basket that is none": Planted(
+        lambda room: room.ask("ZADD", "undecided", 5, A2), [("undecided", A2, "", "", "5", "")]
+    ),
+    "an event that would wait for ever": Planted(
+        lambda room: room.ask("ZREM", "awaited", "Z"),
+        [("awaited", "", "", "Z", "", "*"), ("count", "", "", "awaited", "1", "0")],
+    ),
+    "an event that waits for nothing": Planted(
+        lambda room: room.ask("ZADD", "awaited", IN_TEN_DAYS, "W"),
+        [("awaited", "", "", "W", "*", ""), ("count", "", "", "awaited", "1", "2")],
+    ),
+    "how many there are": Planted(
+        lambda room: room.ask("HSET", "meta", "awaited", 0, "exceptions", 0, "baskets", 9),
+        [
+            ("count", "", "", "awaited", "0", "1"),
+            ("count", "", "", "baskets", "9", "1"),
+            ("count", "", "", "exceptions", "0", "1"),
+        ],
+    ),
+    "an open exception that the ledger forgot": Planted(
+        lambda room: room.ask("HDEL", "exception", LATE),
+        [("count", "", "", "exceptions", "1", "0"), ("exception", "", "", LATE, "", "*")],
+    ),
+    "an exception that nobody raised": Planted(
+        lambda room: room.ask("HSET", "exception", subject("gap", "", "", "", ""), 3),
+        [
+            ("count", "", "", "exceptions", "1", "2"),
+            ("exception", "", "", subject("gap", "", "", "", ""), "3", ""),
+        ],
     ),
     "a deadline that is lost": Planted(
         lambda room: room.ask("ZREM", "due", A1), [("deadline", A1, "", "", "", "*")]
@@ -142,7 +229,7 @@ async def test_what_was_planted_is_found_and_repaired(room: Room) -> None:
         assert all(finding.raised for finding in findings), name
         run, repaired = await room.check(repair=True)
         assert [x.repaired for x in repaired] == [True] * len(repaired), (name, repaired)
-        assert run.repaired == len(repaired) >= len(findings), name
+        assert run.repaired == len(repaired) > 0, name
         assert (await room.check())[1] == [], name
 
 
@@ -171,3 +258,24 @@ async def test_a_record_that_ended_in_the_journal_is_only_told(room: Room) -> No
     assert told.keys() == {"held", "used", "holding"}
     assert all(repaired for _, repaired in told.values())
     assert (await room.balance("A")).held == 2
+
+
+async def test_a_leg_that_nobody_tells_of_its_basket(valkey: str, database: str, namespace: str) -> None:
+    """Home has changed, and forgot that the leg elsewhere does not know it yet."""
+    await migrate(database)
+    async with Room(valkey, database, namespace, partitions=2) as room:
+        here, home = "A", partition_of("A", 2)
+        far = next(sku for sku in "BCDEFGH" if partition_of(sku, 2) != home)
+        await room.apply(level(here, 9), level(far, 9))
+        lines = [ReserveLine("1", here, 1), ReserveLine("2", far, 2)]
+        await room.apply(structs.replace(reserve("k", here), lines=lines))
+        sent = confirm("k", here)
+        assert (await room.ledger.submit_to(home, sent)).outcome is Outcome.APPLIED  # pyright: ignore[reportArgumentType]
+        assert (await room.check())[1] == [], "it is on its way"
+        await room.connection.ask("HDEL", room.key("following", home), sent.id)
+        _, (finding,) = await room.check()
+        assert (finding.what, finding.partition, finding.reservation) == ("leg", 1 - home, sent.id)
+        _, (finding,) = await room.check(repair=True)
+        assert finding.repaired
+        assert (await room.check())[1] == []
+        assert (await room.balance(far)).committed == 2

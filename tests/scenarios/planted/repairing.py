@@ -22,6 +22,11 @@ MUTANTS = (
         "",
     ),
     (
+        "acknowledged units are to wait for a version that is over",
+        "if not version_less(n and n[N_VERSION] or { 0, 0, 0 }, version) then return nil end",
+        "",
+    ),
+    (
         "a record put back has no deadline",
         "local record, balances = keep(b, c[2], r, seq, units_of(r).held)",
         "local record, balances = keep(b, c[2], r, seq, 0)",
