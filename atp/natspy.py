@@ -9,7 +9,7 @@ work of receiving it. Names repeat, so ours looks once at each. Most of the rest
 subscription; ``deliver`` goes without.
 
 It also lets those who wait for an answer wait on when the connection is lost, with which the answer went, and that may
-be for seconds after the server is back: ``give_up_answers``.
+be for seconds after the server is back; and those who wait for messages are not told. ``tell_lost`` tells both.
 
 ``message_size`` is for those who send what others made, since the client does not count headers.
 """
@@ -43,8 +43,17 @@ def repair(nc: Client) -> None:
     nc._process_msg = _directly(nc, nc._process_msg)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def give_up_answers(nc: Client) -> None:
-    """Let all who wait for an answer have their TimeoutError now; to be called when the connection was lost."""
+def when_lost(nc: Client, call: Callable[[], None]) -> Callable[[], None]:
+    """Have ``call`` called whenever the connection is lost, until the function that this gives is called."""
+    calls = _calls_when_lost(nc)
+    calls.append(call)
+    return lambda: calls.remove(call)
+
+
+def tell_lost(nc: Client) -> None:
+    """Let all who wait for an answer have their TimeoutError now, and tell the others; call it when it was lost."""
+    for call in list(_calls_when_lost(nc)):
+        call()
     for future in list(nc._resp_map.values()):
         if not future.done():
             future.set_exception(TimeoutError())
@@ -82,6 +91,12 @@ def message_size(headers: Mapping[str, str], payload: bytes) -> int:
 def _name(name: str) -> str | None:
     key = name.strip(_SPACE)
     return key if key.isascii() and not any(c.isspace() for c in key) else None
+
+
+def _calls_when_lost(nc: Client) -> list[Callable[[], None]]:
+    if not hasattr(nc, "_atp_when_lost"):
+        nc._atp_when_lost = []  # pyright: ignore[reportAttributeAccessIssue]
+    return nc._atp_when_lost  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _directly(nc: Client, process: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:

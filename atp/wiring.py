@@ -5,6 +5,7 @@ rooms by the same functions.
 """
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,13 +21,13 @@ from atp.ingest import Posting
 from atp.ingest.raw import Doorway, Formats, Webhooks
 from atp.journal import Journal, JournalSettings, JournalUnavailable
 from atp.ledger import Ledger, LedgerSettings
-from atp.natspy import give_up_answers
+from atp.natspy import tell_lost
 from atp.rebuild import LastTold, Watch
 from atp.rebuild import Settings as RebuildSettings
 
 _NATS_CONNECT_S = 2
-_NATS_RETRY_S = 1
-_NATS_PING_S = 10  # two unanswered pings and the connection is taken for dead
+_NATS_RETRY_S = 0.3  # what a server that is back waits for us; shorter at random, so that not all come at once
+_NATS_PING_S = 2  # two unanswered pings and the connection is taken for dead
 
 log = structlog.get_logger("atp.wiring")
 
@@ -114,7 +115,7 @@ async def open_nats(config: Config, name: str, stop: asyncio.Event, *, wait: boo
         log.warning("nats", error=str(error) or type(error).__name__)
 
     async def on_disconnected() -> None:
-        give_up_answers(client)
+        tell_lost(client)
         if not closing:
             log.warning("nats disconnected")
 
@@ -126,7 +127,7 @@ async def open_nats(config: Config, name: str, stop: asyncio.Event, *, wait: boo
         "name": f"{config.namespace} {name}",
         "max_reconnect_attempts": -1,
         "connect_timeout": _NATS_CONNECT_S,
-        "reconnect_time_wait": _NATS_RETRY_S,
+        "reconnect_time_wait": _NATS_RETRY_S * random.uniform(0.5, 1.0),  # noqa: S311 - no secret
         "ping_interval": _NATS_PING_S,
         "pending_size": 0,
         "closed_cb": on_closed,

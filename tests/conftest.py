@@ -14,11 +14,16 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import structlog
 
 from atp.dev.nats import Nats
 from atp.dev.postgres import Postgres
 from atp.dev.valkey import Valkey
 from atp.journal import migrate
+
+#: Structlog's own choice draws each frame's variables, for seconds; here most tracebacks are expected ones.
+_PLAIN = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _PLAIN])
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Getting a batch through the ledger, however long that takes, without ever blaming a message for an outage (R16)."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
@@ -17,7 +16,7 @@ from atp.ingest.reasons import Reason, Rejected
 from atp.ingest.settings import Settings
 from atp.journal import Journal
 from atp.ledger import Ledger, LedgerBusy, LedgerError
-from atp.waiting import stopped_within
+from atp.waiting import Attempts, stopped_within
 
 #: A message that makes the ledger fail is given up after so many tries alone, with the ledger found well in between.
 _TRIES_ALONE = 5
@@ -165,19 +164,16 @@ class Applier:
 
     async def _patiently[T](self, call: Callable[[], Awaitable[T]]) -> T:
         """The call's answer; while the ledger is away or busy, repeat with growing pauses."""
-        pause = self._settings.retry_min_s
+        attempts = Attempts(log.bind(loop="applying"), self._settings.retry_min_s, self._settings.retry_max_s)
         while True:
             try:
                 return await call()
             except LedgerBusy:
-                pass  # nothing was sent; the cursor is where it was
+                await self._pause(attempts.pauses.next())  # nothing was sent; the cursor is where it was
             except LedgerError as error:
-                log.warning("the ledger is away, its batch waits", error=repr(error), pause_s=pause)
-                await self._pause(pause)
+                await self._pause(attempts.failed(error))
                 await self._check_cursor()
             self._counters.ledger_retries += 1
-            await self._pause(pause)
-            pause = min(2 * pause, self._settings.retry_max_s)
 
     async def _check_cursor(self) -> None:
         """A ledger that comes back may be a rebuilt one, which wants earlier messages first (R15)."""
@@ -195,6 +191,5 @@ class Applier:
             await self._pause(s.load_pause_s * (load - s.load_high) / (1 - s.load_high))
 
     async def _pause(self, pause_s: float) -> None:
-        jittered = pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, no secret
-        if await stopped_within(self._stop, jittered):
+        if await stopped_within(self._stop, pause_s):
             raise Stopping

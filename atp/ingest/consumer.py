@@ -22,7 +22,7 @@ from atp.ingest.streams import ensure_streams
 from atp.journal import Journal
 from atp.ledger import Ledger, LedgerError
 from atp.natspy import repair
-from atp.waiting import stopped_within
+from atp.waiting import Attempts, stopped_within
 
 log = structlog.get_logger("atp.ingest")
 
@@ -42,6 +42,7 @@ class Consumer:
         self._decoder = Decoder(self._settings)
         self._dead_letters = DeadLetters(nc, self._js, self._settings)
         self._owner = secrets.token_hex(8)
+        self._attempts = Attempts(log.bind(loop="reading"), self._settings.retry_min_s, self._settings.retry_max_s)
         self.counters = Counters()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -49,9 +50,8 @@ class Consumer:
 
         Raises StreamUnfit. Everything else is waited out: the stream keeps what comes meanwhile.
         """
-        s, pause = self._settings, self._settings.retry_min_s
+        s = self._settings
         while not stop.is_set():
-            before = self.counters.position
             try:
                 if await self._lease(s.lease_ttl_ms):
                     await self._session(stop)
@@ -59,13 +59,12 @@ class Consumer:
                     await stopped_within(stop, s.lease_ttl_ms / 3_000)
             except (LedgerError, LedgerMoved, Interrupted, NatsError, TimeoutError, OSError) as error:
                 self.counters.restarts += 1
-                log.warning("reading starts again at the ledger's cursor", reason=repr(error), pause_s=pause)
-                await stopped_within(stop, pause)
-                pause = s.retry_min_s if self.counters.position > before else min(2 * pause, s.retry_max_s)
+                await stopped_within(stop, self._attempts.failed(error))
 
     async def _session(self, stop: asyncio.Event) -> None:
         """Read from the ledger's cursor on, as long as lease, connection and order hold."""
         session = await self._open(stop)
+        self._attempts.succeeded()
         self.counters.active = True
         helpers = [asyncio.create_task(self._hold_lease(session)), asyncio.create_task(_wake(stop, session.pull))]
         try:

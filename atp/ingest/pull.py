@@ -6,6 +6,7 @@ cursor. Nothing depends on acknowledgements: they only let operators see how far
 """
 
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 
@@ -20,12 +21,13 @@ from nats.js.errors import NotFoundError
 from atp.ingest.messages import Message
 from atp.ingest.settings import Settings
 from atp.ingest.waiting import Signal
-from atp.natspy import Headers, deliver
+from atp.natspy import Headers, deliver, when_lost
 
 _SILENT_HEARTBEATS = 3
 
 #: A request ended because it had its messages or its bytes; any other 409 ends the consumer or our place in it.
 _REQUEST_ENDED = ("Batch Completed", "Message Size Exceeds")
+_LOST = "the connection to NATS was lost"
 _NANOS = 1_000_000_000
 
 
@@ -50,10 +52,20 @@ class Pull:
         self._broken = ""
         self._inbox = ""
         self._subscription: Subscription | None = None
+        self._forget: Callable[[], None] | None = None
         self._signal = Signal()
 
     async def open(self, after: int) -> None:
         """Make the durable consumer anew, so that it delivers what follows stream sequence ``after``."""
+        try:
+            await self._open(after)
+        except BaseException:
+            await self.close()
+            raise
+        self._forget = when_lost(self._nc, lambda: self.interrupt(_LOST))  # else it is noticed after a heartbeat
+        self._last = after
+
+    async def _open(self, after: int) -> None:
         stream, name = self._settings.stream, self._settings.consumer
         self._reconnects = self._nc.stats["reconnects"]
         with suppress(NotFoundError):
@@ -74,10 +86,12 @@ class Pull:
                 max_waiting=8,
             ),
         )
-        self._last = after
 
     async def close(self) -> None:
         """Let go of the inbox; the durable consumer stays, for people to see."""
+        if self._forget is not None:
+            self._forget()
+            self._forget = None
         if self._subscription is not None:
             subscription, self._subscription = self._subscription, None
             with suppress(NatsError):  # when the connection is gone, the inbox is too
@@ -126,7 +140,7 @@ class Pull:
 
     def _check(self) -> None:
         if not self._nc.is_connected or self._nc.stats["reconnects"] != self._reconnects:
-            self.interrupt("the connection to NATS was lost")
+            self.interrupt(_LOST)
         elif self._wanted and monotonic() - self._heard > _SILENT_HEARTBEATS * self._settings.heartbeat_s:
             self.interrupt(f"nothing heard from NATS for {_SILENT_HEARTBEATS} heartbeats")
         if self._broken:

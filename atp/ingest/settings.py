@@ -27,8 +27,8 @@ class Settings(Struct, frozen=True):
 
     settle_after_ms: int = 100  # an idle stream's cursor is written after this; a busy one's rides with the next batch
     lease_ttl_ms: int = 3_000  # a standby takes over this long after the active process died
-    retry_min_s: float = 0.05
-    retry_max_s: float = 2.0
+    retry_min_s: float = 0.05  # first pause after a failure; it doubles
+    retry_max_s: float = 0.4  # what a server that is back waits for us
     load_high: float = 0.5  # fill of the ledger's queue above which shoppers come first
     load_pause_s: float = 0.25  # longest pause before a batch, at a full queue
 

@@ -18,7 +18,7 @@ from atp.domain.snapshots import SnapshotDecide, Zero
 from atp.domain.state import Sweep
 from atp.ingest.settings import Settings
 from atp.ledger import Ledger, LedgerBusy, LedgerError
-from atp.waiting import stopped_within
+from atp.waiting import Attempts, stopped_within
 
 log = structlog.get_logger("atp.ingest")
 
@@ -38,18 +38,17 @@ class Sweeper:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Sweep what is to be swept until ``stop``; an absent ledger is waited for."""
-        s, pause = self._settings, self._settings.retry_min_s
+        s = self._settings
+        attempts = Attempts(log.bind(loop="sweeping"), s.retry_min_s, s.retry_max_s)
         while not stop.is_set():
             try:
                 found = await self.run_once(stop) if await self._lease() else 0
             except Stopped:
                 continue
             except LedgerError as error:
-                log.warning("sweeping waits for the ledger", error=repr(error), pause_s=pause)
-                await stopped_within(stop, pause)
-                pause = min(2 * pause, s.retry_max_s)
+                await stopped_within(stop, attempts.failed(error))
                 continue
-            pause = s.retry_min_s
+            attempts.succeeded()
             if not found:
                 await stopped_within(stop, s.sweep_every_s)
 

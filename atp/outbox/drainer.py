@@ -17,8 +17,7 @@ from atp.outbox.counters import Counters
 from atp.outbox.handover import Handover
 from atp.outbox.healing import live_baseline, missing
 from atp.outbox.settings import Settings
-from atp.outbox.waiting import Attempts
-from atp.waiting import stopped_within
+from atp.waiting import Attempts, stopped_within
 
 log = structlog.get_logger("atp.outbox")
 
@@ -51,7 +50,8 @@ class Drainer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Drain until ``stop``; whatever is away is waited for."""
-        attempts = Attempts("journaling", self._partition, self._settings.retry_s, self._settings.retry_max_s)
+        bound = log.bind(loop="journaling", partition=self._partition)
+        attempts = Attempts(bound, self._settings.retry_s, self._settings.retry_max_s)
         while not stop.is_set():
             try:
                 count = await self.run_once()

@@ -8,6 +8,7 @@ import asyncio
 import time
 
 import nats.errors
+import structlog
 from nats.aio.client import Client as Nats
 
 from atp.domain.entries import AnyEntry
@@ -22,8 +23,9 @@ from atp.outbox.messages import Messages
 from atp.outbox.sender import NatsAway, PublishRefused, Sender
 from atp.outbox.settings import Settings
 from atp.outbox.stream import StreamUnfit
-from atp.outbox.waiting import Attempts
-from atp.waiting import stopped_within
+from atp.waiting import Attempts, stopped_within
+
+log = structlog.get_logger("atp.outbox")
 
 #: Longest wait for news; the end of the process waits for it.
 WAIT_S = 0.25
@@ -61,7 +63,8 @@ class Publisher:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish until ``stop``; whatever is away is waited for."""
-        attempts = Attempts("publishing", self._partition, self._settings.retry_s, self._settings.retry_max_s)
+        bound = log.bind(loop="publishing", partition=self._partition)
+        attempts = Attempts(bound, self._settings.retry_s, self._settings.retry_max_s)
         while not stop.is_set():
             try:
                 count = await self.run_once()

@@ -60,22 +60,29 @@ class Sender:
             await self._send_chunk(chunk)
 
     async def _send_chunk(self, messages: Sequence[Message]) -> None:
-        one_by_one = len(messages) == 1 or not self._atomic
-        for _ in range(ATTEMPTS):
+        """At once; but an answer that was lost may have left a part stored, mostly what comes first.
+
+        Then one by one as far as that goes and the rest at once, unless there is more of it.
+        """
+        one_by_one = not self._atomic
+        met = stale = 0  # how often some of the messages were there already, and how often others were quicker
+        while messages:
             last = await self._position()
             self._last = None  # unknown until NATS has answered
             try:
-                self._last = await (self._singly(messages, last) if one_by_one else self._at_once(messages, last))
+                if one_by_one or len(messages) == 1:
+                    taken, self._last = await self._singly(messages, last, to_first_new=met == 1)
+                else:
+                    taken, self._last = len(messages), await self._at_once(messages, last)
             except PublishRefused as refused:
-                if refused.code == _BATCHES_NOT_ALLOWED:
-                    self._atomic = False
                 if refused.code in (_ID_STORED, _BATCHES_NOT_ALLOWED):
                     one_by_one = True
-                elif refused.code != _STALE_SEQUENCE:
+                    met += refused.code == _ID_STORED
+                    self._atomic &= refused.code == _ID_STORED
+                elif refused.code != _STALE_SEQUENCE or (stale := stale + 1) == ATTEMPTS:
                     raise
             else:
-                return
-        raise PublishRefused(_STALE_SEQUENCE, "others kept writing to the stream")
+                messages, one_by_one = messages[taken:], not self._atomic
 
     def forget(self) -> None:
         """Ask stream and claim again before the next message."""
@@ -107,13 +114,18 @@ class Sender:
         }
         return (await self._request(final, headers))["seq"]
 
-    async def _singly(self, messages: Sequence[Message], last: int) -> int:
+    async def _singly(self, messages: Sequence[Message], last: int, *, to_first_new: bool) -> tuple[int, int]:
+        """(how many are stored now, the stream's last sequence)."""
+        taken = 0
         for message in messages:
             answer = await self._request(message, {**message.headers, "Nats-Expected-Last-Sequence": str(last)})
+            taken += 1
+            last = max(last, answer["seq"])  # of a duplicate it is the sequence of the first
             if answer.get("duplicate"):
                 self.repeats += 1
-            last = max(last, answer["seq"])  # of a duplicate it is the sequence of the first
-        return last
+            elif to_first_new:
+                break
+        return taken, last
 
     async def _request(self, message: Message, headers: dict[str, str]) -> dict[str, Any]:
         async with asyncio.timeout(self._settings.publish_s):

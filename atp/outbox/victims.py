@@ -17,8 +17,7 @@ from atp.journal import Claim, Journal, JournalError
 from atp.ledger import Ledger, LedgerError
 from atp.outbox.handover import Handover
 from atp.outbox.settings import Settings
-from atp.outbox.waiting import Attempts
-from atp.waiting import stopped_within
+from atp.waiting import Attempts, stopped_within
 
 log = structlog.get_logger("atp.outbox")
 
@@ -38,7 +37,8 @@ class Victims:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Go through shortages until ``stop``; whatever is away is waited for."""
-        attempts = Attempts("shortages", self._partition, self._settings.retry_s, self._settings.retry_max_s)
+        bound = log.bind(loop="shortages", partition=self._partition)
+        attempts = Attempts(bound, self._settings.retry_s, self._settings.retry_max_s)
         while not stop.is_set():
             try:
                 count = await self.run_once(stop)

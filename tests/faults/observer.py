@@ -1,5 +1,6 @@
 """What the service keeps, read past its own processes: the ledger's server, PostgreSQL and NATS themselves."""
 
+import asyncio
 import time
 from contextlib import suppress
 
@@ -23,6 +24,7 @@ from .shop import PLAIN, SCARCE
 from .stack import Stack
 
 _QUERY_S = 2.0
+_HEAD_S = 30.0
 _EVENTS = "atp.v1.reservation.*"
 
 _decode = json.Decoder(AnyEntry).decode
@@ -62,6 +64,13 @@ class Observer:
         finally:
             await connection.end()
         return Sight(int(seq or 0), int(cursor or 0), int(due))
+
+    async def head(self) -> int:
+        """The ledger's seq, asked until it says one. Raises TimeoutError."""
+        async with asyncio.timeout(_HEAD_S):
+            while not (seq := (await self.ledger()).seq):
+                await asyncio.sleep(0.05)
+        return seq
 
     async def everything(self) -> Sight:
         """Both sides."""

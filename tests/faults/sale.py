@@ -95,7 +95,7 @@ class Sale:
         try:
             await self.until("buyers to be served", self._served_since(ended), self._patience.recover_s)
             serving = time.monotonic() - ended
-            head = (await self.observer.ledger()).seq
+            head = await self.observer.head()
             stock = max(feeder.position for feeder in self._feeders)
             await self.until("journal and stock", lambda: self._caught_up(head, stock), self._patience.recover_s)
         except TimeoutError as problem:
@@ -180,7 +180,7 @@ class Sale:
 
     async def _check(self) -> list[Violation]:
         entries, shown = await self.observer.entries(), await self.observer.shown()
-        head = (await self.observer.ledger()).seq
+        head = await self.observer.head()
         ops = self.history.ops
         counts = {(at.sku, at.location): n for feeder in self._feeders for at, n in feeder.count.items()}
         unknown = {op.id for op in ops if op.outcome == "unknown"}

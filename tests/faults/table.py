@@ -1,6 +1,7 @@
 """docs/reference/faults.md: what soak runs showed, a line per fault; faults of earlier runs keep their lines."""
 
 import re
+import subprocess
 from pathlib import Path
 from statistics import median
 
@@ -23,10 +24,11 @@ kept; *doubled*: kept, or told, more than once; *oversold*: positions that promi
 entry; *stranded*: holds that did not end; *wrong*: any other contradiction, also an order of events that nothing
 explains. *Resolved*: operations whose fate was unknown for a while and then learned by a repeat. *Served again* and
 *caught up*: median and longest time from the fault's end until buyers were served, and until journal, events and stock
-had no backlog, in seconds; looked at every 50 ms, on a shared machine with two cores.
+had no backlog, in seconds; looked at every 50 ms, on a shared machine with two cores. A process that was killed is
+started at the fault's end, so the time it needs to start is part of both. *At*: the commit that was run.
 
-| Fault | Runs | Acknowledged | Lost | Doubled | Oversold | Stranded | Wrong | Resolved | Served again | Caught up |
-|---|---|---|---|---|---|---|---|---|---|---|
+| Fault | Runs | Acknowledged | Lost | Doubled | Oversold | Stranded | Wrong | Resolved | Served again | Caught up | At |
+|---|---|---|---|---|---|---|---|---|---|---|---|
 """
 _ROW = re.compile(r"^\| (?!Fault)(?!-)([^|]+?) \|.*$", re.MULTILINE)
 
@@ -41,12 +43,13 @@ class Tally(Struct):
         sorts = [f"{outcome.by_sort[sort]}" for sort in SORTS]
         serving = _times([recovery.serving for recovery in outcome.recoveries])
         caught_up = _times([recovery.caught_up for recovery in outcome.recoveries])
-        cells = [name, f"{runs}", f"{outcome.acknowledged:,}", *sorts, f"{outcome.resolved:,}", serving, caught_up]
+        counts = [f"{runs}", f"{outcome.acknowledged:,}", *sorts, f"{outcome.resolved:,}"]
+        cells = [name, *counts, serving, caught_up, commit()]
         self.rows[name] = f"| {' | '.join(cells)} |"
 
     def skip(self, name: str, reason: str) -> None:
         """A fault that this machine cannot have."""
-        self.rows[name] = f"| {name} | 0: {reason} |{' |' * 9}"
+        self.rows[name] = f"| {name} | 0: {reason} |{' |' * 10}"
 
     def write(self, page: Path = PAGE) -> None:
         """Put the new lines in the place of the old ones."""
@@ -54,6 +57,17 @@ class Tally(Struct):
             return
         known = {row[1]: row[0] for row in _ROW.finditer(page.read_text())} if page.exists() else {}
         page.write_text(_HEAD + "\n".join((known | self.rows).values()) + "\n")
+
+
+def commit() -> str:
+    """What is checked out, with a + when files other than the table were changed."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(PAGE.parents[2]), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", f":(exclude){PAGE}")
+    return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
 
 
 def _times(seconds: list[float]) -> str:

@@ -36,7 +36,7 @@ from atp.ledger import Ledger, LedgerError
 from atp.mapping import Message as RawMessage
 from atp.mapping import Refused
 from atp.natspy import message_size, repair
-from atp.waiting import stopped_within
+from atp.waiting import Attempts, stopped_within
 
 _AT_ONCE = 32  # messages of up to a megabyte
 _WAIT_S = 1.0  # for the first of them; the end of the process waits for it
@@ -64,13 +64,13 @@ class Translator:
         self._formats = formats
         self._letters = DeadLetters(nc, self._js, structs.replace(self._settings, stream=self._settings.raw))
         self._owner = secrets.token_hex(8)
+        self._attempts = Attempts(log.bind(loop="translating"), self._settings.retry_min_s, self._settings.retry_max_s)
         self.counters = Counters()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Translate until ``stop`` is set. Raises StreamUnfit; whatever is away is waited for."""
-        s, pause = self._settings, self._settings.retry_min_s
+        s = self._settings
         while not stop.is_set():
-            before = self.counters.position
             try:
                 if await self._lease(s.lease_ttl_ms):
                     await self._session(stop)
@@ -79,9 +79,7 @@ class Translator:
                     await stopped_within(stop, s.lease_ttl_ms / 3_000)
             except (LedgerError, FeedRefused, NatsError, TimeoutError, OSError) as error:
                 self.counters.restarts += 1
-                log.warning("translating starts again", reason=repr(error), pause_s=pause)
-                await stopped_within(stop, pause)
-                pause = s.retry_min_s if self.counters.position > before else min(2 * pause, s.retry_max_s)
+                await stopped_within(stop, self._attempts.failed(error))
 
     async def _session(self, stop: asyncio.Event) -> None:
         """Translate what comes, as long as the lease holds."""
@@ -101,6 +99,7 @@ class Translator:
         )
         await self._js.add_consumer(s.raw, config)
         reader = await self._js.pull_subscribe_bind(stream=s.raw, durable=s.translator)
+        self._attempts.succeeded()
         self.counters.active = True
         renewed = time.monotonic()
         try:

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from nats.aio.client import Client
 
 from atp.config import Config
-from atp.natspy import parse_header_lines
+from atp.ingest.pull import Interrupted, Pull
+from atp.ingest.settings import Settings
+from atp.natspy import parse_header_lines, tell_lost
 from atp.wiring import open_nats
 from tests.faults.wire import Wire
 from tests.support import wait_until_async
@@ -41,5 +43,32 @@ async def test_an_answer_that_went_with_its_connection_is_not_waited_for(nats: s
             assert isinstance(asking.exception(), TimeoutError)
             await wait_until_async(lambda: client.is_connected, description="the client is back")
             assert (await client.jetstream().account_info()).streams >= 0
+    finally:
+        await wire.stop()
+
+
+@pytest.mark.anyio
+async def test_a_reader_learns_at_once_that_its_connection_was_lost(nats: str, namespace: str) -> None:
+    """Also one that has nothing to do: nothing came to it, and a heartbeat's silence says nothing for seconds."""
+    wire = Wire(urlsplit(nats).port or 0)
+    await wire.start()
+    settings = Settings(stream=namespace, root=namespace, heartbeat_s=60)
+    config = Config(nats_url=nats.replace(f":{wire.target}", f":{wire.port}"))
+    try:
+        async with open_nats(config, "test", asyncio.Event()) as client:
+            js = client.jetstream()
+            await js.add_stream(name=namespace, subjects=[f"{namespace}.>"])
+            pull = Pull(client, js, settings)
+            await pull.open(0)
+            waiting = asyncio.create_task(pull.wait(60))
+            await asyncio.sleep(0)
+            wire.reset()
+            assert not await asyncio.wait_for(waiting, 20)
+            with pytest.raises(Interrupted):
+                await pull.wait(60)
+            await pull.close()
+            tell_lost(client)  # nobody is told who has gone
+            await wait_until_async(lambda: client.is_connected, description="the client is back")
+            await js.delete_stream(namespace)
     finally:
         await wire.stop()

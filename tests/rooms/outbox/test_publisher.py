@@ -132,6 +132,8 @@ async def test_killed_between_acknowledgement_and_cursor(room: Room) -> None:
     assert told[:10] == first
     assert [t.id for t in told] == sorted({t.id for t in told}, key=lambda id: int(id[2:]))
     assert len(told) == 20
+    at_once = ["Nats-Batch-Id" in each.headers for each in told]
+    assert at_once == [True] * 10 + [False] + [True] * 9, "behind the first that is new the rest goes at once"
 
 
 async def test_nats_away(room: Room, tmp_path: Path) -> None:
