@@ -1,6 +1,5 @@
 """What the service keeps, read past its own processes: the ledger's server, PostgreSQL and NATS themselves."""
 
-import asyncio
 import time
 from contextlib import suppress
 
@@ -18,6 +17,7 @@ from atp.domain.state import State
 from atp.ledger import keys, records
 from atp.ledger.connection import ServerRefused, connect
 from atp.ledger.errors import LedgerUnavailable
+from tests.support import wait_until_async
 
 from .checkers.conservation import Place
 from .shop import PLAIN, SCARCE
@@ -66,10 +66,15 @@ class Observer:
         return Sight(int(seq or 0), int(cursor or 0), int(due))
 
     async def head(self) -> int:
-        """The ledger's seq, asked until it says one. Raises TimeoutError."""
-        async with asyncio.timeout(_HEAD_S):
-            while not (seq := (await self.ledger()).seq):
-                await asyncio.sleep(0.05)
+        """The ledger's seq, asked until it says one. Raises NeverCame."""
+        seq = 0
+
+        async def said() -> bool:
+            nonlocal seq
+            seq = (await self.ledger()).seq
+            return seq > 0
+
+        await wait_until_async(said, _HEAD_S, "the ledger says its seq")
         return seq
 
     async def everything(self) -> Sight:

@@ -22,12 +22,12 @@ sale and then compares what callers were told with the ledger, the journal and t
 *Runs* of the fault under one sale. *Acknowledged* operations of buyers and stock events. *Lost*: acknowledged and not
 kept; *doubled*: kept, or told, more than once; *oversold*: positions that promised more than there was, after any
 entry; *stranded*: holds that did not end; *wrong*: any other contradiction, also an order of events that nothing
-explains. *Resolved*: operations whose fate was unknown for a while and then learned by a repeat. *Served again* and
+explains. *Resolved*: operations whose fate was unknown for a while and then learned by a repeat. *Serving* and
 *caught up*: median and longest time from the fault's end until buyers were served, and until journal, events and stock
 had no backlog, in seconds; looked at every 50 ms, on a shared machine with two cores. A process that was killed is
 started at the fault's end, so the time it needs to start is part of both. *At*: the commit that was run.
 
-| Fault | Runs | Acknowledged | Lost | Doubled | Oversold | Stranded | Wrong | Resolved | Served again | Caught up | At |
+| Fault | Runs | Acknowledged | Lost | Doubled | Oversold | Stranded | Wrong | Resolved | Serving | Caught up | At |
 |---|---|---|---|---|---|---|---|---|---|---|---|
 """
 _ROW = re.compile(r"^\| (?!Fault)(?!-)([^|]+?) \|.*$", re.MULTILINE)
