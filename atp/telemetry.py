@@ -27,6 +27,9 @@ RESERVATIONS = Counter("atp_reservation_commands", "Decided reservation commands
 
 # Ledger
 BATCH_COMMANDS = Histogram("atp_batch_commands", "Commands applied together by one call of the ledger.", buckets=SIZES)
+RESERVES_HINTED = Counter(
+    "atp_reserves_hinted", "Reserves refused by a hint that all is sold, once the ledger knew nothing of them."
+)
 BATCH_SECONDS = Histogram("atp_batch_seconds", "One call of the ledger, from sending to its answer.", buckets=SECONDS)
 LEDGER_ERRORS = Counter("atp_ledger_errors", "Absences of the ledger, unknown outcomes and failed scripts.", ["error"])
 REPLIES_MISMATCHED = Counter("atp_ledger_replies_mismatched", "Replies to another call; each ended its connection.")

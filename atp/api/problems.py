@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType, json
 
-from atp.domain.outcomes import Outcome
+from atp.domain.outcomes import HINTED, Outcome
 from atp.domain.records import Reservation, Shortfall
 from atp.domain.results import Result
 from atp.domain.times import rfc3339
@@ -152,6 +152,10 @@ class ProblemView(Struct, omit_defaults=True, rename={"violated_policies": "viol
     reason: Annotated[
         str | UnsetType, Meta(description="Why a reservation is not active: `shortage` if its units are gone.")
     ] = UNSET
+    hint: Annotated[
+        bool | UnsetType,
+        Meta(description="True if the figures are up to 250 ms old; the refusal is not remembered under the key."),
+    ] = UNSET
     violated_policies: Annotated[
         list[str] | UnsetType, Meta(description="The client's quotas that are used up, as RateLimit-Policy names them.")
     ] = UNSET
@@ -168,6 +172,7 @@ class Problem(Exception):
         headers: dict[str, str] | None = None,
         reason: str = "",
         violated: Sequence[str] = (),
+        hint: bool = False,
     ) -> None:
         super().__init__(detail or kind.title)
         self.kind = kind
@@ -176,13 +181,14 @@ class Problem(Exception):
         self.headers = headers or {}
         self.reason = reason
         self.violated = list(violated)
+        self.hint = hint
 
     def view(self, request_id: str) -> ProblemView:
         """What the caller reads."""
         kind = self.kind
         return ProblemView(
             TYPE_PREFIX + kind.code, kind.title, kind.status, self.detail, request_id, self.errors or UNSET,
-            self.reason or UNSET, self.violated or UNSET,
+            self.reason or UNSET, self.hint or UNSET, self.violated or UNSET,
         )  # fmt: skip
 
     def body(self, request_id: str) -> bytes:
@@ -209,6 +215,8 @@ def refusal(result: Result, pointer: str = "") -> Problem:
     errors: list[Fault] = []
     if result.outcome is Outcome.INSUFFICIENT:
         errors = [_shortfall(s, result.reservation, pointer) for s in result.shortfalls]
+        for error in errors if result.detail == HINTED else ():
+            error.largest_quantity = UNSET  # it would have to be read for this request
     elif result.outcome is Outcome.UNKNOWN_LOCATION:
         errors = [Fault("There is no such location.", pointer or UNSET)]
     elif result.outcome is Outcome.UNKNOWN_LINE:
@@ -219,7 +227,8 @@ def refusal(result: Result, pointer: str = "") -> Problem:
         if result.outcome is Outcome.LIMIT_EXCEEDED:
             detail = _LIMITS.get(result.detail, detail)
         errors = [Fault(detail, pointer)] if pointer else []
-    return Problem(kind, detail, errors, {"idempotency-replayed": "true"} if result.replayed else None)
+    replayed = {"idempotency-replayed": "true"} if result.replayed else None
+    return Problem(kind, detail, errors, replayed, hint=result.detail == HINTED)
 
 
 def ledger_problem(error: LedgerError) -> Problem:

@@ -144,6 +144,13 @@ class Reserve(Struct, array_like=True, tag=10):
     replaces: str = ""  # the caller's earlier hold, released in the same step (R37)
 
 
+class Recall(Struct, array_like=True, tag=50):
+    """What became of a reserve of this identity, if one was decided: the look-up of one that a hint refuses (R7)."""
+
+    id: str
+    fingerprint: int
+
+
 class Confirm(Struct, array_like=True, tag=11):
     """Turn held units into committed ones. No lines means all that is held.
 
@@ -365,13 +372,13 @@ CHANGES = (Confirm, Release, Extend, Fulfil, Acknowledge, Transfer)
 #: positions that exist, and parts of snapshots whose lines were taken.
 RELIEVING = (
     Level, Delta, Status, Received, TellOrder, TakeBack, Include, Cursor,
-    Confirm, Release, Extend, Fulfil, Acknowledge, Transfer, Affect,
+    Recall, Confirm, Release, Extend, Fulfil, Acknowledge, Transfer, Affect,
     SnapshotPart, Zero, SnapshotDecide, Resolve, Heartbeat, Touch, Abort, DropLeg, FollowHome, Followed,
 )  # fmt: skip
 
 Command = (
     Level | Delta | Cursor | Status | Incoming | Received | Overdue | TellOrder | TakeBack | Include
-    | Reserve | Confirm | Release | Extend | Fulfil | Acknowledge
+    | Reserve | Recall | Confirm | Release | Extend | Fulfil | Acknowledge
     | Transfer | Affect | PutPolicy | Raise | Resolve | SnapshotPart | Zero | SnapshotDecide
     | Heartbeat | Touch | MoveAuthority | RestartSource | Recheck
     | Adjust | Repair | PutBack | OpenBasket | TakeLeg | Decide | Abort | DropLeg | FollowHome | Followed

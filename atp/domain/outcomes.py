@@ -6,6 +6,9 @@ lowest number is given; retired numbers stay reserved. The Lua library uses the 
 
 from enum import IntEnum, unique
 
+#: ``Result.detail`` of a refusal whose figures are a moment old and were not read for it (R7).
+HINTED = "hint"
+
 
 @unique
 class Outcome(IntEnum):

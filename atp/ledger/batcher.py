@@ -32,6 +32,7 @@ from atp.ledger.errors import (
 )
 from atp.ledger.fates import NOT_YET, REFUSED, Content, Full, NotApplied, Resend, Uncertain
 from atp.ledger.fitness import Durability
+from atp.ledger.hints import Hints
 from atp.ledger.limits import Limits
 from atp.ledger.loading import load_library
 from atp.ledger.pace import Pace
@@ -65,12 +66,13 @@ class Batcher:
         self.limits = limits
         self.epoch = self.seq = self.policy_version = self.next_due = self.unjournaled = 0
         self.clock_offset_ms = 0.0
-        self.replied_at = 0.0  # monotonic time of the last reply
+        self.replied_at = self._asked_at = 0.0  # monotonic times of the last reply and call
         self.batches = self.commands = 0  # totals, for metrics
         self._url = url
         self._meta = keys.meta(namespace, partition)
         self._process = process
         self._durability = durability
+        self._hints = Hints()
         self._pace = Pace(limits.script_us, limits.lines_max)
         self._watermark = watermark  # at level journal: answers wait for it
         self._witness = Witness(namespace, partition, process)
@@ -161,7 +163,9 @@ class Batcher:
         now = asyncio.get_running_loop().time()
         taken: list[Pending] = []
         lines, lines_max = 0.0, self._pace.lines
+        self._hints.forget_due(self.next_due, time.time() * 1000 + self.clock_offset_ms)
         while self._queue and len(taken) < self.limits.commands_max:
+            self._hints.stand_in(self._queue[0])
             lines += self._queue[0].weight
             if taken and lines > lines_max:
                 break
@@ -227,7 +231,7 @@ class Batcher:
             self._batch, self._process, self._session, self.epoch, self.seq, int(time.time() * 1000),
             settle_max=min(self.limits.settle_max, self._pace.lines),
         )  # fmt: skip
-        started = time.monotonic()
+        self._asked_at = started = time.monotonic()
         words = (b"FCALL", library.function(function), b"1", self._meta, encode_header(header))
         try:
             data = await connection.ask(
@@ -327,6 +331,7 @@ class Batcher:
         self.commands += len(reply.results)
         self.seq = max(self.seq, reply.seq)
         self.policy_version, self.next_due = reply.policy_version, reply.next_due
+        self._hints.follow(reply.policy_version)
         self.unjournaled = reply.unjournaled
         self.clock_offset_ms = reply.now - time.time() * 1000
         self.replied_at = time.monotonic()
@@ -339,8 +344,10 @@ class Batcher:
     def _resolve(self, batch: list[Pending], reply: Reply) -> None:
         again: list[Pending] = []
         waiting: list[tuple[Pending, Result]] = []
-        for pending, result in zip(batch, reply.results, strict=True):
-            if result.outcome is Outcome.AGAIN:
+        for pending, told in zip(batch, reply.results, strict=True):
+            self._hints.learn(pending.command, told, self._asked_at)
+            result = self._hints.answer(pending, told)
+            if result is None or result.outcome is Outcome.AGAIN:
                 again.append(pending)
             elif result.outcome is Outcome.CONTENDED:
                 self._pause(pending, result)

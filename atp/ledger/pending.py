@@ -5,10 +5,19 @@ from collections.abc import Sequence
 
 from msgspec import Struct, structs
 
-from atp.domain.commands import Command
+from atp.domain.commands import Command, Reserve
 from atp.domain.outcomes import Outcome
+from atp.domain.records import Shortfall
 from atp.domain.results import Result
 from atp.ledger.errors import BasketInProgress, LedgerError
+
+
+class Hinted(Struct, frozen=True):
+    """A reserve that travels as a look-up: itself, and the refusal if it is a new one (R7)."""
+
+    at: float  # of the reading, monotonic
+    reserve: Reserve
+    shortfalls: list[Shortfall]
 
 
 class Pending(Struct):
@@ -20,6 +29,7 @@ class Pending(Struct):
     weight: float = 1.0  # lines: what it asks of the script
     contended: Result | None = None  # the answer should its time pass: only tentative units were missing (R3)
     pause_s: float = 0.001
+    hinted: Hinted | None = None  # what it stands for
 
 
 def refuse_contended(pending: Pending, result: Result) -> None:

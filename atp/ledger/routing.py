@@ -1,34 +1,26 @@
 """Routing: which partition decides on a command, or on a policy object."""
 
 from atp.domain.commands import (
-    Abort,
     Acknowledge,
     Adjust,
     Affect,
     Command,
     Confirm,
     Cursor,
-    Decide,
     Delta,
-    DropLeg,
     Extend,
-    Followed,
-    FollowHome,
     Fulfil,
     Heartbeat,
     Include,
     Incoming,
     Level,
     MoveAuthority,
-    OpenBasket,
     Overdue,
-    PutBack,
     PutPolicy,
     Raise,
     Received,
     Recheck,
     Release,
-    Repair,
     Reserve,
     Resolve,
     RestartSource,
@@ -36,7 +28,6 @@ from atp.domain.commands import (
     SnapshotPart,
     Status,
     TakeBack,
-    TakeLeg,
     TellOrder,
     Touch,
     Transfer,
@@ -83,9 +74,7 @@ def partition_for(command: Command, partitions: int) -> int | None:
             return 0
         case Raise() | Resolve():
             return partition_of(command.sku, partitions) if command.sku else 0
-        case (
-            Repair() | PutBack() | OpenBasket() | TakeLeg() | Decide() | Abort() | DropLeg() | FollowHome() | Followed()
-        ):
+        case _:
             raise TypeError(f"{type(command).__name__} is sent by the ledger itself")
 
 

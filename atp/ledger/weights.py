@@ -7,6 +7,7 @@ from atp.domain.commands import (
     FollowHome,
     Include,
     Level,
+    Recall,
     Recheck,
     Repair,
     Reserve,
@@ -20,6 +21,8 @@ def weight(command: Command) -> float:
     match command:
         case Reserve() | Decide() | FollowHome():
             return len(command.lines)
+        case Recall():
+            return 0.25
         case Level():
             return 0.5 + len(command.includes)  # it moves one number, and mostly asks for nothing else
         case TellOrder():

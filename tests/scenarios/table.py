@@ -15,6 +15,7 @@
         [partial] [whole] [dry] [replaces r0] [for c-1]     partial grants, no split, a quote, a customer
         [via app] [in bf]                            channel (web) and campaign; a line may also be A:1%east, a group
     channel web {…}     share A web {"protection":5}     campaign bf +0 +60 A:10,B:5 {…}     window in seconds from now
+    recall r1 [as 2]                             what became of a reserve with this fingerprint
     confirm r1 [1:2] [key 5] [body 1] [order X] [reacquire [journaled [stale]]]   release r1 [1:2] [of all] [key 5]
     extend r1 60 [key 5]     fulfil r1 [1:2] [shipment 7]        transfer r1 1:2 DC1 DC2
     acknowledge r1 [1:2] [by erp v5 [time]]      without a source: the location's authority, from its next level on
@@ -215,7 +216,7 @@ class Table:
         assert shown == (expected or ["APPLIED"]), f"got {' '.join(shown)}"
 
     def command(self, word: str, rest: list[str]) -> c.Command:
-        if word in ("reserve", "confirm", "release", "extend", "fulfil", "acknowledge", "transfer"):
+        if word in ("reserve", "recall", "confirm", "release", "extend", "fulfil", "acknowledge", "transfer"):
             rest = [id_of(rest[0]), *rest[1:]]
         if word in legs_words.WORDS:
             return legs_words.command(self, word, id_of(rest[0]), *self.split(rest[1:]))
@@ -256,6 +257,8 @@ class Table:
                 return self.affect(plain, named)
             case "raise" | "resolve":
                 return self.exception(word, plain, named)
+            case "recall":
+                return c.Recall(plain[0], int(named.get("as", 1)))
             case "reserve":
                 lines = [self.reserve_line(i, text) for i, text in enumerate(plain[1:], 1)]
                 ttl, fingerprint = round(float(named.get("ttl", 0)) * 1000), int(named.get("as", 1))

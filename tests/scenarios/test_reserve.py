@@ -25,6 +25,31 @@ TABLES = {
         = A@DC1 0 3 0
         = A@DC2 9 0 0
     """,
+    "a look-up finds what was decided, and decides nothing": """
+        level A@DC1 3 v1
+        recall r1 -> NOT_FOUND
+        reserve r1 A:3
+        recall r1 -> REPLAYED replayed
+        recall r1 as 2 -> KEY_REUSED
+        recall b2:r1 -> KEY_REUSED
+        reserve r2 A:1 -> INSUFFICIENT
+        recall r2 -> INSUFFICIENT replayed
+        recall r2 as 2 -> KEY_REUSED
+        recall r3 -> NOT_FOUND
+        full
+        recall r1 -> REPLAYED replayed
+        full off
+        release r1
+        recall r1 -> REPLAYED replayed
+        wait 1000
+        journal
+        wait 1
+        gone r1
+        recall r1 -> REPLAYED replayed
+        wait 90
+        reserve r2 A:1
+        = A@DC1 2 1 0
+    """,
     "all lines or none": """
         level A@DC1 10 v1
         level B@DC1 1 v1

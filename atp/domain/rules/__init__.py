@@ -34,6 +34,7 @@ from atp.domain.commands import (
     PutBack,
     PutPolicy,
     Raise,
+    Recall,
     Received,
     Recheck,
     Release,
@@ -66,7 +67,7 @@ from atp.domain.rules.naming import give_up
 from atp.domain.rules.orders import serve_waiting, tell_order
 from atp.domain.rules.policy import put_policy
 from atp.domain.rules.repairing import put_back, repair
-from atp.domain.rules.reserve import reserve
+from atp.domain.rules.reserve import recall, reserve
 from atp.domain.rules.retention import retire
 from atp.domain.rules.returns import take_back
 from atp.domain.rules.snapshots import decide_snapshot, take_part, tell_overdue, zero
@@ -130,6 +131,8 @@ def decide(batch: Batch, command: Command) -> Result:
     match command:
         case Reserve():
             return serve_waiting(batch, reserve(batch, command))
+        case Recall():
+            return recall(batch, command)
         case Confirm():
             return serve_waiting(batch, confirm(batch, command))
         case Release():

@@ -2,7 +2,7 @@
 
 from copy import deepcopy
 
-from atp.domain.commands import Reserve
+from atp.domain.commands import Recall, Reserve
 from atp.domain.entries import Held, Released
 from atp.domain.ids import identity_of
 from atp.domain.outcomes import Outcome
@@ -55,7 +55,12 @@ def reserve(batch: Batch, c: Reserve) -> Result:
     return _hold(batch, c, drawn, ttl, old)
 
 
-def decided_before(batch: Batch, c: Reserve) -> Result | None:
+def recall(batch: Batch, c: Recall) -> Result:
+    """The repeat of a reserve, told apart from a new one without a look at the stock (R7)."""
+    return decided_before(batch, c) or Result(Outcome.NOT_FOUND, batch.state.seq)
+
+
+def decided_before(batch: Batch, c: Reserve | Recall) -> Result | None:
     """The first decision on this id, if there was one: a reservation, or a remembered refusal (R18)."""
     state, identity = batch.state, identity_of(c.id)
     rotate_refusals(batch)

@@ -29,7 +29,7 @@ handlers[C.DROP], handlers[C.FOLLOWHOME], handlers[C.FOLLOWED] = legs.drop, legs
 local relieving = {
   [C.LEVEL] = 'position', [C.DELTA] = 'position', [C.STATUS] = 'position', [C.RECEIVED] = 'position',
   [C.BACK] = 'position', [C.TELL] = true, [C.INCLUDE] = true, [C.CURSOR] = true,
-  [C.CONFIRM] = true, [C.RELEASE] = true, [C.EXTEND] = true, [C.FULFIL] = true, [C.ACKNOWLEDGE] = true,
+  [C.RECALL] = true, [C.CONFIRM] = true, [C.RELEASE] = true, [C.EXTEND] = true, [C.FULFIL] = true, [C.ACKNOWLEDGE] = true,
   [C.TRANSFER] = true, [C.AFFECT] = true, [C.RESOLVE] = true, [C.ZERO] = 'position', [C.PART] = 'taken',
   [C.SNAPSHOTDECIDE] = true, [C.HEARTBEAT] = true, [C.TOUCH] = true,
   [C.ABORT] = true, [C.DROP] = true, [C.FOLLOWHOME] = true, [C.FOLLOWED] = true,
@@ -89,6 +89,9 @@ local function gather(b, commands, due)
         want('skus', line[2])
         if line[4] ~= '' then want('positions', position_key(line[2], line[4])) end
       end
+    elseif tag == C.RECALL then
+      want('ids', identity_of(c[2]))
+      want('refused', identity_of(c[2]))
     elseif tag == C.AFFECT then
       want('skus', c[2])
       want('positions', position_key(c[2], c[3]))

@@ -126,7 +126,7 @@ local O = {
 
 -- Tags of commands and of entries: domain/commands.py, domain/entries.py. Tables, because a chunk has 200 locals.
 local C = {
-  LEVEL = 1, DELTA = 2, CURSOR = 3, STATUS = 4, INCOMING = 5, RECEIVED = 6, OVERDUE = 41, TELL = 7, BACK = 8, INCLUDE = 40, RESERVE = 10, CONFIRM = 11, RELEASE = 12,
+  LEVEL = 1, DELTA = 2, CURSOR = 3, STATUS = 4, INCOMING = 5, RECEIVED = 6, OVERDUE = 41, RECALL = 50, TELL = 7, BACK = 8, INCLUDE = 40, RESERVE = 10, CONFIRM = 11, RELEASE = 12,
   EXTEND = 13, FULFIL = 14, ACKNOWLEDGE = 15, TRANSFER = 16, AFFECT = 17, POLICY = 20, RAISE = 26, RESOLVE = 27,
   PART = 23, ZERO = 24, SNAPSHOTDECIDE = 25,
   HEARTBEAT = 18, TOUCH = 37, MOVE = 19, RESTART = 21, RECHECK = 22, ADJUST = 28, REPAIR = 38, PUTBACK = 39,

@@ -129,3 +129,9 @@ local function reserve(b, c)
 end
 
 handlers[C.RESERVE] = reserve
+
+handlers[C.RECALL] = function(b, c)
+  local outcome, seq, record, shortfalls, detail, replayed = find_decision(b, c)
+  if outcome then return outcome, seq, record, shortfalls, detail, replayed end
+  return O.NOT_FOUND, b.seq
+end

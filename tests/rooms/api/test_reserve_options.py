@@ -1,8 +1,12 @@
 """What a reserve may ask for beside its lines: part of it, one location, no effect, and another hold's units."""
 
+from typing import Any
+from uuid import uuid4
+
 import pytest
 
 from atp.domain.ids import partition_of
+from tests.support import wait_until_async
 
 from .conftest import Api, assert_problem, served
 
@@ -151,3 +155,24 @@ async def test_replacing_over_partitions_is_refused_for_now(valkey: str, namespa
         assert "several partitions" in problem["errors"][0]["detail"]
         assert (await api.reserve(same, body={"replaces": old})).status_code == 201
         assert (await api.send("GET", f"/v1/reservations/{old}")).json()["state"] == "released"
+
+
+async def test_a_refusal_by_a_hint_says_so_and_is_not_the_last_word(api: Api) -> None:
+    await api.stock("A", 1)
+    winner = await api.reserve("A")
+
+    async def refused() -> bool:
+        headers["idempotency-key"] = uuid4().hex
+        answers.append(await api.reserve("A", headers=headers))
+        return answers[-1].json().get("hint", False)
+
+    answers: list[Any] = []
+    headers: dict[str, str] = {}
+    await wait_until_async(refused, description="a refusal by a hint")
+    problem = assert_problem(answers[-1], 409, "insufficient-availability")
+    (fault,) = problem["errors"]
+    assert (fault["pointer"], fault["sku"], fault["requested"], fault["available"]) == ("/lines/0", "A", 1, 0)
+    assert "largest_quantity" not in fault
+    assert "hint" not in answers[0].json()  # who was refused first had it read
+    await api.send("POST", f"/v1/reservations/{winner.json()['id']}/release", json={})
+    assert (await api.reserve("A", headers=headers)).status_code == 201
