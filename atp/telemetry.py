@@ -2,13 +2,19 @@
 
 Labels come from closed sets (routes, outcomes, kinds), never from ids or skus, so the number of series is bounded
 (DESIGN §8); sources are few, and bounded by who shows them. Looking a labelled series up takes a lock and a tuple of
-strings; hot paths therefore ask ``series`` once per combination and keep what it returns.
+strings; hot paths therefore ask ``series`` once per combination and keep what it returns. What every request counts is
+kept in ``Counts`` and ``Timings``: a process counts in one thread, so they need no lock, and cost a tenth.
 """
 
+from bisect import bisect_left
+from collections.abc import Iterator
 from functools import cache
+from itertools import accumulate
 from typing import Literal, overload
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 #: Seconds. From a batch that waited for nothing to a request that met its deadline.
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -16,14 +22,60 @@ SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 #: Commands or entries in one batch.
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
+
+class Counts(Collector):
+    """A labelled counter for hot paths, of one thread. Label values must be a closed set."""
+
+    def __init__(self, name: str, help: str, labels: list[str]) -> None:
+        self._names = name, help, labels
+        self._counts: dict[tuple[str, ...], int] = {}
+        REGISTRY.register(self)
+
+    def inc(self, *labels: str) -> None:
+        self._counts[labels] = self._counts.get(labels, 0) + 1
+
+    def collect(self) -> Iterator[Metric]:
+        name, help, labels = self._names
+        family = CounterMetricFamily(name, help, labels=labels)
+        for values, count in self._counts.items():
+            family.add_metric(values, count)
+        yield family
+
+
+class Timings(Collector):
+    """A labelled histogram of seconds for hot paths, of one thread. Label values must be a closed set."""
+
+    def __init__(self, name: str, help: str, labels: list[str]) -> None:
+        self._names = name, help, labels
+        self._counts: dict[tuple[str | int, ...], list[int]] = {}
+        self._sums: dict[tuple[str | int, ...], float] = {}
+        REGISTRY.register(self)
+
+    def observe(self, seconds: float, *labels: str | int) -> None:
+        counts = self._counts.get(labels)
+        if counts is None:
+            counts = self._counts[labels] = [0] * (len(SECONDS) + 1)
+            self._sums[labels] = 0.0
+        counts[bisect_left(SECONDS, seconds)] += 1
+        self._sums[labels] += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        name, help, labels = self._names
+        family = HistogramMetricFamily(name, help, labels=labels)
+        for values, counts in self._counts.items():
+            bounds = (*map(str, SECONDS), "+Inf")
+            buckets = list(zip(bounds, accumulate(counts), strict=True))
+            family.add_metric(list(map(str, values)), buckets, self._sums[values])  # pyright: ignore[reportArgumentType]
+        yield family
+
+
 # HTTP
-REQUEST_SECONDS = Histogram(
-    "atp_request_seconds", "Time from the request's head to the end of its answer.", ["method", "route", "status"],
-    buckets=SECONDS,
-)  # fmt: skip
+REQUEST_SECONDS = Timings(
+    "atp_request_seconds", "Time from the request's head to the end of its answer.", ["method", "route", "status"]
+)
 REQUESTS_ACTIVE = Gauge("atp_requests_active", "Requests being answered now.")
 PROBLEMS = Counter("atp_problems", "Problem answers, by their code.", ["code"])
-RESERVATIONS = Counter("atp_reservation_commands", "Decided reservation commands.", ["action", "outcome"])
+RESERVATIONS = Counts("atp_reservation_commands", "Decided reservation commands.", ["action", "outcome"])
 
 # Ledger
 BATCH_COMMANDS = Histogram("atp_batch_commands", "Commands applied together by one call of the ledger.", buckets=SIZES)

@@ -21,7 +21,7 @@ from atp.domain.records import Reservation
 from atp.domain.results import Result
 from atp.domain.views import QuoteView, ReservationView, quote_view, reservation_view
 from atp.ledger import LedgerError
-from atp.telemetry import RESERVATIONS, series
+from atp.telemetry import RESERVATIONS
 
 log = structlog.get_logger("atp.api")
 
@@ -51,7 +51,7 @@ class Decided(Struct, frozen=True):
 
 def decided(service: Service, action: str, result: Result, body: ReserveBody | ChangeBody) -> Decided:
     """What an accepted command answers. Raises Problem for a refused one, pointing into the ``body`` it came from."""
-    series(RESERVATIONS, action, result.outcome.name.lower()).inc()
+    RESERVATIONS.inc(action, result.outcome.name.lower())
     if not result.outcome.accepted:
         raise refusal(result, _place(result, body))
     assert result.reservation is not None, "an accepted command answers with its reservation"

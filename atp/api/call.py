@@ -4,7 +4,6 @@ Litestar routes and documents; what a route does takes a Call and returns an Ans
 front of the framework and stay the same code (research/spikes.md §7).
 """
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from urllib.parse import parse_qsl, unquote
 
 from msgspec import Struct
 
+from atp.api.patience import patience
 from atp.api.problems import (
     BODY_TIMEOUT,
     DEADLINE_TOO_SHORT,
@@ -34,6 +34,8 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 #: Characters of an Idempotency-Key.
 KEY_MAX = 255
+
+_JSON = b"application/json"
 
 _KEY = re.compile(rb"[\x20-\x7e]{1,%d}" % KEY_MAX)
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -59,8 +61,15 @@ class Call:
         "_limits", "_params", "_query", "_receive", "headers", "meter", "path", "principal", "request_id", "stopping",
     )  # fmt: skip
 
-    def __init__(self, scope: Mapping[str, Any], receive: Receive, params: dict[str, str], limits: ApiSettings) -> None:
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+    def __init__(
+        self,
+        scope: Mapping[str, Any],
+        receive: Receive,
+        params: dict[str, str],
+        limits: ApiSettings,
+        headers: dict[bytes, bytes] | None = None,
+    ) -> None:
+        self.headers: dict[bytes, bytes] = dict(scope["headers"]) if headers is None else headers
         self.path: bytes = scope["raw_path"]
         self.request_id: str = scope["state"]["request_id"]
         self.stopping: bool = scope["state"].get("stopping", False)
@@ -132,7 +141,10 @@ class Call:
     @property
     def trace(self) -> str:
         """The caller's traceparent, "" if there is none that can be carried on."""
-        text = self.headers.get(b"traceparent", b"").decode("latin-1")
+        given = self.headers.get(b"traceparent")
+        if given is None:  # as most calls
+            return ""
+        text = given.decode("latin-1")
         return text if TRACEPARENT.fullmatch(text) else ""
 
     def deadline(self) -> float | None:
@@ -160,8 +172,8 @@ class Call:
             if required:
                 raise invalid("The body is empty.", pointer="")
             return raw
-        media_type = self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        if media_type != b"application/json":
+        media_type = self.headers.get(b"content-type", b"")
+        if media_type != _JSON and media_type.partition(b";")[0].strip().lower() != _JSON:
             raise Problem(UNSUPPORTED_MEDIA_TYPE, "Send JSON with the header Content-Type: application/json.")
         return raw
 
@@ -172,7 +184,7 @@ class Call:
     async def _read(self, limit: int) -> bytes:
         length = self.headers.get(b"content-length", b"0")
         try:
-            async with asyncio.timeout(self._limits.body_timeout_s):
+            with patience(self._limits.body_timeout_s):
                 if not length.isdigit() or int(length) > limit:
                     return await self._refuse_body(0, limit)
                 parts, size, more = [], 0, True

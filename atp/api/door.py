@@ -48,12 +48,17 @@ def front_door(service: Service | None, app: AsgiApp) -> AsgiApp:
     inside a sku stays inside it (R39).
     """
 
+    active = 0
+    REQUESTS_ACTIVE.set_function(lambda: active)
+
     async def door(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal active
         if scope["type"] != "http":
             return await app(scope, receive, send)
         started = time.perf_counter()
-        request_id = given_request_id(dict(scope["headers"])) or f"{random.getrandbits(128):032x}"
-        REQUESTS_ACTIVE.inc()
+        headers = dict(scope["headers"])
+        request_id = given_request_id(headers) or f"{random.getrandbits(128):032x}"
+        active += 1
         template, status = "unmatched", 500
         try:
             hot = hot_route(scope["method"], scope["raw_path"]) if service else None
@@ -61,14 +66,14 @@ def front_door(service: Service | None, app: AsgiApp) -> AsgiApp:
                 route, params = hot
                 template, status = (
                     route.template,
-                    await _answer_hot(service, route, params, scope, receive, send, request_id),
+                    await _answer_hot(service, route, params, scope, headers, receive, send, request_id),
                 )
             else:
                 template, status = await _through(app, scope, receive, send, request_id)
         finally:
-            REQUESTS_ACTIVE.dec()
+            active -= 1
             method = scope["method"] if template != "unmatched" else "any"
-            series(REQUEST_SECONDS, method, template, str(status)).observe(time.perf_counter() - started)
+            REQUEST_SECONDS.observe(time.perf_counter() - started, method, template, status)
 
     return door
 
@@ -89,12 +94,20 @@ def hot_route(method: str, path: bytes) -> tuple[Route, dict[str, str]] | None:
 
 
 async def _answer_hot(
-    service: Service, route: Route, params: dict[str, str], scope: Scope, receive: Receive, send: Send, request_id: str
+    service: Service,
+    route: Route,
+    params: dict[str, str],
+    scope: Scope,
+    given: dict[bytes, bytes],
+    receive: Receive,
+    send: Send,
+    request_id: str,
 ) -> int:
     scope["state"] = {**scope.get("state", {}), "request_id": request_id}
-    answer = await respond(service, route, Call(scope, receive, params, service.settings))
-    headers = [(name.encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
-    headers += [(b"content-length", b"%d" % len(answer.body)), (b"content-type", answer.media_type.encode())]
+    answer = await respond(service, route, Call(scope, receive, params, service.settings, given))
+    headers = [(b"content-length", b"%d" % len(answer.body)), (b"content-type", answer.media_type.encode())]
+    if answer.headers:
+        headers += [(name.encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": _signed(headers, request_id)})
     await send({"type": "http.response.body", "body": answer.body})
     return answer.status
@@ -118,8 +131,11 @@ async def _through(app: AsgiApp, scope: Scope, receive: Receive, send: Send, req
 
 
 def _signed(headers: list[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
-    names = {name for name, _ in headers}
-    headers += [header for header in _SECURITY_HEADERS if header[0] not in names]
+    if len(headers) == 2:  # length and type, as most have: nothing of it is among ours
+        headers += _SECURITY_HEADERS
+    else:
+        names = {name for name, _ in headers}
+        headers += [header for header in _SECURITY_HEADERS if header[0] not in names]
     headers.append((b"x-request-id", request_id.encode()))
     return headers
 

@@ -112,6 +112,8 @@ class AvailabilityBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
 #: Canonical bytes of a request, for fingerprints: the order of metadata keys says nothing.
 canonical = msgpack.Encoder(order="deterministic").encode
 
+_LINE_NAMES = ("sku", "line_id", "location", "location_group")
+
 _metadata_text = json.Encoder(order="deterministic").encode
 
 
@@ -140,17 +142,16 @@ def reserve_lines(body: ReserveBody) -> list[ReserveLine]:
     lines: list[ReserveLine] = []
     ids: set[str] = set()
     for index, line in enumerate(body.lines):
-        at = f"/lines/{index}"
-        check_identifier(line.sku, f"{at}/sku")
-        check_identifier(line.line_id, f"{at}/line_id")
-        check_identifier(line.location, f"{at}/location")
-        check_identifier(line.location_group, f"{at}/location_group")
+        for name in _LINE_NAMES:
+            if (text := getattr(line, name)) is not None and fault(text):
+                check_identifier(text, f"/lines/{index}/{name}")
         if line.location is not None and line.location_group is not None:
-            raise invalid("A line names a location or a group of them.", pointer=f"{at}/location_group")
-        check_day(line.needed_by, pointer=f"{at}/needed_by")
+            raise invalid("A line names a location or a group of them.", pointer=f"/lines/{index}/location_group")
+        if line.needed_by is not None:
+            check_day(line.needed_by, pointer=f"/lines/{index}/needed_by")
         line_id = line.line_id or str(index + 1)
         if line_id in ids:
-            raise invalid(f"The line id {line_id!r} is used twice.", pointer=f"{at}/line_id")
+            raise invalid(f"The line id {line_id!r} is used twice.", pointer=f"/lines/{index}/line_id")
         ids.add(line_id)
         group, day = line.location_group or "", line.needed_by or ""
         lines.append(ReserveLine(line_id, line.sku, line.quantity, line.location or "", group, day))

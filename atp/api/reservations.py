@@ -38,7 +38,7 @@ def reserve_command(service: Service, call: Call, key: str, body: ReserveBody) -
     channel = body.channel or DEFAULT_CHANNEL
     call.principal.require_channel(channel)
     client = call.principal.client
-    id = reservation_id(client, key, min(line.sku for line in lines))
+    id = reservation_id(client, key, lines[0].sku if len(lines) == 1 else min(line.sku for line in lines))
     if body.replaces is not None:
         check_replaces(body.replaces, id, service.ledger.partitions)
     return Reserve(

@@ -95,12 +95,13 @@ class Service:
         LedgerError, OutcomeUnknown also when ``deadline`` (seconds) passes first; Problem if the journal that has the
         record is away.
         """
-        result = await self._submit(command, deadline)
+        answer = self.ledger.submit(command)
+        result = await answer if deadline is None else await _within(deadline, answer)
         if result.outcome is Outcome.NOT_FOUND and isinstance(command, CHANGES) and self.journal is not None:
             record = await self.journaled(command.id)
             return result if record is None else answer_journaled(record, command)
-        about = getattr(command, "id", "")
-        if about and result.replayed and result.outcome.accepted and result.reservation is None:
+        about = getattr(command, "id", "") if result.replayed and result.reservation is None else ""
+        if about and result.outcome.accepted:
             return structs.replace(result, reservation=await self.journaled(about))
         return result
 
@@ -122,15 +123,13 @@ class Service:
             JOURNAL_UNAVAILABLE, "The ledger does not hold this reservation, and the journal cannot be asked."
         )
 
-    async def _submit(self, command: Command, deadline: float | None) -> Result:
-        answer = self.ledger.submit(command)
-        if deadline is None:
+
+async def _within(deadline: float, answer: asyncio.Future[Result]) -> Result:
+    try:
+        async with asyncio.timeout(deadline):
             return await answer
-        try:
-            async with asyncio.timeout(deadline):
-                return await answer
-        except TimeoutError:
-            raise OutcomeUnknown("the caller's deadline passed") from None
+    except TimeoutError:
+        raise OutcomeUnknown("the caller's deadline passed") from None
 
 
 def now_ms() -> int:

@@ -19,19 +19,20 @@ def says_goodbye(app: AsgiApp, stop: asyncio.Event) -> AsgiApp:
     Requests that begin after it find ``stopping`` in the scope's state.
     """
 
-    async def saying(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            await app(scope, receive, send)
-            return
+    # Plain functions that pass the awaitables on: a coroutine of their own would cost every request.
 
-        async def send_last(message: Any) -> None:
+    def saying(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        if scope["type"] != "http":
+            return app(scope, receive, send)
+
+        def send_last(message: Any) -> Awaitable[None]:
             if stop.is_set() and message["type"] == "http.response.start":
                 headers = [header for header in message["headers"] if header[0] != b"connection"]
                 message = {**message, "headers": [*headers, _CLOSE]}
-            await send(message)
+            return send(message)
 
         if stop.is_set():
             scope = {**scope, "state": {**scope.get("state", {}), "stopping": True}}
-        await app(scope, receive, send_last)
+        return app(scope, receive, send_last)
 
     return saying

@@ -11,6 +11,7 @@ from zlib import crc32
 
 BUCKETS = 1 << 15
 _BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"
+_DIGITS = {letter: digit for digit, letter in enumerate(_BASE32)}
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 #: Largest integer that Lua numbers hold exactly; digests on the wire stay below it.
@@ -44,12 +45,10 @@ def reservation_partition(reservation: str, partitions: int) -> int | None:
     """The partition of a reservation id, or None if the text cannot be one (so: not found, nothing to ask)."""
     if len(reservation) != 19:
         return None
-    bucket = 0
-    for letter in reservation[:3]:
-        digit = _BASE32.find(letter)
-        if digit < 0:
-            return None
-        bucket = bucket << 5 | digit
+    try:
+        bucket = _DIGITS[reservation[0]] << 10 | _DIGITS[reservation[1]] << 5 | _DIGITS[reservation[2]]
+    except KeyError:
+        return None
     return bucket % partitions
 
 

@@ -123,7 +123,7 @@ def quote_view(record: Reservation, now_ms: int) -> QuoteView:
 
 def _line_view(line: Line) -> LineView:
     held = committed = acknowledged = fulfilled = released = expired = 0
-    for a in line.allocations:
+    for a in line.allocations:  # mostly one
         held += a.held
         committed += a.committed
         acknowledged += a.acknowledged
@@ -147,12 +147,18 @@ def _line_view(line: Line) -> LineView:
 
 def _allocation_views(allocations: list[Allocation]) -> list[AllocationView]:
     """One per place and supply. A transfer may leave none at a place, and then there is nothing to show."""
+    if len(allocations) == 1 and (units := allocations[0].quantity):  # as most lines have
+        return [AllocationView(allocations[0].location, units, _supply(allocations[0].supply))]
     quantities: dict[tuple[str, str], int] = {}
     for a in allocations:
         place = a.location, a.supply
         quantities[place] = quantities.get(place, 0) + a.quantity
     return [
-        AllocationView(location, quantity, f"incoming:{supply}" if supply else "on_hand")
+        AllocationView(location, quantity, _supply(supply))
         for (location, supply), quantity in quantities.items()
         if quantity
     ]
+
+
+def _supply(day: str) -> str:
+    return f"incoming:{day}" if day else "on_hand"

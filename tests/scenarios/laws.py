@@ -37,6 +37,10 @@ Grants = tuple[int, dict[str, int], list[tuple[str, int]]]
 Unnamed = tuple[dict[str, int], list[tuple[str, str, bool]]]
 
 
+#: A machine that stands still is no difference between two laws.
+PATIENCE_S = 60.0
+
+
 class RulesLaw:
     """The reference; whatever it does, its entries must bring about again."""
 
@@ -131,7 +135,7 @@ class LuaLaw:
         cls, loop: asyncio.AbstractEventLoop, url: str, namespace: str, partition: int = 0, partitions: int = 1
     ) -> "LuaLaw":
         async def prepare() -> Connection:
-            connection = await connect(url)
+            connection = await connect(url, PATIENCE_S)
             await load_library(connection)
             meta = keys.meta(namespace, partition)
             await connection.ask("FCALL", library.function("create"), 1, meta, partition, partitions, 1, 1, 0)
@@ -242,4 +246,4 @@ class LuaLaw:
             await self._connection.ask("UNLINK", key)
 
     def _ask(self, *words: bytes | str | int) -> Any:
-        return self._loop.run_until_complete(self._connection.ask(*words))
+        return self._loop.run_until_complete(self._connection.ask(*words, timeout_s=PATIENCE_S))
