@@ -1,5 +1,7 @@
 """Answers: what became of a reservation command, and of whatever was raised on the way, as callers see it."""
 
+import time
+
 import structlog
 from msgspec import Struct, json
 
@@ -73,10 +75,21 @@ def problem_of(error: Exception, request_id: str) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, LedgerError):
-        log.warning("the ledger failed a request", error=type(error).__name__, request_id=request_id)
+        _tell(type(error).__name__, request_id)
         return ledger_problem(error)
     log.error("a request failed", exc_info=error, request_id=request_id)
     return Problem(INTERNAL)
+
+
+#: When each error of the ledger was logged last: an absence fails thousands of requests a second (the metric counts).
+_told: dict[str, float] = {}
+
+
+def _tell(error: str, request_id: str) -> None:
+    now = time.monotonic()
+    if now - _told.get(error, 0.0) >= 1:
+        _told[error] = now
+        log.warning("the ledger failed a request", error=error, request_id=request_id, repeated="told once a second")
 
 
 #: What a refused limit is about in the body of a reserve.

@@ -8,6 +8,7 @@ from typing import Any
 
 from atp.cli.errors import FAILED, explain
 from atp.config import Config
+from atp.domain.collecting import rarely
 
 Main = Callable[[asyncio.Event], Awaitable[None]]
 
@@ -54,6 +55,7 @@ async def _with_signals(main: Main) -> int:
 
 async def together(stop: asyncio.Event, *loops: Coroutine[Any, Any, None]) -> None:
     """Run loops that end when ``stop`` is set. One that ends earlier ends all, and its error is raised."""
+    rarely()
     tasks = [asyncio.ensure_future(loop) for loop in loops]
     stopped = asyncio.ensure_future(stop.wait())
     try:
