@@ -1,4 +1,4 @@
-"""Collecting: when the cyclic collector is worth its time. What nobody refers to goes at once; records have no cycles."""
+"""Collecting: when the cyclic collector is worth its time. Records have no cycles: what nobody refers to is gone."""
 
 import gc
 from collections.abc import Iterator
