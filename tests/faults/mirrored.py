@@ -32,8 +32,8 @@ class Mirrored(Stack):
     ``link`` is what the replica hears its primary through.
     """
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, config=Config(durability="replica"))
+    def __init__(self, folder: Path, ledger: type[Valkey] = Valkey) -> None:
+        super().__init__(folder, config=Config(durability="replica"), ledger=ledger)
         self.follower: Server = Mirror(self.path)
         self.link = Wire(0)
 
@@ -52,9 +52,8 @@ class Mirrored(Stack):
     async def follow(self) -> None:
         """Make the follower the primary's replica, and wait until its disk is in step."""
         leader = self.servers["valkey"]
-        self.link.target = leader.port
         await self._tell(self.follower, "CONFIG", "SET", "primaryauth", files.secret(self.path, "valkey"))
-        await self._tell(self.follower, "REPLICAOF", ports.HOST, self.link.port)
+        await self._tell(self.follower, "REPLICAOF", *self.heard_at(leader))
 
         async def in_step() -> bool:
             try:
@@ -71,6 +70,20 @@ class Mirrored(Stack):
 
         await wait_until_async(in_step, 30, "the replica is in step")
 
+    def heard_at(self, leader: Server) -> tuple[str, int]:
+        """Where a replica finds its primary."""
+        self.link.target = leader.port
+        return ports.HOST, self.link.port
+
+    def part(self) -> None:
+        """Primary and replica hear nothing of each other from now on."""
+        self.link.open.clear()
+
+    def join(self) -> None:
+        """Undo it."""
+        self.link.reset()
+        self.link.open.set()
+
     async def promote(self) -> None:
         """``atp promote`` on the follower; clients are led to it only by ``lead``."""
         heads = {
@@ -82,7 +95,8 @@ class Mirrored(Stack):
     def lead(self) -> None:
         """The promoted one is the primary from now on, for every client."""
         self.servers["valkey"], self.follower = self.follower, self.servers["valkey"]
-        self.wires["valkey"].target = self.servers["valkey"].port
+        leader = self.servers["valkey"]
+        self.wires["valkey"].host, self.wires["valkey"].target = leader.host, leader.port  # type: ignore[attr-defined]
         self.wires["valkey"].reset()
 
     async def restart_follower(self) -> None:

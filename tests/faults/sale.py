@@ -60,10 +60,13 @@ class Outcome(Struct):
 class Sale:
     """Use ``open_sale``."""
 
-    def __init__(self, stack: Stack, observer: Observer, seed: int, patience: Patience, buyers: int) -> None:
+    def __init__(
+        self, stack: Stack, observer: Observer, seed: int, patience: Patience, buyers: int, slack_s: float
+    ) -> None:
         self.stack, self.observer = stack, observer
         self._patience = patience
         self.history = History()
+        self._slack_s = slack_s
         self._made = 0
         self._seed = seed
         self._buyers = [self.another_buyer() for _ in range(buyers)]
@@ -184,7 +187,7 @@ class Sale:
         ops = self.history.ops
         counts = {(at.sku, at.location): n for feeder in self._feeders for at, n in feeder.count.items()}
         unknown = {op.id for op in ops if op.outcome == "unknown"}
-        histories = linear.events_of(ops, entries, clock_offset())
+        histories = linear.events_of(ops, entries, clock_offset(), self._slack_s)
         opening = dict.fromkeys(SCARCE, OPENING["till"] * len(PLACES["till"]))
         letters = await self.observer.dead_letters()
         return [
@@ -210,11 +213,11 @@ class Sale:
 
 @asynccontextmanager
 async def open_sale(
-    stack: Stack, seed: int = 1, patience: Patience = USUAL, buyers: int = _BUYERS
+    stack: Stack, seed: int = 1, patience: Patience = USUAL, buyers: int = _BUYERS, slack_s: float = 0.0
 ) -> AsyncIterator[Sale]:
-    """A sale under way."""
+    """A sale under way; ``slack_s`` is what the ledger's clock may be behind in it."""
     nc = await connect_nats(stack.servers["nats"].url)  # type: ignore[attr-defined]
-    sale = Sale(stack, Observer(stack, nc), seed, patience, buyers)
+    sale = Sale(stack, Observer(stack, nc), seed, patience, buyers, slack_s)
     try:
         await sale.open()
         yield sale

@@ -25,6 +25,7 @@ from atp.dev.state import ClientKeys, StateDir
 from atp.dev.supervisor import Program, Supervisor
 from atp.dev.valkey import Valkey
 from atp.ledger.connection import Connection, connect
+from tests.support import wait_until_async
 
 from .wire import Wire
 
@@ -66,11 +67,13 @@ class Stack:
         extra: Sequence[str] = (),
         disk_mb: int = 0,
         config: Config | None = None,
+        ledger: type[Valkey] = Valkey,
     ) -> None:
         self._state = StateDir(folder)
         self.path = self._state.path
         self._disk_mb = disk_mb
         self._plants = dict(plants or {})
+        self._ledger = ledger
         self._extra = extra  # second processes: "drain-2"
         self.said: list[str] = []
         self._supervisor = Supervisor(self._state.run, self.said.append)
@@ -116,6 +119,11 @@ class Stack:
         if plants is not None and isinstance(program, Planted):
             program._plants = plants  # noqa: SLF001, RUF100
         self._supervisor.spawn(program)
+
+    async def answering(self, name: str) -> None:
+        """Wait until a server answers. Raises NeverCame."""
+        server = self.servers[name]
+        await wait_until_async(lambda: server.answers(self.pid(name)), START_S, f"{name} answers")
 
     async def serving(self) -> None:
         """Wait until the API answers; asked without standing in the way of the wires. Raises TimeoutError."""
@@ -192,7 +200,7 @@ class Stack:
         self._watch = asyncio.create_task(self._supervisor.run())
 
     async def _start_servers(self) -> None:
-        for server in (Valkey(self.path), Nats(self.path), Postgres(self.path)):
+        for server in (self._ledger(self.path), Nats(self.path), Postgres(self.path)):
             self.servers[server.name] = server
             await self.start_server(server)
 

@@ -8,6 +8,7 @@ from statistics import median
 from msgspec import Struct
 
 from .checkers.violation import SORTS
+from .plants.points import POINTS
 from .sale import Outcome
 
 PAGE = Path(__file__).parents[2] / "docs/reference/faults.md"
@@ -24,8 +25,9 @@ kept; *doubled*: kept, or told, more than once; *oversold*: positions that promi
 entry; *stranded*: holds that did not end; *wrong*: any other contradiction, also an order of events that nothing
 explains. *Resolved*: operations whose fate was unknown for a while and then learned by a repeat. *Serving* and
 *caught up*: median and longest time from the fault's end until buyers were served, and until journal, events and stock
-had no backlog, in seconds; looked at every 50 ms, on a shared machine with two cores. A process that was killed is
-started at the fault's end, so the time it needs to start is part of both. *At*: the commit that was run.
+had no backlog, in seconds; looked at every 50 ms, on a shared machine with two cores. A process of ours or a ledger
+that was killed is started at the fault's end, so the time it needs to start is part of both; NATS and PostgreSQL have
+returned when they answer. *At*: the commit that was run.
 
 | Fault | Runs | Acknowledged | Lost | Doubled | Oversold | Stranded | Wrong | Resolved | Serving | Caught up | At |
 |---|---|---|---|---|---|---|---|---|---|---|---|
@@ -56,7 +58,14 @@ class Tally(Struct):
         if not self.rows:
             return
         known = {row[1]: row[0] for row in _ROW.finditer(page.read_text())} if page.exists() else {}
-        page.write_text(_HEAD + "\n".join((known | self.rows).values()) + "\n")
+        page.write_text(_HEAD + "\n".join((known | self.rows).values()) + "\n" + _points())
+
+
+def _points() -> str:
+    lines = [f"- {point.process or 'a rebuild'}: {point.name}" for point in POINTS]
+    return (
+        "\n## Named points\n\nOne run dies at one of them, the next run at the next one.\n\n" + "\n".join(lines) + "\n"
+    )
 
 
 def commit() -> str:

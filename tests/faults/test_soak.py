@@ -10,9 +10,7 @@ import pytest
 from .checkers.violation import tell
 from .kinds.every import FAULTS
 from .kinds.fault import Fault
-from .mirrored import Mirrored
 from .sale import open_sale
-from .stack import Stack
 from .table import Tally
 
 pytestmark = [pytest.mark.anyio, pytest.mark.soak]
@@ -28,11 +26,7 @@ async def test_a_fault(make: Callable[[], Fault], folder: Path, tally: Tally) ->
         tally.write()
         pytest.skip(f"{fault.name}: {reason}")
     chance = Random(fault.name)
-    if fault.mirrored:
-        stack = Mirrored(folder)
-    else:
-        stack = Stack(folder, extra=fault.extra, disk_mb=fault.disk_mb, config=fault.config)
-    async with stack, open_sale(stack) as sale:
+    async with fault.stack(folder) as stack, open_sale(stack, slack_s=fault.clock_slack_s) as sale:
         for _ in range(RUNS):
             await fault.run(stack, chance)
             await sale.recover()

@@ -22,7 +22,7 @@ class Wire:
     """
 
     def __init__(self, port: int) -> None:
-        self.target = port
+        self.host, self.target = HOST, port
         self.port = 0
         self.delay_s = 0.0
         self.open, self.hearing = asyncio.Event(), asyncio.Event()
@@ -51,7 +51,7 @@ class Wire:
         """Every connection is reset, on both sides, with whatever is under way."""
         for writer in list(self._writers):
             raw = writer.get_extra_info("socket")
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):  # the latter when it is closed already
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
 
@@ -62,7 +62,7 @@ class Wire:
         self._writers.add(writer)
         writers = [writer]
         try:
-            server_reader, server_writer = await asyncio.open_connection(HOST, self.target)
+            server_reader, server_writer = await asyncio.open_connection(self.host, self.target)
             self._writers.add(server_writer)
             writers.append(server_writer)
             ways = [

@@ -107,12 +107,15 @@ def _candidates(events: Sequence[Event], open: Iterable[int]) -> Iterator[int]:
     return iter(first.values())
 
 
-def events_of(ops: Iterable[Op], entries: Iterable[AnyEntry], clock_offset: float) -> dict[str, list[Event]]:
+def events_of(
+    ops: Iterable[Op], entries: Iterable[AnyEntry], clock_offset: float, slack_s: float = 0.0
+) -> dict[str, list[Event]]:
     """By sku: what callers were answered, and when; of what nobody was told, the journal says whether and when it was.
 
     That is so for expiry, for stock events, and for operations that stayed unknown. ``clock_offset`` is what the wall
-    clock is ahead of the callers' one.
+    clock is ahead of the callers' one, ``slack_s`` what the ledger's clock may have been behind.
     """
+    late_s = _BATCH_S + slack_s
     took: dict[tuple[type, str], float] = {}
     found: dict[str, list[Event]] = defaultdict(list)
     for entry in entries:
@@ -120,18 +123,18 @@ def events_of(ops: Iterable[Op], entries: Iterable[AnyEntry], clock_offset: floa
         if isinstance(entry, Held | Released):
             took[type(entry), entry.reservation.id] = at
         elif isinstance(entry, DeltaApplied):
-            found[entry.sku].append(Event("give", entry.quantity, at - _BATCH_S, at + _BATCH_S, name=f"{entry.seq}"))
+            found[entry.sku].append(Event("give", entry.quantity, at - _BATCH_S, at + late_s, name=f"{entry.seq}"))
         elif isinstance(entry, Expired):
             for line in entry.reservation.lines:
                 units = sum(a.expired for a in line.allocations)
-                found[line.sku].append(Event("give", units, at - _BATCH_S, at + _BATCH_S, name=f"{entry.seq}"))
+                found[line.sku].append(Event("give", units, at - _BATCH_S, at + late_s, name=f"{entry.seq}"))
     for op in ops:
         ended = op.ended
         if op.outcome == "unknown" and op.kind in ("reserve", "release"):
             entry_at = took.get((Held if op.kind == "reserve" else Released, op.id))
             if entry_at is None:
                 continue  # nothing came of it
-            ended = entry_at + _BATCH_S
+            ended = entry_at + late_s
         for sku, units in op.lines.items():
             if op.kind == "reserve" and op.outcome != "refused":
                 found[sku].append(Event("take", units, op.began, ended, name=op.key))

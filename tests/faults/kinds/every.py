@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 from tests.faults.stack import OWN, SERVERS
 
+from .clocks import JumpClock, JumpServerClock
 from .disk import DiskFull, FailingSync, PowerLoss, SlowDisk, TornTail
 from .fault import Fault
 from .loss import LedgerLost, RollBack
 from .memory import FlushFunctions, MemoryFull
-from .processes import Freeze, JumpClock, Kill, TakeOver, Together
-from .replica import Isolation, LostReplica, Promotion
+from .points import KillAt, KillRebuilder
+from .processes import Freeze, Kill, TakeOver, Together
+from .replica import Isolation, LostReplica, Promotion, Unreachable
 from .wires import Delay, HalfOpen, Mute, Reset
 
 #: Made anew for each test, since a fault remembers what it saw.
@@ -29,9 +31,14 @@ FAULTS: list[Callable[[], Fault]] = [
     PowerLoss,
     Promotion,
     Isolation,
+    Unreachable,
     LostReplica,
     LedgerLost,
     RollBack,
     lambda: JumpClock(3_600),
     lambda: JumpClock(-3_600),
+    lambda: JumpServerClock(3_600),
+    lambda: JumpServerClock(-3_600),
+    *((lambda name=name: KillAt(name)) for name in OWN),
+    KillRebuilder,
 ]

@@ -15,13 +15,13 @@ from tests.faults.stack import Stack
 from .disk import log_of
 from .fault import Fault
 
-_JOURNALED = Config(durability="journal", on_loss="open")
+JOURNALED = Config(durability="journal", on_loss="open")
 
 
 class LedgerLost(Fault):
     """The ledger's disk is gone; its server comes back empty."""
 
-    config = _JOURNALED
+    config = JOURNALED
     lasts_s = (0.0, 1.0)
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class LedgerLost(Fault):
 class RollBack(Fault):
     """The ledger comes back as it was a while ago, like from a backup: callers know better."""
 
-    config = _JOURNALED
+    config = JOURNALED
     lasts_s = (0.0, 0.2)
 
     def __init__(self) -> None:

@@ -24,6 +24,10 @@ class Kill(Fault):
     async def heal(self, stack: Stack) -> None:
         await stack.up(self._who)
 
+    async def returned(self, stack: Stack) -> None:
+        if self._who in ("nats", "postgres"):
+            await stack.answering(self._who)
+
 
 class Freeze(Fault):
     """SIGSTOP, then SIGCONT: connections stand, nobody answers, and what was under way comes late."""
@@ -64,17 +68,3 @@ class Together(Fault):
     async def heal(self, stack: Stack) -> None:
         for fault in self._faults:
             await fault.heal(stack)
-
-
-class JumpClock(Fault):
-    """The API's machine has another time than the ledger's (R22); it is started anew with it."""
-
-    def __init__(self, seconds: int) -> None:
-        super().__init__(f"clock of the API {seconds:+d} s")
-        self._seconds = seconds
-
-    async def inject(self, stack: Stack, rng: Random) -> None:
-        await stack.up("api", f"clock={self._seconds}")
-
-    async def heal(self, stack: Stack) -> None:
-        await stack.up("api", "")
