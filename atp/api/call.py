@@ -27,7 +27,7 @@ from atp.domain.causes import TRACEPARENT, Cause, request_cause
 from atp.domain.identifiers import fault
 
 if TYPE_CHECKING:
-    from atp.api.identity import Principal
+    from atp.api.principal import Principal
     from atp.api.quotas import Meter
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]

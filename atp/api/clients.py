@@ -17,7 +17,7 @@ from atp.api.requests import check_identifier
 from atp.api.service import Service
 from atp.domain.commands import PutPolicy
 from atp.domain.identifiers import ID_MAX, ChannelId, SourceId
-from atp.domain.keys import KEYS_MAX, Client, new_key
+from atp.domain.keys import KEYS_MAX, Client, Quota, new_key
 from atp.domain.outcomes import Outcome
 from atp.domain.records import Policy
 from atp.domain.times import rfc3339
@@ -27,6 +27,10 @@ _TRIES = 5
 
 Scope = Literal["availability:read", "reservations:write", "reservations:fulfil", "stock:write", "admin"]
 ClientId = Annotated[str, Meta(min_length=1, max_length=ID_MAX, description="The client's name.")]
+
+
+class QuotaBody(Quota, frozen=True, forbid_unknown_fields=True):
+    """So many requests of one class, over all processes."""
 
 
 class ClientBody(Struct, forbid_unknown_fields=True):
@@ -40,6 +44,10 @@ class ClientBody(Struct, forbid_unknown_fields=True):
         list[SourceId], Meta(max_length=100, description="Sends stock events as these only; none: as any.")
     ] = []
     disabled: Annotated[bool, Meta(description="None of its keys is accepted.")] = False
+    quotas: Annotated[
+        dict[Literal["reserve", "change", "read", "bulk"], QuotaBody],
+        Meta(description="By class of request; a class that is not named is not limited."),
+    ] = {}
 
 
 class NewClientBody(ClientBody, kw_only=True):
@@ -176,8 +184,9 @@ async def _put(
 
 def _changed(client: Client, body: ClientBody) -> Client:
     return structs.replace(
-        client, scopes=list(body.scopes), channels=body.channels, sources=body.sources, disabled=body.disabled
-    )
+        client, scopes=list(body.scopes), channels=body.channels, sources=body.sources, disabled=body.disabled,
+        quotas={name: Quota(quota.rate, quota.burst) for name, quota in body.quotas.items()},
+    )  # fmt: skip
 
 
 def _check(body: ClientBody) -> None:
@@ -195,6 +204,7 @@ def _view(policy: Policy) -> ClientView:
         channels=client.channels,
         sources=client.sources,
         disabled=client.disabled,
+        quotas=client.quotas,  # pyright: ignore[reportArgumentType] - the same fields
         id=policy.id,
         keys=[KeyView(key.prefix, key.created_at) for key in client.keys],
         version=policy.version,

@@ -125,7 +125,8 @@ BODIES: dict[str, Any] = {
     "rebuild": {"accept_loss": False, "reason": "the disk was replaced"},
     "discard_dead_letters": _LETTERS,
     "create_client": {"id": "shop", "scopes": ["availability:read", "reservations:write"], "channels": ["web"]},
-    "put_client": {"scopes": ["availability:read"], "channels": ["web"], "disabled": False},
+    "put_client": {"scopes": ["availability:read"], "channels": ["web"], "disabled": False,
+                   "quotas": {"reserve": {"rate": 500.0, "burst": 2000.0}}},
 }  # fmt: skip
 
 _CHECK = {
@@ -166,7 +167,7 @@ _ADJUSTED = {
 _KEY = {"prefix": "x7k2m9q4w1zt", "created_at": "2026-11-21T10:00:00.000Z"}
 _CLIENT = {
     "scopes": ["availability:read", "reservations:write"], "channels": ["web"], "sources": [], "disabled": False,
-    "id": "shop", "keys": [_KEY], "version": 41,
+    "quotas": {"reserve": {"rate": 500.0, "burst": 2000.0}}, "id": "shop", "keys": [_KEY], "version": 41,
 }  # fmt: skip
 
 ANSWERS: dict[str, Any] = {

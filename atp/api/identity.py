@@ -7,16 +7,19 @@ prefix it does not know: a key works as soon as it was created.
 
 import asyncio
 import time
-from collections.abc import Mapping
 from hmac import compare_digest
+from typing import TYPE_CHECKING
 
 import structlog
-from msgspec import DecodeError, Struct, json
+from msgspec import DecodeError, json
 
-from atp.api.problems import CHANNEL_NOT_ALLOWED, FORBIDDEN, UNAUTHENTICATED, Problem
-from atp.api.settings import ApiSettings
-from atp.domain.keys import Client, Quota, key_hash, key_prefix
+from atp.api.principal import Principal, unauthenticated
+from atp.api.settings import ApiSettings, JwtSettings
+from atp.domain.keys import Client, key_hash, key_prefix
 from atp.ledger import Ledger, LedgerError
+
+if TYPE_CHECKING:
+    from atp.api.tokens import Tokens
 
 log = structlog.get_logger("atp.api")
 
@@ -24,36 +27,6 @@ _decode_client = json.Decoder(Client).decode
 
 #: Marks routes that anyone may call; every other route names its scopes (default deny).
 PUBLIC: tuple[str, ...] = ()
-
-
-class Principal(Struct, frozen=True):
-    """A known caller."""
-
-    client: str
-    scopes: frozenset[str]
-    channels: frozenset[str] = frozenset()  # empty is all (R34)
-    sources: frozenset[str] = frozenset()  # the same
-    key: str = ""  # prefix of the key that was used
-    quotas: Mapping[str, Quota] = {}  # by class; a class that is not named is not limited (R31)
-
-    def require(self, scopes: tuple[str, ...]) -> None:
-        """Raises Problem (403) unless the caller has one of ``scopes``."""
-        if self.scopes.isdisjoint(scopes):
-            raise Problem(FORBIDDEN, f"This needs the scope {' or '.join(scopes)}.")
-
-    def sees(self, channel: str) -> bool:
-        """Whether reservations of this channel exist for the caller (R34)."""
-        return not self.channels or channel in self.channels
-
-    def speaks_for(self, source: str) -> bool:
-        """Whether the caller may send stock events as this source (R34)."""
-        return not self.sources or source in self.sources
-
-    def require_channel(self, channel: str) -> None:
-        """Raises Problem (403) for a channel the caller is not bound to."""
-        if not self.sees(channel):
-            allowed = ", ".join(sorted(self.channels))
-            raise Problem(CHANNEL_NOT_ALLOWED, f"This client is bound to: {allowed}. Not to: {channel}.")
 
 
 class Clients:
@@ -67,6 +40,8 @@ class Clients:
         self._version = -1
         self._loaded_at = float("-inf")
         self._lock = asyncio.Lock()
+        self._named: dict[str, Client] = {}
+        self._jwts = _jwts(settings.jwt) if settings.jwt else None
 
     @property
     def loaded(self) -> bool:
@@ -80,23 +55,32 @@ class Clients:
             return known
         scheme, _, token = authorization.partition(b" ")
         if scheme.lower() != b"bearer":
-            raise _unauthenticated("Send an API key in the header Authorization: Bearer <key>.")
-        text = token.strip().decode("latin-1")
+            raise unauthenticated("Send an API key in the header Authorization: Bearer <key>.")
+        token = token.strip()
+        if self._jwts is not None and token.count(b".") == 2:
+            return await self._jwts.principal(token)
+        text = token.decode("latin-1")
         prefix = key_prefix(text)
         if prefix is None:
-            raise _unauthenticated("This is not an API key of this service.", "invalid_token")
+            raise unauthenticated("This is not an API key of this service.", "invalid_token")
         if prefix not in self._by_prefix:
             await self._load_soon()
         expected, principal = self._by_prefix.get(prefix, ("", None))
         if not compare_digest(key_hash(text), expected) or principal is None:
-            raise _unauthenticated("This API key is not known, or was revoked.", "invalid_token")
+            raise unauthenticated("This API key is not known, or was revoked.", "invalid_token")
         if len(self._tokens) >= self._settings.tokens_max:
             self._tokens.clear()
         self._tokens[authorization] = principal
         return principal
 
     async def run(self) -> None:
-        """Keep the copy fresh until cancelled; a ledger that is away leaves the last copy in place."""
+        """Keep the copy, and an issuer's keys, fresh until cancelled; who is away leaves the last copy in place."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow())
+            if self._jwts is not None:
+                group.create_task(self._jwts.keys.run())
+
+    async def _follow(self) -> None:
         while True:
             try:
                 await self.run_once()
@@ -121,23 +105,30 @@ class Clients:
     async def _load(self, version: int) -> None:
         """Read all clients. ``version`` was read before them, so a change in between is seen by the next check."""
         by_prefix: dict[str, tuple[str, Principal]] = {}
+        named: dict[str, Client] = {}
         for policy in await self._ledger.policies("client"):
             try:
                 client = _decode_client(policy.body)
             except DecodeError as error:
                 log.error("a client's policy cannot be read", client=policy.id, error=str(error))
                 continue
+            if not policy.deleted:
+                named[policy.id] = client
             if client.disabled:
                 continue
             bounds = frozenset(client.scopes), frozenset(client.channels), frozenset(client.sources)
             for key in client.keys:
                 by_prefix[key.prefix] = key.sha256, Principal(policy.id, *bounds, key.prefix, client.quotas)
-        self._by_prefix = by_prefix
+        if self._jwts is not None and named != self._named:
+            self._jwts.forget(named)
+        self._by_prefix, self._named = by_prefix, named
         self._tokens = {}
         self._version = version
         self._loaded_at = time.monotonic()
 
 
-def _unauthenticated(detail: str, error: str = "") -> Problem:
-    challenge = f'Bearer realm="atp", error="{error}"' if error else 'Bearer realm="atp"'
-    return Problem(UNAUTHENTICATED, detail, headers={"www-authenticate": challenge})
+def _jwts(settings: JwtSettings) -> "Tokens":
+    """Imported only where tokens are taken: the cryptography behind it costs every start a tenth of a second."""
+    from atp.api.tokens import Tokens
+
+    return Tokens(settings, {})

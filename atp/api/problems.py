@@ -63,6 +63,7 @@ KEY_REUSED = Kind("idempotency-key-reused", 422, "The Idempotency-Key was used w
 QUOTA_EXCEEDED = Kind("quota-exceeded", 429, "The client's quota is used up", 1)
 INTERNAL = Kind("internal-error", 500, "Something went wrong on our side")
 JOURNAL_UNAVAILABLE = Kind("journal-unavailable", 503, "The journal cannot be asked now", 5)
+ISSUER_UNAVAILABLE = Kind("issuer-unavailable", 503, "Tokens cannot be verified now", 5)
 STREAM_UNAVAILABLE = Kind("stream-unavailable", 503, "The event stream cannot be reached", 5)
 OVERLOADED = Kind("overloaded", 503, "We are at capacity", 1)
 DEADLINE_TOO_SHORT = Kind("deadline-too-short", 503, "The deadline is too short to begin", 1)

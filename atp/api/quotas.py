@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 from msgspec import structs
 
-from atp.api.identity import Principal
+from atp.api.principal import Principal
 from atp.api.problems import QUOTA_EXCEEDED, Problem
 from atp.api.ratelimit import left_header, policy_header
 from atp.domain.keys import Quota

@@ -1,6 +1,27 @@
 """Settings of the HTTP room: limits with their unit last. Only atp/config.py reads the environment."""
 
+from typing import Literal
+
 from msgspec import Struct
+
+
+class JwtSettings(Struct, frozen=True):
+    """Whose tokens are taken, beside API keys, and what their claims are called."""
+
+    issuer: str
+    audience: str
+    jwks_url: str
+    client_claim: str = "sub"
+    scopes_claim: str = "scope"
+    channels_claim: str = "atp_channels"
+    sources_claim: str = "atp_sources"
+    nbf: Literal["required", "iat"] = "required"  # iat: of an issuer that sends no nbf, a token begins when it was made
+    leeway_s: int = 30
+    refetch_s: float = 30.0  # of keys, at most so often (research/reliability.md §5)
+    refresh_s: float = 300.0  # a key that the issuer takes back verifies nothing after this time
+    fetch_timeout_s: float = 3.0
+    checks_per_s: float = 1_000.0  # signatures of tokens not seen before; each takes about 0.1 ms
+    tokens_max: int = 16_384  # verified tokens remembered
 
 
 class ApiSettings(Struct, frozen=True):
@@ -19,4 +40,5 @@ class ApiSettings(Struct, frozen=True):
     health_timeout_s: float = 1.0
     clients_check_s: float = 1.0  # revocation has to work within 5 s (research/reliability.md §5)
     tokens_max: int = 4_096  # verified tokens remembered
+    jwt: JwtSettings | None = None  # None takes API keys only
     docs: bool = True  # /docs and /schema; off where the API is public

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from atp.api.identity import Principal
+from atp.api.principal import Principal
 from atp.api.problems import Problem
 from atp.api.quotas import RETRY_MAX_S, Meter, Quotas, retry_after
 from atp.dev.valkey import Valkey
