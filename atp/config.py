@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -41,7 +42,16 @@ class Config(Struct, frozen=True, kw_only=True):
     public_url: str = ""
     http_host: str = "127.0.0.1"
     http_port: int = 8000
-    docs: Literal["on", "off"] = "on"
+    docs: Literal["on", "off"] = "off"
+    jwt_issuer: str = ""
+    jwt_audience: str = ""
+    jwks_url: str = ""
+    jwt_client_claim: str = "sub"
+    jwt_scopes_claim: str = "scope"
+    jwt_channels_claim: str = "atp_channels"
+    jwt_sources_claim: str = "atp_sources"
+    jwt_nbf: Literal["required", "iat"] = "required"
+    customer_key: str = ""
     mappings_dir: str = ""
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
@@ -114,6 +124,28 @@ def _host(text: str) -> str:
     return text
 
 
+def _jwks_url(text: str) -> str:
+    parts = urlsplit(text)
+    loopback = parts.hostname in ("127.0.0.1", "::1", "localhost")
+    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and loopback)):
+        raise ValueError("expected a URL that starts with https://; http:// is for this machine only")
+    if parts.username or parts.password:
+        raise ValueError("expected a URL without user and password: what it gives is public")
+    return text
+
+
+def _claim(text: str) -> str:
+    if not re.fullmatch(r"[\x21-\x7e]{1,128}", text):
+        raise ValueError("expected the name of a claim")
+    return text
+
+
+def _key(text: str) -> str:
+    if len(text) < 32:
+        raise ValueError("expected 32 characters or more, such as those of: openssl rand -hex 32")
+    return text
+
+
 def _no_cluster(text: str) -> None:
     raise ValueError("a cluster is not supported in this release; use ATP_REDIS_URL with one primary")
 
@@ -145,7 +177,16 @@ _SETTINGS = (
     _Setting("PUBLIC_URL", "where vendors reach the API, for those that sign it: https://…", _url("http", "https")),
     _Setting("HTTP_HOST", "address of the API", _host),
     _Setting("HTTP_PORT", "port of the API", _whole(1, 65535)),
-    _Setting("DOCS", "whether /docs and /schema are served; off where the API is public", _one_of("on", "off")),
+    _Setting("DOCS", "whether /docs and /schema are served; atp dev serves them", _one_of("on", "off")),
+    _Setting("JWT_ISSUER", "takes bearer tokens (JWT) of this issuer beside API keys: their iss", str),
+    _Setting("JWT_AUDIENCE", "their aud", str),
+    _Setting("JWKS_URL", "where the issuer publishes its keys: https://…", _jwks_url, url=True),
+    _Setting("JWT_CLIENT_CLAIM", "their claim that names the client", _claim),
+    _Setting("JWT_SCOPES_CLAIM", "their claim with scopes: a list, or words", _claim),
+    _Setting("JWT_CHANNELS_CLAIM", "their claim with the channels a client is bound to", _claim),
+    _Setting("JWT_SOURCES_CLAIM", "their claim with the sources a client may speak for", _claim),
+    _Setting("JWT_NBF", "iat takes tokens without nbf from when they were made", _one_of("required", "iat")),
+    _Setting("CUSTOMER_KEY", "customers are kept as digests under this key: 32 or more characters", _key, secret=True),
     _Setting("MAPPINGS_DIR", "folder with mappings of your own, found by name before those that come with atp", str),
     _Setting("METRICS_HOST", "address of the metrics of ingest and drain", _host),
     _Setting("METRICS_PORT", "its port, 0 for none; the API has /metrics on its own port", _whole(0, 65535)),
@@ -165,7 +206,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Config:
             if source != "default":
                 values[setting.name.lower()] = setting.parse(text)
         except ValueError as error:
-            got = f", got {text!r}" if text and not setting.url else ""
+            got = f", got {text!r}" if text and not (setting.url or setting.secret) else ""
             wrong.append(f"{PREFIX}{setting.name}: {error}{got}")
     if wrong:
         raise ConfigError("\n".join(wrong))

@@ -24,7 +24,7 @@ from atp.api.problems import (
 )
 from atp.api.settings import ApiSettings
 from atp.domain.causes import TRACEPARENT, Cause, request_cause
-from atp.domain.identifiers import fault
+from atp.domain.identifiers import ID_MAX, fault
 
 if TYPE_CHECKING:
     from atp.api.principal import Principal
@@ -80,13 +80,13 @@ class Call:
         self._receive = receive
         self._limits = limits
 
-    def param(self, name: str) -> str:
-        """A path parameter that is an identifier. Raises Problem (400)."""
+    def param(self, name: str, most: int = ID_MAX) -> str:
+        """A path parameter that is an identifier of at most ``most`` characters. Raises Problem (400)."""
         try:
             text = unquote(self._params[name], errors="strict")
         except UnicodeDecodeError:
             raise invalid(f"{name} is not UTF-8.", parameter=name) from None
-        if wrong := fault(text):
+        if wrong := fault(text, most):
             raise invalid(f"{name} {wrong}.", parameter=name)
         return text
 

@@ -171,6 +171,7 @@ _CLIENT = {
 }  # fmt: skip
 
 ANSWERS: dict[str, Any] = {
+    "forget_customer": {"forgotten": 12, "kept": 1},
     "list_clients": {"clients": [_CLIENT]},
     "get_client": _CLIENT,
     "put_client": {**_CLIENT, "scopes": ["availability:read"], "version": 57},

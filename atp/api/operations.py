@@ -68,6 +68,12 @@ async def docs_script(service: Service, call: Call) -> Answer:
     return Answer(200, _static("rapidoc-min.js"), headers, "text/javascript; charset=utf-8")
 
 
+async def events(service: Service, call: Call) -> Answer:
+    """The AsyncAPI 3 document of all events, in and out."""
+    _require_docs(service)
+    return Answer(200, service.settings.asyncapi)
+
+
 def _require_docs(service: Service) -> None:
     if not service.settings.docs:
         raise Problem(NOT_FOUND, "The documentation is switched off here.")

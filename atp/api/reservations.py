@@ -6,6 +6,7 @@ from msgspec import json
 from atp.api.answers import decided, view_of
 from atp.api.call import Answer, Call
 from atp.api.changes import reservation_in_path
+from atp.api.customers import pseudonym
 from atp.api.decoding import Body
 from atp.api.problems import NOT_FOUND, Problem
 from atp.api.requests import DEFAULT_CHANNEL, ReserveBody, canonical, check_replaces, check_reserve, reserve_lines
@@ -46,7 +47,7 @@ def reserve_command(service: Service, call: Call, key: str, body: ReserveBody) -
         digest53(canonical(body)),
         client,
         channel,
-        body.customer or "",
+        pseudonym(service.settings.customer_key, body.customer) if body.customer else "",
         body.order_ref or "",
         body.campaign or "",
         metadata,

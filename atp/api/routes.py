@@ -13,6 +13,7 @@ from atp.api import (
     changes,
     checks,
     clients,
+    customers,
     exceptions,
     history,
     items,
@@ -220,10 +221,15 @@ ROUTES = (
     Route(DELETE, "/v1/clients/{id:str}/keys/{prefix:str}", ADMIN, clients.delete_key, "delete_key", "Revoke a key",
           status=204, problems=(404,)),
 
+    Route(DELETE, "/v1/customers/{id:str}", ADMIN, customers.forget_customer, "forget_customer", "Forget a person",
+          customers.ForgottenView),
+
     Route(GET, "/health/live", PUBLIC, operations.live, "health_live", "Is the process alive"),
     Route(GET, "/health/ready", PUBLIC, operations.ready, "health_ready", "May requests be sent here"),
     Route(GET, "/health/startup", PUBLIC, operations.startup, "health_startup", "Is start-up complete"),
     Route(GET, "/metrics", PUBLIC, operations.metrics, "metrics", "Metrics for Prometheus"),
+    Route(GET, "/schema/asyncapi.json", PUBLIC, operations.events, "asyncapi", "The AsyncAPI document",
+          problems=(404,)),
     Route(GET, "/docs", PUBLIC, operations.docs, "docs", "Documentation for people"),
     Route(GET, "/docs/rapidoc-min.js", PUBLIC, operations.docs_script, "docs_script", "The documentation's viewer"),
 )

@@ -40,5 +40,7 @@ class ApiSettings(Struct, frozen=True):
     health_timeout_s: float = 1.0
     clients_check_s: float = 1.0  # revocation has to work within 5 s (research/reliability.md §5)
     tokens_max: int = 4_096  # verified tokens remembered
+    customer_key: str = ""  # customers are kept as digests under it; "" keeps them as they come
     jwt: JwtSettings | None = None  # None takes API keys only
+    asyncapi: bytes = b"{}"  # the document of events, which the rooms that read and write them make
     docs: bool = True  # /docs and /schema; off where the API is public

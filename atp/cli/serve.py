@@ -1,11 +1,15 @@
 """``atp serve``: one API process."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from atp import config as settings
 from atp.cli.running import run_service, together
+
+if TYPE_CHECKING:
+    from atp.api import ApiSettings
 
 
 def serve(*, host: str | None = None, port: int | None = None, shared: bool = False) -> int:
@@ -34,17 +38,35 @@ async def _serve(config: settings.Config, stop: asyncio.Event, shared: bool) -> 
     from atp import api
     from atp.wiring import open_doors, open_journal, open_ledger, watch
 
+    settings_of_api = _api_settings(config)
     async with (
         open_journal(config) as journal,
         open_ledger(config, journal, answering=True, join=True) as ledger,
         open_doors(config) as doors,
     ):
-        api_settings = api.ApiSettings(docs=config.docs == "on", public_url=config.public_url)
         watching = watch(config, ledger, journal, doors.nats)
         app = api.create_app(
-            ledger, journal, api_settings, desk=doors.desk, door=doors.door, raw=doors.raw, suspects=doors.suspects,
+            ledger, journal, settings_of_api, desk=doors.desk, door=doors.door, raw=doors.raw, suspects=doors.suspects,
             rebuilds=watching,
         )  # fmt: skip
         serving = api.serve(app, config.http_host, config.http_port, stop, shared=shared)
         looking = [doors.suspects.run(stop)] if doors.suspects else []
         await together(stop, serving, ledger.sweep(stop), watching.run(stop), *looking)
+
+
+def _api_settings(config: settings.Config) -> "ApiSettings":
+    """As the environment says. Raises ConfigError for tokens that are only half described."""
+    from atp.api.settings import ApiSettings, JwtSettings
+    from atp.asyncapi import document
+
+    described = ("jwt_issuer", "jwt_audience", "jwks_url")
+    if any(getattr(config, name) for name in described):
+        config.require(*described)
+    jwt = JwtSettings(
+        config.jwt_issuer, config.jwt_audience, config.jwks_url, config.jwt_client_claim, config.jwt_scopes_claim,
+        config.jwt_channels_claim, config.jwt_sources_claim, config.jwt_nbf,
+    )  # fmt: skip
+    return ApiSettings(
+        docs=config.docs == "on", public_url=config.public_url, jwt=jwt if config.jwks_url else None,
+        customer_key=config.customer_key, asyncapi=document() if config.docs == "on" else b"{}",
+    )  # fmt: skip

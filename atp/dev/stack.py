@@ -184,4 +184,4 @@ def _environment(config: Config) -> dict[str, str]:
 
     No port for metrics, as two of them could not share it.
     """
-    return settings.as_environment(msgspec.structs.replace(config, log_format="json", metrics_port=0))
+    return settings.as_environment(msgspec.structs.replace(config, log_format="json", metrics_port=0, docs="on"))

@@ -18,7 +18,10 @@ ExpiresIn = Annotated[
 ]
 CreatedAt = Annotated[str, Meta(description="When the units were first held.")]
 Channel = Annotated[str, Meta(description="Channel the units were sold through.")]
-Customer = Annotated[str | None, Meta(description="The caller's customer, if one was named.")]
+Customer = Annotated[
+    str | None,
+    Meta(description="Customer, if one was named: a digest of the caller's text where the deployment has a key."),
+]
 OrderRef = Annotated[str | None, Meta(description="The caller's order, if one was named.")]
 Campaign = Annotated[str | None, Meta(description="Campaign the units were taken from, if any.")]
 Metadata = Annotated[dict[str, str], Meta(description="Kept for the caller as it was sent.")]

@@ -242,6 +242,12 @@ class Journal:
         async with self._connections.take() as connection, connection.transaction(readonly=True):
             return await history.by_client(connection, _SQL, client, kinds, after, limit)
 
+    async def forget_customer(self, customer: str) -> tuple[int, int]:
+        """Take a customer from what has ended: from how many reservations, and how many still name it."""
+        async with self._connections.take() as connection:
+            forgotten, kept = await connection.fetchrow(_SQL["forget_customer"], customer)
+        return forgotten, kept
+
     async def policies_after(self, kind: str, id: str, limit: int) -> list[Policy]:
         """A page of a kind's objects by id, deleted ones among them, for kinds with too many for one list."""
         async with self._connections.take() as connection:

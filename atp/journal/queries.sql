@@ -145,6 +145,22 @@ select b.* from unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) as b
 on conflict (kind, id) do update set version = excluded.version, body = excluded.body
 where policies.version < excluded.version
 
+-- name: forget_customer
+-- Take the customer $1 from reservations that have ended, unless they count to a campaign that is still open; then how
+-- many there were, and how many still name the customer. Slot 8 of the record is the customer, slot 10 the campaign.
+with gone as (
+    update reservations r set customer = '', body = jsonb_set(r.body, '{8}', '""')
+    where r.customer = $1 and r.state in ('fulfilled', 'released', 'expired')
+        and not exists (
+            select 1 from policies p
+            where p.kind = 'campaign' and p.id = r.body ->> 10
+                and (p.body::jsonb ->> 'closes')::bigint > extract(epoch from now()) * 1000
+        )
+    returning 1
+)
+select (select count(*) from gone) as forgotten,
+    (select count(*) from reservations where customer = $1) - (select count(*) from gone) as kept
+
 -- name: policies_after
 -- Policy objects of the kind $1 with an id above $2, by id, $3 at most.
 select id, version, body from policies where kind = $1 and id > $2 order by id limit $3

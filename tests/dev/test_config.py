@@ -118,3 +118,28 @@ def test_settings_of_webhooks_have_as_many_names_as_there_are_mappings(tmp_path:
     wrong = {"ATP_WEBHOOK_SOURCES_X": "a", "ATP_WEBHOOK_SOURCES_X_FILE": str(secret)}
     with pytest.raises(ConfigError, match="ATP_WEBHOOK_SOURCES_X: set both"):
         config.webhook_sources(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("ATP_JWKS_URL", "http://id.example/jwks.json", "https://"),
+        ("ATP_JWKS_URL", "ftp://id.example/", "https://"),
+        ("ATP_JWKS_URL", "https://", "https://"),
+        ("ATP_JWKS_URL", "https://user:hunter2@id.example/", "without user and password"),
+        ("ATP_JWKS_URL", "http://127.0.0.1.example/", "https://"),
+        ("ATP_JWT_NBF", "never", "required or iat"),
+        ("ATP_JWT_SCOPES_CLAIM", "a b", "name of a claim"),
+        ("ATP_CUSTOMER_KEY", "hunter2", "32 characters"),
+        ("ATP_DOCS", "yes", "on or off"),
+    ],
+)
+def test_settings_of_who_may_call(name: str, value: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as error:
+        config.load({name: value})
+    assert "hunter2" not in str(error.value)
+
+
+def test_docs_are_off_unless_asked_for() -> None:
+    assert config.load({}).docs == "off"
+    assert config.load({"ATP_JWKS_URL": "http://127.0.0.1:8080/jwks.json"}).jwks_url

@@ -5,12 +5,14 @@ One file per subject. A new type is a line in ``TYPES``.
 
 from collections.abc import Callable, Sequence
 
+from msgspec import Struct
+
 from atp.domain.commands import Command
-from atp.ingest.events.levels import deltas, levels, statuses
-from atp.ingest.events.notices import heartbeat, touch
-from atp.ingest.events.orders import acknowledged, cancelled, fulfilled, returned
-from atp.ingest.events.snapshots import snapshot
-from atp.ingest.events.supply import incoming, received
+from atp.ingest.events.levels import DeltaData, LevelData, StatusData, deltas, levels, statuses
+from atp.ingest.events.notices import HeartbeatData, TouchData, heartbeat, touch
+from atp.ingest.events.orders import OrderData, ReturnData, acknowledged, cancelled, fulfilled, returned
+from atp.ingest.events.snapshots import SnapshotData, snapshot
+from atp.ingest.events.supply import IncomingData, ReceivedData, incoming, received
 from atp.ingest.events.told import Told
 
 LEVEL = "atp.stock.level.v1"
@@ -42,12 +44,29 @@ TYPES: dict[str, Callable[[Told], Sequence[Command]]] = {
     TOUCH: touch,
 }
 
+#: What the data of an event has, by type: for the document of all events.
+DATA: dict[str, type[Struct]] = {
+    LEVEL: LevelData,
+    DELTA: DeltaData,
+    STATUS: StatusData,
+    SNAPSHOT: SnapshotData,
+    INCOMING: IncomingData,
+    RECEIVED: ReceivedData,
+    FULFILLED: OrderData,
+    CANCELLED: OrderData,
+    ACKNOWLEDGED: OrderData,
+    RETURNED: ReturnData,
+    HEARTBEAT: HeartbeatData,
+    TOUCH: TouchData,
+}
+
 #: What events are called where they are counted.
 KINDS = {type: type.split(".")[2] for type in TYPES} | {RETURNED: "return"}
 
 __all__ = [
     "ACKNOWLEDGED",
     "CANCELLED",
+    "DATA",
     "DELTA",
     "FULFILLED",
     "HEARTBEAT",

@@ -52,21 +52,27 @@ class StatusLine(Struct, forbid_unknown_fields=True, gc=False):
     unsellable: Count
 
 
-class _Levels(Struct, forbid_unknown_fields=True):
+class LevelData(Struct, forbid_unknown_fields=True):
+    """What a source counts."""
+
     lines: Annotated[list[LevelLine], LINES]
 
 
-class _Deltas(Struct, forbid_unknown_fields=True):
+class DeltaData(Struct, forbid_unknown_fields=True):
+    """By how much positions changed."""
+
     lines: Annotated[list[DeltaLine], LINES]
 
 
-class _Statuses(Struct, forbid_unknown_fields=True):
+class StatusData(Struct, forbid_unknown_fields=True):
+    """What cannot be sold."""
+
     lines: Annotated[list[StatusLine], LINES]
 
 
-_decode_levels = decoder_of(_Levels)
-_decode_deltas = decoder_of(_Deltas)
-_decode_statuses = decoder_of(_Statuses)
+_decode_levels = decoder_of(LevelData)
+_decode_deltas = decoder_of(DeltaData)
+_decode_statuses = decoder_of(StatusData)
 
 
 def levels(told: Told) -> list[Level | Include]:

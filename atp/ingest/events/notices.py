@@ -10,17 +10,21 @@ from atp.ingest.reasons import Reason
 from atp.ingest.strictjson import decoder_of
 
 
-class _Heartbeat(Struct, forbid_unknown_fields=True):
+class HeartbeatData(Struct, forbid_unknown_fields=True):
+    """A sign of life."""
+
     sequence: str | int | UnsetType = UNSET
 
 
-class _Touch(Struct, forbid_unknown_fields=True):
+class TouchData(Struct, forbid_unknown_fields=True):
+    """A number is another one now."""
+
     sku: Sku
     location: LocationId | UnsetType = UNSET
 
 
-_decode_heartbeat = decoder_of(_Heartbeat)
-_decode_touch = decoder_of(_Touch)
+_decode_heartbeat = decoder_of(HeartbeatData)
+_decode_touch = decoder_of(TouchData)
 
 
 def heartbeat(told: Told) -> list[Heartbeat]:

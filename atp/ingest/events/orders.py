@@ -34,7 +34,9 @@ class ReturnLine(Struct, forbid_unknown_fields=True, gc=False):
     sellable: bool
 
 
-class _Order(Struct, forbid_unknown_fields=True):
+class OrderData(Struct, forbid_unknown_fields=True):
+    """What became of an order."""
+
     order_ref: _Ref | UnsetType = UNSET
     reservation: _Ref | UnsetType = UNSET
     lines: Annotated[list[Line], LINES] | UnsetType = UNSET
@@ -42,13 +44,15 @@ class _Order(Struct, forbid_unknown_fields=True):
     complete: bool | UnsetType = UNSET
 
 
-class _Return(Struct, forbid_unknown_fields=True):
+class ReturnData(Struct, forbid_unknown_fields=True):
+    """Units that came back."""
+
     lines: Annotated[list[ReturnLine], LINES]
     order_ref: _Ref | UnsetType = UNSET
 
 
-_decode_order = decoder_of(_Order)
-_decode_return = decoder_of(_Return)
+_decode_order = decoder_of(OrderData)
+_decode_return = decoder_of(ReturnData)
 
 
 def fulfilled(told: Told) -> list[TellOrder]:

@@ -21,14 +21,18 @@ PARTS_MAX = 100_000
 _Part = Annotated[int, Meta(ge=1, le=PARTS_MAX)]
 
 
-class _AsOf(Struct, forbid_unknown_fields=True):
+class AsOf(Struct, forbid_unknown_fields=True):
+    """The version of a snapshot."""
+
     sequence: str | int | UnsetType = UNSET
     time: str | UnsetType = UNSET
 
 
-class _Snapshot(Struct, forbid_unknown_fields=True):
+class SnapshotData(Struct, forbid_unknown_fields=True):
+    """A part of a snapshot."""
+
     snapshot_id: Annotated[str, Meta(min_length=1, max_length=REF_MAX)]
-    as_of: _AsOf
+    as_of: AsOf
     part: _Part
     parts: _Part
     full: bool
@@ -36,7 +40,7 @@ class _Snapshot(Struct, forbid_unknown_fields=True):
     locations: Annotated[list[LocationId], Meta(max_length=1_000)] | UnsetType = UNSET
 
 
-_decode = decoder_of(_Snapshot)
+_decode = decoder_of(SnapshotData)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -69,7 +73,7 @@ def snapshot(told: Told) -> list[Command]:
     return [part, *booked(told, version, data.lines, measure), *levels]
 
 
-def _version(told: Told, as_of: _AsOf) -> Version:
+def _version(told: Told, as_of: AsOf) -> Version:
     """What the content is as of; when it was sent says nothing about it.
 
     With a sequence alone nobody knows when that was, so no shipment counts as shown by these levels (R8).
@@ -81,7 +85,7 @@ def _version(told: Told, as_of: _AsOf) -> Version:
         raise Rejected(rejected.reason, f"{told.event.root}.as_of: {rejected.detail}") from None
 
 
-def _locations(data: _Snapshot, root: str) -> list[str]:
+def _locations(data: SnapshotData, root: str) -> list[str]:
     """The locations it speaks for, in an order that does not depend on who lists them."""
     named = [] if data.locations is UNSET else data.locations
     for index, location in enumerate(named):
@@ -111,7 +115,7 @@ def _measure(lines: list[LevelLine], root: str) -> str:
     return measure
 
 
-def _keys(data: _Snapshot, text: bytes | Raw) -> int:
+def _keys(data: SnapshotData, text: bytes | Raw) -> int:
     """Colons that keys bring, and those of the one value that always has some."""
     named = [data.locations, data.as_of.sequence, data.as_of.time]
     times = 0 if data.as_of.time is UNSET else data.as_of.time.count(":")

@@ -35,18 +35,22 @@ class ReceivedLine(Struct, forbid_unknown_fields=True, gc=False):
     quantity: Units
 
 
-class _Incoming(Struct, forbid_unknown_fields=True):
+class IncomingData(Struct, forbid_unknown_fields=True):
+    """A delivery is expected."""
+
     supply_id: _SupplyId
     lines: Annotated[list[IncomingLine], LINES]
 
 
-class _Received(Struct, forbid_unknown_fields=True):
+class ReceivedData(Struct, forbid_unknown_fields=True):
+    """A delivery arrived."""
+
     supply_id: _SupplyId
     lines: Annotated[list[ReceivedLine], LINES]
 
 
-_decode_incoming = decoder_of(_Incoming)
-_decode_received = decoder_of(_Received)
+_decode_incoming = decoder_of(IncomingData)
+_decode_received = decoder_of(ReceivedData)
 
 
 def incoming(told: Told) -> list[Incoming]:

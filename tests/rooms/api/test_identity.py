@@ -79,6 +79,7 @@ NEEDED = {
     "DELETE /v1/channels/{id:str}": "admin",
     "DELETE /v1/location-groups/{id:str}": "admin",
     "DELETE /v1/campaigns/{id:str}": "admin",
+    "DELETE /v1/customers/{id:str}": "admin",
     "GET /v1/clients": "admin",
     "POST /v1/clients": "admin",
     "GET /v1/clients/{id:str}": "admin",
@@ -93,6 +94,7 @@ OPEN = {
     "GET /health/startup",
     "GET /metrics",
     "GET /docs",
+    "GET /schema/asyncapi.json",
     "POST /v1/stock/raw/{mapping:str}/{source:str}",  # a signature, or a key that the route itself looks at
     "GET /docs/rapidoc-min.js",
 }
