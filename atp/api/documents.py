@@ -82,7 +82,9 @@ class _WithBodies(JsonRenderPlugin):
             if route.body or route.answer or route.status == 204:
                 path = openapi_schema["paths"][route.path.replace(":str", "")]
                 _show_examples(route, path[route.method.value.lower()])
-        return super().render(request, openapi_schema | {"components": components})
+        ours = {route.template for route in ROUTES}  # not those under which Litestar serves this document
+        paths = {path: methods for path, methods in openapi_schema["paths"].items() if path in ours}
+        return super().render(request, openapi_schema | {"components": components, "paths": paths})
 
 
 def _show_examples(route: Route, operation: dict[str, Any]) -> None:
