@@ -1,5 +1,6 @@
 """Baselines: whole states of a partition, so that a rebuild need not begin with the first entry (R20)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -68,11 +69,16 @@ class Baselines:
 
     async def pages(self, baseline: Baseline) -> AsyncIterator[bytes]:
         """Its pages in order."""
-        page = 0
-        while True:
-            async with self._connections.take() as connection:
-                body = await connection.fetchval(self._sql["baseline_page"], baseline.partition, baseline.seq, page)
-            if body is None:
-                return
-            yield body
-            page += 1
+        number = 0
+        coming = asyncio.ensure_future(self._page(baseline, number))
+        try:
+            while (body := await coming) is not None:
+                number += 1
+                coming = asyncio.ensure_future(self._page(baseline, number))  # while the caller takes this one
+                yield body
+        finally:
+            coming.cancel()
+
+    async def _page(self, baseline: Baseline, number: int) -> bytes | None:
+        async with self._connections.take() as connection:
+            return await connection.fetchval(self._sql["baseline_page"], baseline.partition, baseline.seq, number)

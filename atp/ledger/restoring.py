@@ -3,10 +3,8 @@
 ``lua/rebuild.lua`` has the other side. What to restore, and when, is decided in ``atp/rebuild``.
 """
 
-import asyncio
 import secrets
-from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -15,25 +13,19 @@ from atp.domain.entries import AnyEntry
 from atp.domain.exceptions import Kind, subject
 from atp.ledger import keys, library, wire
 from atp.ledger.connection import Connection, ServerRefused, connect
-from atp.ledger.errors import LedgerError, LedgerRecovering, LedgerUnavailable
+from atp.ledger.errors import LedgerRecovering, LedgerUnavailable
 from atp.ledger.loading import load_library
 from atp.ledger.records import Page, read
+from atp.ledger.storing import Storing, Superseded
 
 #: A copy of all records takes the server a while.
 STEP_TIMEOUT_S = 60.0
 
-#: Arguments of one write: what Lua's unpack takes, and small enough that the server answers others in between.
-ITEMS_MAX = 2_000
-
-#: Writes on their way at once.
-AHEAD = 4
+#: Keys of one call: what Lua's unpack takes.
+KEYS_MAX = 2_000
 
 #: Keys that a new epoch keeps: who works here, what others have seen, and whose rebuild it is.
-_KEPT = ("lease:", "witness", "rebuild")
-
-
-class Superseded(LedgerError):
-    """Another process rebuilds this partition, or has rebuilt it: nothing more of ours is written."""
+_KEPT = ("lease:", "witness", "rebuild", "progress")
 
 
 class Seen(Struct, frozen=True):
@@ -53,7 +45,7 @@ class Restoring:
         self._prefix = keys.prefix(namespace, partition)
         self._meta = keys.meta(namespace, partition)
         self._connection: Connection | None = None
-        self._sent: deque[asyncio.Future[Any]] = deque()
+        self._storing: Storing | None = None
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -87,23 +79,19 @@ class Restoring:
         """Throw away what is left of the ledger before."""
         async for names in self._keys():
             gone = [self._prefix + name for name in names if not name.startswith(_KEPT)]
-            for start in range(0, len(gone), ITEMS_MAX):
-                await self._step("wipe", *gone[start : start + ITEMS_MAX])
+            for start in range(0, len(gone), KEYS_MAX):
+                await self._step("wipe", *gone[start : start + KEYS_MAX])
 
     async def write(self, page: Page) -> None:
-        """Send some records; a few calls are on their way at once, ``flush`` waits for them."""
-        for start in range(0, len(page.items), ITEMS_MAX):
-            part = page.items[start : start + ITEMS_MAX]
-            connection = await self._connected()
-            words = (b"FCALL", library.function("restore"), 1, self._meta, self.token, page.key, page.type, *part)
-            self._sent.append(_call(connection, words))
-            if len(self._sent) >= AHEAD:
-                await self._received()
+        """Store some records, soon; ``flush`` waits for them. Raises Superseded."""
+        if self._storing is None:
+            self._storing = Storing(await self._connected(), self._prefix, self.token)
+        await _answer(self._storing.write(page))
 
     async def flush(self) -> None:
-        """Wait until everything sent is written."""
-        while self._sent:
-            await self._received()
+        """Wait until everything written is stored. Raises Superseded."""
+        if self._storing is not None:
+            await _answer(self._storing.flush())
 
     async def open(self, epoch: int, before: int, meta: Sequence[bytes], loss: str, *, accepted: bool) -> int:
         """Begin the epoch behind the seq ``before``, and serve; the head's seq. ``loss``: what is gone, or empty."""
@@ -111,14 +99,12 @@ class Restoring:
 
     async def show(self, phase: str, done: int, total: int) -> None:
         """Let people see how far it is."""
-        await self._ask("HSET", self._prefix + "rebuild", "phase", phase, "done", done, "total", total)
+        await self._ask("HSET", self._prefix + "progress", "phase", phase, "done", done, "total", total)
 
     async def shown(self) -> dict[str, str]:
         """How far a rebuild is, of whichever process; empty when there is none."""
-        stored = await self._ask("HGETALL", self._prefix + "rebuild")
-        found = {name.decode(): value.decode() for name, value in zip(stored[::2], stored[1::2], strict=True)}
-        found.pop("token", None)
-        return found
+        stored = await self._ask("HGETALL", self._prefix + "progress")
+        return {name.decode(): value.decode() for name, value in zip(stored[::2], stored[1::2], strict=True)}
 
     async def loss(self) -> int:
         """The seq of the entry that told of a loss nobody has accepted, 0 if there is none."""
@@ -157,12 +143,9 @@ class Restoring:
     async def _step(self, function: str, *words: bytes | str | int) -> Any:
         return await self._ask("FCALL", library.function(function), 1, self._meta, self.token, *words)
 
-    async def _received(self) -> None:
-        await _answer(self._sent.popleft())
-
     async def _ask(self, *words: bytes | str | int) -> Any:
         connection = await self._connected()
-        return await _answer(_call(connection, words))
+        return await _answer(connection.ask(*words, timeout_s=STEP_TIMEOUT_S))
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
@@ -171,13 +154,9 @@ class Restoring:
         return self._connection
 
 
-def _call(connection: Connection, words: Sequence[Any]) -> asyncio.Future[Any]:
-    return asyncio.ensure_future(connection.ask(*words, timeout_s=STEP_TIMEOUT_S))
-
-
-async def _answer(future: asyncio.Future[Any]) -> Any:
+async def _answer[T](work: Awaitable[T]) -> T:
     try:
-        return await future
+        return await work
     except (TimeoutError, ConnectionError) as problem:
         raise LedgerUnavailable(f"the ledger does not answer: {problem or 'timeout'}") from problem
     except ServerRefused as refused:

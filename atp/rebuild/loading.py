@@ -9,7 +9,7 @@ from atp.domain.replay import replay, settle
 from atp.domain.state import State
 from atp.journal import Baseline, Journal, JournalError
 from atp.ledger.packing import unpack
-from atp.ledger.records import Page, decode
+from atp.ledger.records import LazyDecoding
 from atp.rebuild.progress import Progress
 from atp.rebuild.settings import Settings
 
@@ -54,13 +54,13 @@ async def load(journal: Journal, partition: int, settings: Settings, progress: P
 
 
 async def _restore(journal: Journal, baseline: Baseline, progress: Progress) -> State:
-    stored: list[Page] = []
-    count = 0
+    decoding, count = LazyDecoding(), 0
     async for body in journal.baselines.pages(baseline):
-        stored += unpack(body)
+        for page in unpack(body):
+            decoding.take(page)
         count += 1
         await progress.step(count, 0)
-    return decode(stored)
+    return decoding.finish()
 
 
 async def check_possible(journal: Journal, partition: int) -> None:

@@ -9,7 +9,7 @@ import structlog
 
 from atp.journal import Journal, JournalError
 from atp.ledger import Ledger, LedgerError
-from atp.ledger.restoring import Superseded
+from atp.ledger.storing import Superseded
 from atp.rebuild.accepting import accept
 from atp.rebuild.rebuilder import Rebuilder
 from atp.rebuild.settings import Settings

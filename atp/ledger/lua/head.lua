@@ -7,7 +7,7 @@
 --         <library>_create KEYS {ns:p}:meta  ARGV partition, partitions, law, epoch, seq -> 1, or 0 if it exists
 --         <library>_trim   KEYS {ns:p}:meta  ARGV through              -> entries dropped from the outbox
 --         <library>_remember, <library>_promote: promotion.lua; <library>_lease: lease.lua
---         <library>_begin, _wipe, _restore, _open, _freeze: see rebuild.lua
+--         <library>_begin, _wipe, _open, _late, _freeze: see rebuild.lua
 --
 -- Shape   gather: few bulk reads fetch every record the batch touches; decide: each command in order, in Lua tables;
 --         scatter: few bulk writes that cannot fail. Lua has no rollback, so nothing is written before the last
@@ -61,7 +61,8 @@
 --   following  hash    basket id -> home's seq that not all legs may have applied
 --   witness    hash    process -> epoch and highest seq it saw, told while the ledger is not the one it knows (R2)
 --   quota      hash    client and class -> {left, when, {process: {wanted a second, when}, …}}
---   rebuild    hash    token of the process that rebuilds the partition; phase, done and total are for people
+--   rebuild    hash    token of the process that rebuilds the partition; others watch it while they write (storing.py)
+--   progress   hash    phase, done and total of that, for people
 --   outbox     stream  <last seq of the batch>-0 -> f format, e msgpack array of entries
 --
 -- Outcomes are the numbers of domain/outcomes.py; the rules, with their reasons, are in domain/rules.

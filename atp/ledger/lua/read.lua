@@ -198,7 +198,7 @@ local function create(keys, args)
   call('HSET', keys[1], 'law', law, 'partition', partition, 'partitions', partitions, 'epoch', epoch, 'seq', seq,
     'last_now', now, 'policy_version', 0, 'network', 0, 'refused_gen', 1, 'refused_since', now, 'trimmed', seq - 1,
     'birth', t[1] .. '.' .. t[2])
-  call('DEL', prefix .. 'rebuild', prefix .. 'witness')
+  call('DEL', prefix .. 'rebuild', prefix .. 'progress', prefix .. 'witness')
   return 1
 end
 

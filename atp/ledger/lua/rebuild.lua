@@ -1,8 +1,7 @@
 -- rebuild: a partition that is empty or lost its tail is made anew, by one process at a time (R2, DESIGN §5). Each step
 -- names the token of the `begin` it belongs to, so a rebuilder that slept through its successor's begin writes nothing.
--- `begin` takes meta away, and every batch is refused as EMPTY from then on; `open` writes it as the last thing.
-
-local KINDS = { hash = 'HSET', zset = 'ZADD', list = 'RPUSH' }
+-- `begin` takes meta away, and every batch is refused as EMPTY from then on; `open` writes it as the last thing. Records
+-- are stored by plain commands in between, under the same condition: ledger/storing.py.
 
 local function prefix_of(keys) return string.sub(keys[1], 1, -5) end
 
@@ -18,7 +17,7 @@ local function begin(keys, args)
   local prefix, token, epoch = prefix_of(keys), args[1], args[2]
   local found = call('HMGET', keys[1], 'epoch', 'seq')
   if found[1] and found[1] ~= epoch then return redis.error_reply('OPENED under epoch ' .. found[1]) end
-  call('DEL', keys[1], prefix .. 'rebuild')
+  call('DEL', keys[1], prefix .. 'rebuild', prefix .. 'progress')
   call('HSET', prefix .. 'rebuild', 'token', token)
   return tonumber(found[2] or 0)
 end
@@ -29,15 +28,6 @@ local function wipe(keys, args)
   local refusal = refuse_step(prefix_of(keys), args[1])
   if refusal then return redis.error_reply(refusal) end
   return call('UNLINK', unpack(args, 2))
-end
-
--- ARGV token, key without prefix, its type, then what HSET, ZADD or RPUSH take: at most CHUNK of it.
-local function restore(keys, args)
-  bind()
-  local prefix = prefix_of(keys)
-  local refusal = refuse_step(prefix, args[1])
-  if refusal then return redis.error_reply(refusal) end
-  return call(KINDS[args[3]], prefix .. args[2], unpack(args, 4))
 end
 
 local function told_loss(prefix, seq, now, detail, accepted)
@@ -74,7 +64,7 @@ local function open(keys, args)
   call('HSET', keys[1], 'epoch', epoch, 'seq', seq, 'trimmed', before, 'network', seq, 'refused_gen', 1,
     'refused_since', now, 'exceptions', call('HLEN', prefix .. 'exception'), 'birth', t[1] .. '.' .. t[2],
     'silence_from', now, 'next_silence', now) -- all sources count as heard now (R12)
-  call('DEL', prefix .. 'rebuild', prefix .. 'witness')
+  call('DEL', prefix .. 'rebuild', prefix .. 'progress', prefix .. 'witness')
   return seq
 end
 
@@ -98,7 +88,9 @@ local function late(keys, args)
 end
 
 -- What of a partition is no state, or no state that outlives it.
-local PASSING = { outbox = true, sessions = true, witness = true, rebuild = true, frozen = true, lease = true, refused = true }
+local PASSING = {
+  outbox = true, sessions = true, witness = true, rebuild = true, progress = true, frozen = true, lease = true, refused = true,
+}
 
 -- Copies of all records of one instant below `frozen:`, so that they can be read in pages -> {epoch, seq, now}.
 local function freeze(keys)
@@ -115,7 +107,6 @@ end
 
 redis.register_function({ function_name = '@LIBRARY@_begin', callback = begin, flags = { 'allow-oom' } })
 redis.register_function({ function_name = '@LIBRARY@_wipe', callback = wipe, flags = { 'allow-oom' } })
-redis.register_function({ function_name = '@LIBRARY@_restore', callback = restore })
 redis.register_function({ function_name = '@LIBRARY@_open', callback = open })
 redis.register_function({ function_name = '@LIBRARY@_late', callback = late, flags = { 'allow-oom' } })
 redis.register_function({ function_name = '@LIBRARY@_freeze', callback = freeze })

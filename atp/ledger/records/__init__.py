@@ -10,7 +10,8 @@ What is no state has no page: sessions, the outbox, leases (``keys.TABLE`` names
 
 from atp.ledger.records.decoding import RecordsCorrupt, decode
 from atp.ledger.records.encoding import encode
+from atp.ledger.records.lazily import LazyDecoding
 from atp.ledger.records.page import Page, command
 from atp.ledger.records.reading import read
 
-__all__ = ["Page", "RecordsCorrupt", "command", "decode", "encode", "read"]
+__all__ = ["LazyDecoding", "Page", "RecordsCorrupt", "command", "decode", "encode", "read"]

@@ -43,25 +43,19 @@ _reservation = msgspec.msgpack.Decoder(Reservation).decode
 
 def decode(pages: Iterable[Page]) -> State:
     """The state that these pages, all of one partition, are of; raises RecordsCorrupt."""
-    decoding = _Decoding()
+    decoding = Decoding()
     with paused():
         for page in pages:
-            kind, _, rest = page.key.partition(":")
-            take = _TAKE.get(kind)
-            if take is None:
-                raise RecordsCorrupt(f"{page.key}: no such key")
-            try:
-                take(decoding, rest, page.items)
-            except (msgspec.DecodeError, ValueError, TypeError, KeyError, UnicodeDecodeError) as problem:
-                raise RecordsCorrupt(f"{page.key}: {problem}") from problem
-    return decoding.finish()
+            decoding.take(page)
+        return decoding.finish()
 
 
-class _Decoding:
+class Decoding:
     """What pages have brought so far."""
 
     def __init__(self) -> None:
         self.state = State()
+        self.takes = TAKE
         self.meta: dict[bytes, bytes] = {}
         self.listed: dict[str, str] = {}  # sku → its locations, as its record lists them
         self.places: dict[str, str] = {}
@@ -70,10 +64,22 @@ class _Decoding:
         self.parts: dict[str, dict[int, int]] = {}
         self.refused: dict[int, dict[str, Refusal]] = {}
 
+    def take(self, page: Page) -> None:
+        """Raises RecordsCorrupt."""
+        kind, _, rest = page.key.partition(":")
+        take = self.takes.get(kind)
+        if take is None:
+            raise RecordsCorrupt(f"{page.key}: no such key")
+        try:
+            take(self, rest, page.items)
+        except (msgspec.DecodeError, ValueError, TypeError, KeyError, UnicodeDecodeError) as problem:
+            raise RecordsCorrupt(f"{page.key}: {problem}") from problem
+
     def position(self, sku: str, at: str) -> Position:
         return self.state.skus.setdefault(sku, Sku()).positions.setdefault(at, Position())
 
     def finish(self) -> State:
+        """The state, once all pages are taken. Raises RecordsCorrupt."""
         state, meta = self.state, {name.decode(): value for name, value in self.meta.items()}
         if "seq" not in meta:
             raise RecordsCorrupt("meta: missing, so there is no ledger")
@@ -92,17 +98,20 @@ class _Decoding:
         return state
 
     def _contradictions(self, meta: dict[str, bytes]) -> Iterator[str]:
+        yield from self._misplaced()
         state = self.state
-        for sku, item in state.skus.items():
-            listed = self.listed.get(sku, "")
-            places = self.places.get(sku, "") if listed == "+" else listed
-            if set(filter(None, places.split("\0"))) != item.positions.keys():
-                yield f"sku {sku}: its record lists other locations than it has positions"
         for name in ("shortages", "exceptions", "baskets", "awaited"):
             if int(meta.get(name, 0)) != len(getattr(state, name)):
                 yield f"meta: counts {meta.get(name, b'0').decode()} {name}, there are {len(getattr(state, name))}"
         if self.adjusted:
             yield f"adjusted: {len(self.adjusted)} have no place in their order"
+
+    def _misplaced(self) -> Iterator[str]:
+        for sku, item in self.state.skus.items():
+            listed = self.listed.get(sku, "")
+            places = self.places.get(sku, "") if listed == "+" else listed
+            if set(filter(None, places.split("\0"))) != item.positions.keys():
+                yield f"sku {sku}: its record lists other locations than it has positions"
 
 
 #: Numbers of ``meta`` that are fields of the state.
@@ -117,30 +126,35 @@ def _fields(items: list[bytes]) -> Iterator[tuple[str, bytes]]:
         yield field.decode(), value
 
 
-def _sku(d: _Decoding, _: str, items: list[bytes]) -> None:
+def _sku(d: Decoding, _: str, items: list[bytes]) -> None:
     for sku, stored in _fields(items):
         d.listed[sku] = decode_sku(d.state.skus.setdefault(sku, Sku()), stored)
 
 
-def _places(d: _Decoding, _: str, items: list[bytes]) -> None:
+def _places(d: Decoding, _: str, items: list[bytes]) -> None:
     d.places.update((sku, text.decode()) for sku, text in _fields(items))
 
 
-def _pos(d: _Decoding, _: str, items: list[bytes]) -> None:
+def _pos(d: Decoding, _: str, items: list[bytes]) -> None:
     for place, stored in _fields(items):
         sku, _, at = place.partition("\0")
         decode_position(d.position(sku, at), stored)
 
 
-def _recent(d: _Decoding, place: str, items: list[bytes]) -> None:
+def _recent(d: Decoding, place: str, items: list[bytes]) -> None:
     sku, at, source = place.split("\0")
-    known = d.position(sku, at).sources.setdefault(source, SourceNumber())
+    remember(d.position(sku, at), source, items)
+
+
+def remember(position: Position, source: str, items: list[bytes]) -> None:
+    """Fill the source's memory of deltas."""
+    known = position.sources.setdefault(source, SourceNumber())
     for event, packed in _fields(items):
         *version, quantity = unpack(">HIIi", packed)
         known.recent[int(event)] = (version[0], version[1], version[2]), quantity
 
 
-def _supply(d: _Decoding, _: str, items: list[bytes]) -> None:
+def _supply(d: Decoding, _: str, items: list[bytes]) -> None:
     for key, stored in _fields(items):
         sku, at, id = key.split("\0")
         _, day, starts_at, quantity, received, source, version, receipts, *told = _unpack(stored)
@@ -148,37 +162,46 @@ def _supply(d: _Decoding, _: str, items: list[bytes]) -> None:
         d.state.supplies[sku, at, id] = supply
 
 
-def _adjusted(d: _Decoding, _: str, items: list[bytes]) -> None:
+def _adjusted(d: Decoding, _: str, items: list[bytes]) -> None:
     d.adjusted.update((event, tuple(_unpack(told))) for event, told in batched(items, 2))
 
 
-def _adjustments(d: _Decoding, _: str, items: list[bytes]) -> None:
+def _adjustments(d: Decoding, _: str, items: list[bytes]) -> None:
     d.adjustments += items
 
 
-def _res(d: _Decoding, _: str, items: list[bytes]) -> None:
+def _res(d: Decoding, _: str, items: list[bytes]) -> None:
     for identity, stored in _fields(items):
         if stored[:1] == WHOLE[:1]:
-            if stored[: len(WHOLE)] != WHOLE:
-                raise ValueError("stored records start with their format")
-            id = stored[-3:] + identity.encode()
-            text = b"\xd9" + bytes((len(id),)) + id
-            d.state.reservations[identity] = _reservation(b"\x9f" + text + stored[len(WHOLE) : -4])
+            d.state.reservations[identity] = decode_reservation(identity, stored)
         else:
-            _, fingerprint, bucket, state, seq, changes = _unpack(stored)
-            changes = [tuple(change) for change in changes]
-            d.state.tombstones[identity] = Tombstone(bucket + identity, fingerprint, state, seq, changes)
+            d.state.tombstones[identity] = decode_tombstone(identity, stored)
 
 
-def _queue(name: str) -> "_Take":
-    def take(d: _Decoding, _: str, items: list[bytes]) -> None:
+def decode_reservation(identity: str, stored: bytes) -> Reservation:
+    """A whole record, whose id is the bucket at its end and the identity. Raises ValueError."""
+    if stored[: len(WHOLE)] != WHOLE:
+        raise ValueError("stored records start with their format")
+    id = stored[-3:] + identity.encode()
+    text = b"\xd9" + bytes((len(id),)) + id
+    return _reservation(b"\x9f" + text + stored[len(WHOLE) : -4])
+
+
+def decode_tombstone(identity: str, stored: bytes) -> Tombstone:
+    """What an ended reservation left."""
+    _, fingerprint, bucket, state, seq, changes = _unpack(stored)
+    return Tombstone(bucket + identity, fingerprint, state, seq, [tuple(change) for change in changes])
+
+
+def _queue(name: str) -> "Take":
+    def take(d: Decoding, _: str, items: list[bytes]) -> None:
         getattr(d.state, name).extend(tuple(_unpack(item)) for item in items)
 
     return take
 
 
-def _scores(name: str) -> "_Take":
-    def take(d: _Decoding, _: str, items: list[bytes]) -> None:
+def _scores(name: str) -> "Take":
+    def take(d: Decoding, _: str, items: list[bytes]) -> None:
         scores = getattr(d.state, name)
         for score, member in batched(items, 2):
             scores[member.decode()] = int(score)
@@ -186,17 +209,17 @@ def _scores(name: str) -> "_Take":
     return take
 
 
-def _counts(name: str, key: Callable[[str], Any] = str) -> "_Take":
-    def take(d: _Decoding, _: str, items: list[bytes]) -> None:
+def _counts(name: str, key: Callable[[str], Any] = str) -> "Take":
+    def take(d: Decoding, _: str, items: list[bytes]) -> None:
         getattr(d.state, name).update((key(field), int(value)) for field, value in _fields(items))
 
     return take
 
 
-def _formatted(name: str, type: Any, key: Callable[[str], Any] = str) -> "_Take":
+def _formatted(name: str, type: Any, key: Callable[[str], Any] = str) -> "Take":
     """Records that are the slots of a struct behind their format."""
 
-    def take(d: _Decoding, _: str, items: list[bytes]) -> None:
+    def take(d: Decoding, _: str, items: list[bytes]) -> None:
         records = getattr(d.state, name)
         for field, stored in _fields(items):
             _, *slots = _unpack(stored)
@@ -210,13 +233,13 @@ def _place(field: str) -> tuple[str, ...]:
     return tuple(field.split("\0"))
 
 
-def _buyers(d: _Decoding, campaign: str, items: list[bytes]) -> None:
+def _buyers(d: Decoding, campaign: str, items: list[bytes]) -> None:
     for field, value in _fields(items):
         sku, _, customer = field.partition("\0")
         d.state.buyers[campaign, sku, customer] = int(value)
 
 
-def _refused(d: _Decoding, generation: str, items: list[bytes]) -> None:
+def _refused(d: Decoding, generation: str, items: list[bytes]) -> None:
     refused = d.refused.setdefault(int(generation), {})
     for identity, stored in _fields(items):
         fingerprint, outcome, shortfalls, detail = _unpack(stored)
@@ -224,39 +247,44 @@ def _refused(d: _Decoding, generation: str, items: list[bytes]) -> None:
         refused[identity] = Refusal(fingerprint, Outcome(outcome), shortfalls, detail)
 
 
-def _orders(d: _Decoding, _: str, items: list[bytes]) -> None:
-    for ref, stored in _fields(items):
-        _, ids, events, waiting = _unpack(stored)
-        d.state.orders[ref] = Order(ids, events, msgspec.convert(waiting, list[tuple[int, TellOrder]]))
+def _orders(d: Decoding, _: str, items: list[bytes]) -> None:
+    d.state.orders.update((ref, decode_order(ref, stored)) for ref, stored in _fields(items))
 
 
-def _policy(d: _Decoding, _: str, items: list[bytes]) -> None:
+def decode_order(_: str, stored: bytes) -> Order:
+    """What is known of an order_ref."""
+    _, ids, events, waiting = _unpack(stored)
+    return Order(ids, events, msgspec.convert(waiting, list[tuple[int, TellOrder]]))
+
+
+def _policy(d: Decoding, _: str, items: list[bytes]) -> None:
     for field, stored in _fields(items):
         kind, _, id = field.partition("/")
         version, body = _unpack(stored)
         d.state.policies[kind, id] = version, body
 
 
-def _authority(d: _Decoding, _: str, items: list[bytes]) -> None:
+def _authority(d: Decoding, _: str, items: list[bytes]) -> None:
     d.state.authorities.update((at, source.decode()) for at, source in _fields(items))
 
 
-def _parts(d: _Decoding, source: str, items: list[bytes]) -> None:
+def _parts(d: Decoding, source: str, items: list[bytes]) -> None:
     d.parts.setdefault(source, {}).update((int(part), int(digest)) for part, digest in _fields(items))
 
 
-def _legs(d: _Decoding, _: str, items: list[bytes]) -> None:
+def _legs(d: Decoding, _: str, items: list[bytes]) -> None:
     for id, stored in _fields(items):
         d.state.legs[id] = msgspec.convert([id, *_unpack(stored)[1:]], Leg)
 
 
-def _meta(d: _Decoding, _: str, items: list[bytes]) -> None:
+def _meta(d: Decoding, _: str, items: list[bytes]) -> None:
     d.meta.update((name, value) for name, value in batched(items, 2))
 
 
-_Take = Callable[[_Decoding, str, list[bytes]], None]
+#: Puts the items of a page where they belong; the text is what follows the kind in the page's key.
+Take = Callable[[Decoding, str, list[bytes]], None]
 
-_TAKE: dict[str, _Take] = {
+TAKE: dict[str, Take] = {
     "meta": _meta,
     "sku": _sku,
     "places": _places,

@@ -7,6 +7,7 @@ import msgspec
 
 from atp.domain.records import Reservation
 from atp.domain.state import INCOMPLETE_MS, SourceNumber, State, Supply
+from atp.ledger.records.lazy import decoded, undecoded
 from atp.ledger.records.page import Page, hash_pages, list_pages, score_pages
 from atp.ledger.records.stock import encode_position, encode_sku
 
@@ -36,17 +37,18 @@ def encode(state: State, partition: int = 0, partitions: int = 1, law: int = 1) 
 
 
 def _stock(state: State) -> Iterator[Page]:
-    many: list[tuple[str, bytes]] = []
-    for sku, item in state.skus.items():
+    yield from undecoded(state.skus)
+    skus, many = decoded(state.skus), list[tuple[str, bytes]]()
+    for sku, item in skus.items():
         places = "\0".join(item.positions).encode()
         if len(places) > PLACES_MAX:
             many.append((sku, places))
     yield from hash_pages("places", many)
     apart = {sku for sku, _ in many}
-    yield from hash_pages("sku", ((sku, encode_sku(item, sku in apart)) for sku, item in state.skus.items()))
-    positions = ((sku, at, position) for sku, item in state.skus.items() for at, position in item.positions.items())
+    yield from hash_pages("sku", ((sku, encode_sku(item, sku in apart)) for sku, item in skus.items()))
+    positions = ((sku, at, position) for sku, item in skus.items() for at, position in item.positions.items())
     yield from hash_pages("pos", ((f"{sku}\0{at}", encode_position(position)) for sku, at, position in positions))
-    for sku, item in state.skus.items():
+    for sku, item in skus.items():
         for at, position in item.positions.items():
             for source, known in position.sources.items():
                 if known.recent:
@@ -67,17 +69,20 @@ def _recent(known: SourceNumber) -> Iterator[tuple[str, bytes]]:
 
 
 def _reservations(state: State) -> Iterator[Page]:
-    yield from hash_pages("res", ((identity, _whole(r)) for identity, r in state.reservations.items()))
+    yield from undecoded(state.reservations)
+    yield from undecoded(state.tombstones)
+    yield from hash_pages("res", ((identity, _whole(r)) for identity, r in decoded(state.reservations).items()))
     yield from hash_pages(
         "res",
         (
             (identity, _pack([FORMAT, t.fingerprint, t.id[:3], t.state, t.seq, t.changes]))
-            for identity, t in state.tombstones.items()
+            for identity, t in decoded(state.tombstones).items()
         ),
     )
     yield from list_pages("ended", map(_pack, state.ended))
     yield from list_pages("buried", map(_pack, state.buried))
-    yield from score_pages("due", state.due.items())
+    yield from undecoded(state.due)
+    yield from score_pages("due", decoded(state.due).items())
     yield from hash_pages("holding", _counts(("\0".join(key), n) for key, n in state.holding.items()))
     for campaign in dict.fromkeys(key[0] for key in state.buyers):
         counts = ((f"{sku}\0{customer}", n) for (of, sku, customer), n in state.buyers.items() if of == campaign)
@@ -97,7 +102,8 @@ def _whole(r: Reservation) -> bytes:
 
 
 def _orders(state: State) -> Iterator[Page]:
-    orders = state.orders.items()
+    orders = decoded(state.orders).items()
+    yield from undecoded(state.orders)
     yield from hash_pages("orders", ((ref, _pack([FORMAT, x.ids, x.events, x.waiting])) for ref, x in orders))
     yield from score_pages("awaited", state.awaited.items())
     yield from hash_pages(

@@ -8,7 +8,7 @@ from atp.domain.entries import DeadlinesMoved, LedgerOpened
 from atp.domain.outcomes import Outcome
 from atp.ledger import LedgerRecovering
 from atp.ledger.promotion import EPOCH_GAP
-from atp.ledger.restoring import Superseded
+from atp.ledger.storing import Superseded
 from atp.rebuild import Rebuilt, Settings, make_baseline
 from tests.rooms.rebuild.room import (
     Life,
@@ -190,7 +190,7 @@ async def test_a_process_that_is_told_to_end_leaves_the_rebuild_to_another(room:
     room.settings = Settings(witness_s=30, watch_s=0.05)
     async with room.watched():
         await room.lose()
-        await wait_until_async(lambda: room.ask("HGET", room.prefix + "rebuild", "phase"), description="a rebuild")
+        await wait_until_async(lambda: room.ask("HGET", room.prefix + "progress", "phase"), description="a rebuild")
     room.settings = Settings(witness_s=0.1, watch_s=0.05)
     async with room.watched():
         await room.serves(2)
