@@ -1,9 +1,11 @@
 """How long is a lost ledger away? Fills one, loses it, and makes it anew from the journal (DESIGN §9, C7).
 
-    python -m loadtests.rebuild [--size 1000000] [--dir FOLDER] [--json]
+    python -m loadtests.rebuild [--size 1000000] [--tail 500000] [--dir FOLDER] [--json]
 
 Against a Valkey and a PostgreSQL of its own: as many open reservations as positions, one of each per sku, journaled.
-Twice: from the first entry, then from a baseline. Exits 1 unless the rebuilt state equals the lost one.
+Twice: from the first entry, then from a baseline with ``tail`` entries behind it: levels, confirms, releases and new
+reservations of skus at random. Each rebuild is made by a process of its own, whose time and memory is told beside those
+of the servers. Exits 1 unless the rebuilt state equals the lost one.
 """
 
 import argparse
@@ -11,18 +13,21 @@ import asyncio
 import contextlib
 import gc
 import json
+import os
+import re
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import uvloop
 
 from atp.dev.postgres import Postgres
 from atp.dev.valkey import Valkey
-from atp.domain.commands import Command, Level, PutPolicy, Reserve, ReserveLine
+from atp.domain.commands import Change, Command, Confirm, Level, PutPolicy, Release, Reserve, ReserveLine
 from atp.domain.ids import reservation_id
 from atp.domain.state import State
 from atp.journal import Journal, JournalSettings, migrate
@@ -52,20 +57,38 @@ def note(text: str) -> None:
 def commands(size: int) -> Iterator[Command]:
     """A level and an open reservation for each sku."""
     for n in range(size):
-        yield Level(f"sku-{n}", "DC1", "wms", 100, "sequence", (0, 1), "", 0, 0)
+        yield _level(n, 1)
     for n in range(size):
-        sku = f"sku-{n}"
-        lines = [ReserveLine("1", sku, 1)]
-        id = reservation_id("shop", str(n), sku)
-        yield Reserve(id, 1, "shop", "web", "", "", "", "", 14_000_000, lines)
+        yield _reserve(n, n)
 
 
-async def fill(ledger: Ledger, size: int) -> None:
-    """Tell the ledger all of it."""
-    await ledger.put_policy(PutPolicy("location", "DC1", '{"kind":"warehouse"}'))
-    await ledger.put_policy(PutPolicy("source", "wms", '{"kind":"wms"}'))
+def later(size: int, count: int) -> Iterator[Command]:
+    """What happens behind the baseline: a quarter each of levels, reservations, confirms and releases."""
+    draw = Random(size)  # noqa: S311 - the same each time
+    for n in range(count // 4):
+        sku = draw.randrange(size)
+        yield _level(sku, n + 2)
+        yield _reserve(sku, size + n)
+        yield Confirm(_id(size + n, sku), Change(2 * n, n), "", [])
+        yield Release(_id(n, n), Change(2 * n + 1, n), "all", [])
+
+
+def _level(sku: int, version: int) -> Level:
+    return Level(f"sku-{sku}", "DC1", "wms", 100, "sequence", (0, version), "", 0, 0)
+
+
+def _reserve(sku: int, key: int) -> Reserve:
+    return Reserve(_id(key, sku), 1, "shop", "web", "", "", "", "", 14_000_000, [ReserveLine("1", f"sku-{sku}", 1)])
+
+
+def _id(key: int, sku: int) -> str:
+    return reservation_id("shop", str(key), f"sku-{sku}")
+
+
+async def tell(ledger: Ledger, commands: Iterator[Command]) -> None:
+    """Have all of them decided, in their order where they are of one reservation."""
     waiting: set[asyncio.Future[Any]] = set()
-    for command in commands(size):
+    for command in commands:
         waiting.add(ledger.submit(command))
         if len(waiting) >= WINDOW:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -89,65 +112,124 @@ def differences(found: State, expected: State) -> list[str]:
     return [name for name in names if getattr(found, name) != getattr(expected, name)]
 
 
-async def run(url: str, database: str, size: int) -> dict[str, Any]:
+async def run(valkey: Valkey, postgres: Postgres, size: int, tail: int) -> dict[str, Any]:
     """Fill, lose, rebuild, compare; twice."""
+    database = postgres.url
     await migrate(database)
     journal = Journal(JournalSettings(database))
     await journal.open()
-    ledger = Ledger(LedgerSettings(url, limits=Limits(command_deadline_s=60.0, batch_timeout_s=10.0)))
+    found: dict[str, Any] = {"size": size, "tail": tail}
+    note(f"filling {size} positions and {size} reservations")
+    began = time.monotonic()
+    if (await journal.heads()).get(0, 0) <= size:  # else an earlier run in the same folder did it
+        await journaled(valkey, journal, commands(size))
+    found["fill_s"] = round(time.monotonic() - began, 1)
+    note(f"filled and journaled in {found['fill_s']} s")
+    found["first entry"] = await lose(valkey, postgres)
+    began = time.monotonic()
+    await make_baseline(journal, 0, Settings())
+    found["making_a_baseline_s"] = round(time.monotonic() - began, 1)
+    note(f"made a baseline in {found['making_a_baseline_s']} s")
+    await journaled(valkey, journal, later(size, tail))
+    found["baseline"] = await lose(valkey, postgres)
+    await journal.close()
+    return found
+
+
+async def journaled(valkey: Valkey, journal: Journal, commands: Iterator[Command]) -> None:
+    """Tell the ledger all of it, and wait until the journal has it."""
+    ledger = Ledger(LedgerSettings(valkey.url, limits=Limits(command_deadline_s=60.0, batch_timeout_s=10.0)))
     await ledger.open(await journal.heads())
+    await ledger.put_policy(PutPolicy("location", "DC1", '{"kind":"warehouse"}'))
+    await ledger.put_policy(PutPolicy("source", "wms", '{"kind":"wms"}'))
     drainer = Drainer(ledger, journal, 0, "loadtest", Handover(10), OutboxSettings(), Counters())
     stop = asyncio.Event()
     draining = asyncio.create_task(drainer.run(stop))
-    filled = bool((await journal.heads()).get(0, 0) > size)  # by an earlier run in the same folder
-    note(f"filling {size} positions and {size} reservations")
-    began = time.monotonic()
-    if not filled:
-        await fill(ledger, size)
+    await tell(ledger, commands)
     while (await ledger.heads())[0].outbox_length:  # noqa: ASYNC110 - another process would tell of it no sooner
         await asyncio.sleep(0.2)
     stop.set()
     await draining
-    note(f"filled and journaled in {time.monotonic() - began:.0f} s")
-    found: dict[str, Any] = {"size": size, "fill_s": round(time.monotonic() - began, 1)}
-    connection = await connect(url, 5.0)
+    await ledger.close()
+
+
+async def lose(valkey: Valkey, postgres: Postgres) -> dict[str, Any]:
+    """Lose the ledger and have it made anew."""
+    connection = await connect(valkey.url, 5.0)
     before = await state_of(connection, "atp")
-    settings = Settings(witness_s=0.5)
-    for name in ("first entry", "baseline"):
-        if name == "baseline":
-            began = time.monotonic()
-            await make_baseline(journal, 0, settings)
-            found["making_a_baseline_s"] = round(time.monotonic() - began, 1)
-            note(f"made a baseline in {found['making_a_baseline_s']} s")
-        gc.collect()
-        gc.freeze()
-        await connection.ask("FLUSHALL", timeout_s=60)
-        began = time.monotonic()
-        rebuilt = await Rebuilder(ledger, journal, 0, LastTold(None, settings), settings).run()
-        seconds = time.monotonic() - began
-        assert rebuilt is not None
-        after = await state_of(connection, "atp")
-        phases = {phase: round(took, 1) for phase, took in rebuilt.seconds.items()}
-        found[name] = {"seconds": round(seconds, 1), "phases": phases, "entries": rebuilt.entries,
-                       "records": rebuilt.records, "differs": differences(after, before)}  # fmt: skip
-        note(f"from the {name}: {seconds:.1f} s, {phases}, differs: {found[name]['differs']}")
-        del after
+    await connection.ask("FLUSHALL", timeout_s=60)
+    spent = await server_seconds(connection, postgres)
+    words = [sys.executable, "-m", "loadtests.rebuild", "--of", valkey.url, postgres.url]
+    child = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
+    out, _ = await child.communicate()
+    assert not child.returncode, "the rebuild failed"
+    found: dict[str, Any] = json.loads(out.splitlines()[-1])  # the log comes before it
+    now = await server_seconds(connection, postgres)
+    found |= {name: round(now[name] - spent[name], 1) for name in spent}
+    found["differs"] = differences(await state_of(connection, "atp"), before)
     await connection.end()
+    note(json.dumps(found))
+    return found
+
+
+async def server_seconds(connection: Connection, postgres: Postgres) -> dict[str, float]:
+    """CPU seconds of the servers until now; of PostgreSQL those of connections that are over."""
+    told = (await connection.ask("INFO", "cpu")).decode()
+    used = dict(line.split(":") for line in told.splitlines() if ":" in line)
+    return {
+        "valkey_cpu_s": float(used["used_cpu_user"]) + float(used["used_cpu_sys"]),
+        "valkey_rewrite_cpu_s": float(used["used_cpu_user_children"]) + float(used["used_cpu_sys_children"]),
+        "postgres_cpu_s": process_seconds(postgres.pid),
+    }
+
+
+def process_seconds(pid: int) -> float:
+    """CPU seconds of a process and of its children that are over."""
+    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, stat[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+async def rebuild(url: str, database: str) -> dict[str, Any]:
+    """Make the ledger anew, in this process."""
+    journal = Journal(JournalSettings(database))
+    await journal.open()
+    ledger = Ledger(LedgerSettings(url))
+    await ledger.open(await journal.heads(), join=True)
+    began, settings = time.monotonic(), Settings()
+    rebuilt = await Rebuilder(ledger, journal, 0, LastTold(None, settings), settings).run()
+    assert rebuilt is not None
+    seconds = time.monotonic() - began
     await ledger.close()
     await journal.close()
-    return found
+    return {
+        "seconds": round(seconds, 1), "process_cpu_s": round(time.process_time(), 1),
+        "process_mb": most_memory(),
+        "phases": {phase: round(took, 1) for phase, took in rebuilt.seconds.items()},
+        "entries": rebuilt.entries, "records": rebuilt.records,
+    }  # fmt: skip
+
+
+def most_memory() -> int:
+    """MB that this process had at most, without what it was forked from."""
+    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    return int(found[1]) // 1024 if found else 0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=1_000_000)
+    parser.add_argument("--tail", type=int, default=500_000)
     parser.add_argument("--dir", type=Path, help="where the servers' data goes; a temporary folder otherwise")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--of", nargs=2, help=argparse.SUPPRESS)  # the process that rebuilds
     options = parser.parse_args()
+    if options.of:
+        print(json.dumps(uvloop.run(rebuild(*options.of))))
+        return 0
     with contextlib.ExitStack() as stack:
         folder = options.dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="atp-rebuild-")))
         valkey, postgres = stack.enter_context(Valkey(folder)), stack.enter_context(Postgres(folder))
-        found = uvloop.run(run(valkey.url, postgres.url, options.size))
+        found = uvloop.run(run(valkey, postgres, options.size, options.tail))
     if options.json:
         print(json.dumps(found))
     return 1 if any(found[name]["differs"] for name in ("first entry", "baseline")) else 0

@@ -5,6 +5,7 @@ keys that say whose rebuild it is are watched, and the transaction that follows 
 """
 
 import asyncio
+from typing import Any
 
 from atp.ledger.connection import Connection, ServerRefused
 from atp.ledger.errors import LedgerError
@@ -69,7 +70,7 @@ class Storing:
             if isinstance(reply, BaseException):
                 raise reply
         *stored, _, token, opened = replies
-        done: list[object] | None = stored[-1] if stored else []
+        done: Any = stored[-1] if stored else []
         if done is None or opened or token != self._token:
             raise Superseded("another process rebuilds this partition, or has rebuilt it")
         for reply in done:

@@ -109,7 +109,7 @@ class Rebuilder:
                 meta = page.items
                 continue
             await self._steps.write(page)
-            records += len(page.items)
+            records += page.records
             await self._progress.step(records, 0)
         await self._steps.flush()
         await self._progress.phase("open")

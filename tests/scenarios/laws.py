@@ -185,22 +185,27 @@ class LuaLaw:
 
     def state(self) -> State:
         """What is stored."""
-
-        async def pages() -> list[records.Page]:
-            return [page async for page in records.read(self._connection.ask, self._prefix)]
-
         try:
-            return records.decode(self._loop.run_until_complete(pages()))
+            return records.decode(self.pages())
         except records.RecordsCorrupt as problem:
             raise AssertionError(str(problem)) from problem
 
+    def pages(self) -> list[records.Page]:
+        """What is stored, as it is."""
+
+        async def read() -> list[records.Page]:
+            return [page async for page in records.read(self._connection.ask, self._prefix)]
+
+        return self._loop.run_until_complete(read())
+
     def restore(self, state: State) -> None:
-        """Store a state in place of what is there, and go on from it."""
+        """Store a state in place of what is there, and go on from it. All sums are void, as in a new epoch."""
 
         async def store() -> None:
             await self._unlink()
             for page in records.encode(state):
                 await self._connection.ask(*records.command(self._prefix, page))
+            await self._connection.ask("HSET", self._meta, "network", state.seq)
 
         self._loop.run_until_complete(store())
         self._seq = state.seq

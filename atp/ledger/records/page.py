@@ -21,6 +21,11 @@ class Page(Struct, array_like=True):
     type: str  # hash, list or zset
     items: list[bytes]
 
+    @property
+    def records(self) -> int:
+        """How many fields, members or items."""
+        return len(self.items) if self.type == "list" else len(self.items) // 2
+
 
 def command(prefix: str, page: Page) -> tuple[bytes | str, ...]:
     """The words of the one command that stores the page; pages of a list must be stored in their order."""
