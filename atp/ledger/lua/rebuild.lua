@@ -89,7 +89,8 @@ end
 
 -- What of a partition is no state, or no state that outlives it.
 local PASSING = {
-  outbox = true, sessions = true, witness = true, rebuild = true, progress = true, frozen = true, lease = true, refused = true,
+  outbox = true, sessions = true, witness = true, rebuild = true, progress = true, quota = true,
+  frozen = true, lease = true, refused = true,
 }
 
 -- Copies of all records of one instant below `frozen:`, so that they can be read in pages -> {epoch, seq, now}.

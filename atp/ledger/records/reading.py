@@ -11,7 +11,7 @@ from atp.ledger.records.page import PAGE_ITEMS, Page
 Ask = Callable[..., Awaitable[Any]]
 
 #: Keys that are no state.
-_LEFT_OUT = {"sessions", "outbox", "lease", "witness", "rebuild", "progress", "frozen"}
+LEFT_OUT = {"sessions", "outbox", "lease", "witness", "rebuild", "progress", "quota", "frozen"}
 
 _TYPES = {key.pattern.partition(":")[0]: key.type for key in keys.TABLE}
 
@@ -20,7 +20,7 @@ async def read(ask: Ask, prefix: str) -> AsyncIterator[Page]:
     """Every page below ``prefix``, of the live partition or of a copy of it."""
     for name in sorted(await _names(ask, prefix)):
         kind = name.partition(":")[0]
-        if kind not in _TYPES or kind in _LEFT_OUT:
+        if kind not in _TYPES or kind in LEFT_OUT:
             continue
         pages = _READ[_TYPES[kind]](ask, prefix + name)
         async for items in pages:
