@@ -164,7 +164,7 @@ async def _decide_snapshot(service: Service, call: Call, row: ExceptionRow, body
 
 
 def _resolved(row: ExceptionRow, body: ResolveBody, client: str, result: Result) -> Answer:
-    if result.outcome is not Outcome.APPLIED:
+    if not result.outcome.accepted:
         raise Problem(NOT_FOUND, "It ended meanwhile; ask again in a moment.")
     view = _whole_view(row)
     view.resolution, view.resolved_by, view.reason = body.word, client, body.reason

@@ -84,7 +84,7 @@ async def _put_policy(at: Partition, finding: Finding) -> None:
     if kind in _NOT_PUT_AGAIN or there is None:
         return
     result = await at.ledger.put_policy(PutPolicy(kind, id, there[1], client=CLIENT))
-    finding.repaired = result.outcome is Outcome.APPLIED
+    finding.repaired = result.outcome.accepted
     if finding.repaired:
         await _end(at, finding.subject, finding.raised, "repaired")
 

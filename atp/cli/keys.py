@@ -201,11 +201,10 @@ def _shown(client: "Client") -> dict[str, object]:
 
 async def _put(ledger: "Ledger", name: str, client: "Client", version: int) -> None:
     from atp.domain.commands import PutPolicy
-    from atp.domain.outcomes import Outcome
 
     body = msgspec.json.encode(client).decode()
     result = await ledger.put_policy(PutPolicy("client", name, body, if_version=version, client="atp keys"))
-    if result.outcome is not Outcome.APPLIED:
+    if not result.outcome.accepted:
         raise Refused(f"client {name} was changed by somebody else meanwhile; try again")
 
 

@@ -253,7 +253,8 @@ class PutPolicy(Struct, array_like=True, tag=20):
     An item-channel has the id ``sku US channel`` (US = 0x1F). A campaign names the skus that this partition keeps.
 
     ``if_version`` −1 means whatever is there, 0 that there must be none. ``version`` 0 takes this entry's seq; copies
-    to the other partitions carry the first partition's version (R31).
+    to the other partitions carry the first partition's version (R31), and never replace a newer one. ``call`` is a
+    random number by which a command that is sent again, for want of an answer, finds what it did (R5); 0: none.
     """
 
     kind: str
@@ -264,6 +265,7 @@ class PutPolicy(Struct, array_like=True, tag=20):
     client: str = ""
     cause: str = ""
     skus: list[str] = []
+    call: int = 0
 
 
 class Raise(Struct, array_like=True, tag=26):
@@ -279,7 +281,10 @@ class Raise(Struct, array_like=True, tag=26):
 
 
 class Resolve(Struct, array_like=True, tag=27):
-    """A person ends the exception that the entry ``seq`` raised, with a word on how and a reason."""
+    """A person ends the exception that the entry ``seq`` raised, with a word on how and a reason.
+
+    ``call`` is as in PutPolicy.
+    """
 
     kind: str
     sku: str
@@ -291,6 +296,7 @@ class Resolve(Struct, array_like=True, tag=27):
     reason: str = ""
     client: str = ""
     cause: str = ""
+    call: int = 0
 
 
 class Adjust(Struct, array_like=True, tag=28):

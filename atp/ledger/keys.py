@@ -48,7 +48,7 @@ TABLE = (
     Key("parts:*", "hash", "part of a source's last snapshot → digest of its lines", "with its next one"),
     Key("sweep", "hash", "seq of a complete full snapshot → what is left to do for it", "when its zeros are told"),
     Key("cursor", "hash", "stream → position below which all is settled", "never"),
-    Key("refused:*", "hash", "remembered refusals, two generations", "after one to two minutes"),
+    Key("refused:*", "hash", "answers that no record has, two generations", "after one to two minutes"),
     Key("baskets", "hash", "identity → basket over several partitions whose home this is", "with its record"),
     Key("legs", "hash", "id of a basket → units held here for its record at home", "when nothing of it lives"),
     Key("undecided", "zset", "id of a basket or leg → when anybody may resolve it", "when decided or aborted"),

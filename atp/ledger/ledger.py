@@ -127,6 +127,8 @@ class Ledger:
         self, partition: int, command: Raise | Resolve | Repair | PutBack | FollowHome
     ) -> asyncio.Future[Result]:
         """Queue what belongs to a partition and to no sku of it; raises as ``submit``."""
+        if isinstance(command, Resolve):
+            command = structs.replace(command, call=secrets.randbits(52) + 1)
         return self._batchers[partition].submit(command)
 
     async def apply(self, commands: Sequence[Command]) -> list[Result]:
@@ -143,10 +145,11 @@ class Ledger:
 
     async def put_policy(self, command: PutPolicy) -> Result:
         """Replace a policy object: decided by the first partition, then copied with its version (R31)."""
+        command = structs.replace(command, call=secrets.randbits(52) + 1)
         parts = [self._skus_in(partition, command.skus) for partition in range(self.partitions)]
         result = await self.submit(structs.replace(command, skus=parts[0]) if command.skus else command)
-        if result.outcome is Outcome.APPLIED and command.kind not in ("item", "item-channel"):
-            copy = structs.replace(command, if_version=-1, version=result.seq)
+        if result.outcome.accepted and command.kind not in ("item", "item-channel"):
+            copy = structs.replace(command, if_version=-1, version=result.seq, call=0)
             copies = [structs.replace(copy, skus=part) for part in parts]
             await _all([batcher.submit(copies[p]) for p, batcher in enumerate(self._batchers) if p])
         return result

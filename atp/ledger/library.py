@@ -11,11 +11,12 @@ from importlib.resources import files
 
 #: Files in the order in which they are joined: a local must stand above its first use.
 PARTS = (
-    "head", "batch", "writing", "exceptions", "clock", "policies", "sources", "positions", "projection", "floors",
-    "inclusion", "shortage", "asides", "stock", "touching", "adjusting", "snapshots", "supply", "returns", "limits",
-    "reservations", "naming", "retention", "drawing", "sourcing", "contended", "reserve", "lifecycle", "shipping",
-    "fulfilment", "legs", "telling", "orders", "affect", "campaigns", "authority", "policy", "repairing", "apply",
-    "explain", "look", "read", "promotion", "lease", "quota", "rebuild",
+    "head", "batch", "writing", "remembering", "exceptions", "clock", "policies", "sources", "positions",
+    "projection", "floors", "inclusion", "shortage", "asides", "stock", "touching", "adjusting", "snapshots",
+    "supply", "returns", "limits", "reservations", "naming", "retention", "drawing", "sourcing", "contended",
+    "reserve", "lifecycle", "shipping", "fulfilment", "legs", "telling", "orders", "affect", "campaigns",
+    "authority", "policy", "repairing", "apply", "explain", "look", "read", "promotion", "lease", "quota",
+    "rebuild",
 )  # fmt: skip
 
 

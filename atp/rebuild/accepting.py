@@ -2,7 +2,6 @@
 
 from atp.domain.commands import Resolve
 from atp.domain.exceptions import Kind
-from atp.domain.outcomes import Outcome
 from atp.ledger import Ledger
 from atp.ledger.restoring import Restoring
 
@@ -21,6 +20,6 @@ async def accept(ledger: Ledger, client: str, reason: str) -> list[int]:
             await steps.close()
         if seq:
             command = Resolve(Kind.LOSS, "", "", "", "", seq, "accept", reason, client)
-            if (await ledger.submit_to(partition, command)).outcome is Outcome.APPLIED:
+            if (await ledger.submit_to(partition, command)).outcome.accepted:
                 accepted.append(partition)
     return accepted

@@ -14,6 +14,7 @@
     reserve r1 A:4@DC1 B:1 [ttl 5] [as 2]        lines are numbered 1, 2, …; `as` is the request's fingerprint
         [partial] [whole] [dry] [replaces r0] [for c-1]     partial grants, no split, a quote, a customer
         [via app] [in bf]                            channel (web) and campaign; a line may also be A:1%east, a group
+    put 7 location DC1 {…}     put 7 resolve …     under a call; copy 9 location DC1 {…}: another partition's version
     channel web {…}     share A web {"protection":5}     campaign bf +0 +60 A:10,B:5 {…}     window in seconds from now
     recall r1 [as 2]                             what became of a reserve with this fingerprint
     confirm r1 [1:2] [key 5] [body 1] [order X] [reacquire [journaled [stale]]]   release r1 [1:2] [of all] [key 5]
@@ -222,6 +223,10 @@ class Table:
             return legs_words.command(self, word, id_of(rest[0]), *self.split(rest[1:]))
         if word in snapshot_words.SINGLE:
             return snapshot_words.command(self, word, rest)
+        if word == "put":  # with a call: what was put under it is not put again
+            return structs.replace(self.command(rest[1], rest[2:]), call=int(rest[0]))  # pyright: ignore
+        if word == "copy":  # with the version that another partition gave it
+            return structs.replace(self.command(rest[1], rest[2:]), version=int(rest[0]))
         if word == "share":
             return c.PutPolicy("item-channel", item_channel(rest[0], rest[1]), " ".join(rest[2:]) or "{}")
         if word == "campaign":

@@ -6,6 +6,7 @@ from atp.domain.exceptions import OPEN_MAX, Kind, subject
 from atp.domain.outcomes import Outcome
 from atp.domain.results import Result
 from atp.domain.rules.batch import Batch
+from atp.domain.rules.remembering import answer, answered
 
 
 def raise_exception(
@@ -64,6 +65,8 @@ def resolve(batch: Batch, c: Resolve) -> Result:
 
     A shortage stays open for the law, which ends it when units cover promises again; people are done with it.
     """
+    if done := answered(batch, c.call):
+        return done
     if c.kind == Kind.SHORTAGE:
         short = batch.state.shortages.get((c.sku, c.location))
         if short is None or short.seq != c.seq:
@@ -72,11 +75,11 @@ def resolve(batch: Batch, c: Resolve) -> Result:
         batch.entries.append(
             ExceptionResolved(seq, batch.now, c.client, c.cause, c.kind, c.seq, c.resolution, c.reason)
         )
-        return Result(Outcome.APPLIED, seq)
+        return answer(batch, c.call, Result(Outcome.APPLIED, seq))
     key = subject(c.kind, c.sku, c.location, c.source, c.reservation)
     if batch.state.exceptions.get(key) != c.seq:
         return Result(Outcome.NOT_FOUND, batch.state.seq, detail=c.kind)
     end_exception(
         batch, c.kind, c.cause, c.sku, c.location, c.source, c.reservation, c.resolution, c.reason, c.client
     )  # fmt: skip
-    return Result(Outcome.APPLIED, batch.state.seq)
+    return answer(batch, c.call, Result(Outcome.APPLIED, batch.state.seq))

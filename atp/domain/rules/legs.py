@@ -20,7 +20,8 @@ from atp.domain.rules.contended import BY_SELLER, contended
 from atp.domain.rules.exceptions import is_lost
 from atp.domain.rules.limits import count_held, count_sold, hold_ttl, refuse_seller, refuse_ttl, refuse_units
 from atp.domain.rules.naming import name
-from atp.domain.rules.reserve import decided_before, record_of, release_replaced, replaced, rotate_refusals
+from atp.domain.rules.remembering import rotate
+from atp.domain.rules.reserve import decided_before, record_of, release_replaced, replaced
 from atp.domain.rules.sourcing import Sourcing
 from atp.domain.sellers import seller_name
 from atp.domain.state import SHIPPED_BUCKET_MS, Basket, Refusal, State
@@ -151,7 +152,7 @@ def abort(batch: Batch, c: Abort) -> Result:
     if basket is not None and basket.id == c.id and basket.attempt == c.attempt and basket.deadline:
         _abort(batch, basket)
         if c.shortfalls:
-            rotate_refusals(batch)
+            rotate(batch)
             state.refused[identity] = Refusal(c.fingerprint, Outcome.INSUFFICIENT, c.shortfalls, "")
         return Result(Outcome.APPLIED, state.seq)
     record = find_record(batch, identity)

@@ -13,6 +13,7 @@ from atp.domain.rules import policies
 from atp.domain.rules.authority import settle_authority
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.campaigns import put_campaign
+from atp.domain.rules.remembering import answer, answered
 from atp.domain.sellers import seller_name, split_item_channel
 from atp.domain.state import NO_CAP, PROTECTED_MAX, Seller, Sku
 
@@ -20,7 +21,11 @@ from atp.domain.state import NO_CAP, PROTECTED_MAX, Seller, Sku
 def put_policy(batch: Batch, c: PutPolicy) -> Result:
     """Replace one object; its version is the seq of the change, or the one a copy brings along."""
     state = batch.state
+    if done := answered(batch, c.call):
+        return done
     current = _version(batch, c)
+    if 0 < c.version <= current:
+        return Result(Outcome.REPLAYED, current, detail=str(current), replayed=True)
     if c.if_version not in (-1, current):
         return Result(Outcome.VERSION_MISMATCH, state.seq, detail=str(current))
     if _too_many_floors(batch, c):
@@ -45,7 +50,7 @@ def put_policy(batch: Batch, c: PutPolicy) -> Result:
         state.next_silence = batch.now  # by the next batch another source may be silent, or silent somewhere else
     if c.kind == "location":
         settle_authority(batch, c.id, before, c.client, c.cause)
-    return Result(Outcome.APPLIED, seq, detail=str(version))
+    return answer(batch, c.call, Result(Outcome.APPLIED, seq, detail=str(version)))
 
 
 def _version(batch: Batch, c: PutPolicy) -> int:

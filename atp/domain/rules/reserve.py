@@ -16,8 +16,9 @@ from atp.domain.rules.exceptions import is_lost
 from atp.domain.rules.lifecycle import end_held
 from atp.domain.rules.limits import count_held, count_sold, hold_ttl, refuse_seller, refuse_ttl, refuse_units
 from atp.domain.rules.naming import name
+from atp.domain.rules.remembering import remembered, rotate
 from atp.domain.rules.sourcing import Draws, Sourcing
-from atp.domain.state import REFUSED_MAX, REFUSED_MS, Refusal
+from atp.domain.state import Refusal
 
 
 def reserve(batch: Batch, c: Reserve) -> Result:
@@ -63,7 +64,7 @@ def recall(batch: Batch, c: Recall) -> Result:
 def decided_before(batch: Batch, c: Reserve | Recall) -> Result | None:
     """The first decision on this id, if there was one: a reservation, or a remembered refusal (R18)."""
     state, identity = batch.state, identity_of(c.id)
-    rotate_refusals(batch)
+    rotate(batch)
     if (known := find_record(batch, identity)) is not None:
         if known.fingerprint != c.fingerprint or known.id != c.id:
             return Result(Outcome.KEY_REUSED, state.seq)
@@ -72,7 +73,7 @@ def decided_before(batch: Batch, c: Reserve | Recall) -> Result | None:
         if buried.fingerprint != c.fingerprint or buried.id != c.id:
             return Result(Outcome.KEY_REUSED, state.seq)
         return Result(Outcome.REPLAYED, buried.seq, replayed=True)
-    if (refusal := state.refused.get(identity) or state.refused_before.get(identity)) is not None:
+    if (refusal := remembered(batch, identity)) is not None:
         if refusal.fingerprint != c.fingerprint:
             return Result(Outcome.KEY_REUSED, state.seq)
         return Result(refusal.outcome, state.seq, None, refusal.shortfalls, refusal.detail, replayed=True)
@@ -138,13 +139,3 @@ def record_of(batch: Batch, c: Reserve, drawn: list[Draws], ttl: int, old: Reser
         c.order_ref, c.campaign, c.metadata, lines, [],
         old.since if old else batch.now,
     )  # fmt: skip
-
-
-def rotate_refusals(batch: Batch) -> None:
-    """Two generations bound the memory: a refusal lives for one to two minutes, or 100,000 newer ones (R18)."""
-    state = batch.state
-    age = batch.now - state.refused_since
-    if age >= REFUSED_MS or len(state.refused) >= REFUSED_MAX:
-        state.refused_before = state.refused if age < 2 * REFUSED_MS else {}
-        state.refused = {}
-        state.refused_since = batch.now

@@ -98,6 +98,7 @@ local function gather(b, commands, due)
       for _, id in ipairs(c[7]) do want('ids', identity_of(id)) end
     elseif tag == C.POLICY then
       if c[2] == 'item' then want('skus', c[3]) end
+      if (c[10] or 0) > 0 then want('refused', calls.name(c[10])) end
     elseif tag == C.TOUCH then
       want('skus', c[2])
       want('sources', c[4])
@@ -115,7 +116,9 @@ local function gather(b, commands, due)
       want('positions', position_key(c[2], c[3]))
     elseif tag == C.PUTBACK then
       want('ids', identity_of(c[2]))
-    elseif tag == C.REPAIR or tag == C.OVERDUE or tag == C.MOVE or tag == C.RESTART or tag == C.RAISE or tag == C.RESOLVE or tag == C.SNAPSHOTDECIDE then
+    elseif tag == C.RESOLVE then
+      if (c[12] or 0) > 0 then want('refused', calls.name(c[12])) end
+    elseif tag == C.REPAIR or tag == C.OVERDUE or tag == C.MOVE or tag == C.RESTART or tag == C.RAISE or tag == C.SNAPSHOTDECIDE then
       -- read in place: they are rare
     elseif tag >= C.OPEN then
       legs.gather(c, want)

@@ -67,14 +67,15 @@ local function resolve_shortage(b, c)
   if not short or short[2] ~= c[7] then return O.NOT_FOUND, b.seq, nil, nil, c[2] end
   local seq = next_seq(b)
   log(b, pack({ E.RESOLVED, seq, b.now, c[10], c[11], c[2], c[7], c[8], c[9] }))
-  return O.APPLIED, seq
+  return calls.answer(b, c[12], seq)
 end
 
 local function resolve(b, c)
+  if calls.answered(b, c[12]) then return calls.answered(b, c[12]) end
   if c[2] == 'shortage' then return resolve_shortage(b, c) end
   if raised_at(b, subject(c[2], c[3], c[4], c[5], c[6])) ~= c[7] then return O.NOT_FOUND, b.seq, nil, nil, c[2] end
   exceptions.over(b, c[2], c[11], c[3], c[4], c[5], c[6], c[8], c[9], c[10])
-  return O.APPLIED, b.seq
+  return calls.answer(b, c[12], b.seq)
 end
 
 handlers[C.RAISE], handlers[C.RESOLVE] = raise_told, resolve

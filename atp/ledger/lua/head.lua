@@ -52,7 +52,8 @@
 --   parts:source hash  part of the source's last snapshot -> digest of its lines, negative until they are taken
 --   sweep      hash    seq of a complete full snapshot -> what is left to do for it, slots V
 --   cursor     hash    stream -> position below which all is settled (R15)
---   refused:g  hash    identity -> [fingerprint, outcome, shortfalls, detail], two generations (R18)
+--   refused:g  hash    identity -> [fingerprint, outcome, shortfalls, detail], two generations (R18); call:n ->
+--                      [seq, outcome, [], detail]
 --   baskets    hash    identity -> [format, id, attempt, call, fingerprint, deadline or 0 once decided, [foreign sku, …]]
 --   legs       hash    basket id -> [format, attempt, home's seq applied or 0, deadline, lines, first seq here, client,
 --                      channel, customer, campaign]

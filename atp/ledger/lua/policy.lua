@@ -66,7 +66,12 @@ local function too_many_floors(b, c)
 end
 
 local function put_policy(b, c)
-  local kind, id, current = c[2], c[3], current_version(b, c)
+  if calls.answered(b, c[10]) then return calls.answered(b, c[10]) end
+  local kind, id = c[2], c[3]
+  local current = current_version(b, c)
+  if c[6] > 0 and c[6] <= current then
+    return O.REPLAYED, current, nil, nil, string.format('%.0f', current), true
+  end
   if c[5] ~= -1 and c[5] ~= current then return O.VERSION_MISMATCH, b.seq, nil, nil, tostring(current) end
   if too_many_floors(b, c) then return O.LIMIT_EXCEEDED, b.seq, nil, nil, 'protections' end
   local before = kind == 'location' and authority.of(b, id)
@@ -83,7 +88,7 @@ local function put_policy(b, c)
   log(b, pack({ E.POLICY, seq, b.now, c[7], c[8], kind, id, c[4], version, balances, kind == 'campaign' and c[9] or nil }))
   if kind == 'location' or kind == 'source' then b.next_silence = b.now end
   if before then authority.settle(b, id, before, c[7], c[8]) end
-  return O.APPLIED, seq, nil, nil, string.format('%.0f', version)
+  return calls.answer(b, c[10], seq, string.format('%.0f', version))
 end
 
 handlers[C.POLICY] = put_policy

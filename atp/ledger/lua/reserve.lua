@@ -1,24 +1,7 @@
 -- Reserve: domain/rules/reserve.py gives the reasons.
 
--- Two generations bound the memory of refusals; which are read is known from the batch's time alone.
-local function rotate_refusals(b)
-  local age = b.now - b.refused_since
-  if age >= REFUSED_MS or b.refused_count >= REFUSED_MAX then
-    b.refused_gen = b.refused_gen + (age < 2 * REFUSED_MS and 1 or 2)
-    b.refused_since, b.refused_count = b.now, 0
-  end
-end
-
-local function find_refusal(b, identity)
-  local known = b.refused[identity]
-  if known and known.gen >= b.refused_gen - 1 then return known.value end
-end
-
 local function remember_refusal(b, c, shortfalls)
-  local identity, value = identity_of(c[2]), { c[3], O.INSUFFICIENT, shortfalls, '' }
-  b.refused[identity] = { gen = b.refused_gen, value = value }
-  b.new_refused[identity] = { b.refused_gen, value }
-  b.refused_count = b.refused_count + 1
+  remember_answer(b, identity_of(c[2]), { c[3], O.INSUFFICIENT, shortfalls, '' })
 end
 
 -- The hold to release in the same step, nothing if it has ended, or an outcome and what it is about.

@@ -4,12 +4,16 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from atp.dev.valkey import Valkey
+from atp.domain.commands import PutPolicy, Raise, Resolve
+from atp.domain.entries import ExceptionResolved, PolicyPut
 from atp.domain.outcomes import Outcome
 from atp.domain.records import Reservation
+from atp.domain.results import Result
 from atp.ledger import (
     Ledger,
     LedgerRecovering,
@@ -87,6 +91,46 @@ async def test_a_refusal_after_a_lost_answer_proves_nothing(open_ledger: Opening
         await server.ask("REPLICAOF", "NO", "ONE")
         await answers_again(ledger)
         assert (await ledger.submit(reserve("r", quantity=4))).outcome is Outcome.REPLAYED
+        await server.end()
+        await ledger.close()
+
+
+async def test_what_has_no_record_is_done_once_though_its_answer_is_lost(
+    open_ledger: Opening, own_valkey: Valkey
+) -> None:
+    """A policy is put under one version, also where that was asked for, and an exception ends by one entry."""
+    async with wire_to(own_valkey.port) as wire:
+        url = own_valkey.url.replace(f":{own_valkey.port}/", f":{wire.port}/")
+        ledger = await open_ledger(LedgerSettings(url, limits=Limits(batch_timeout_s=0.1, command_deadline_s=20)))
+        await ledger.submit(Raise("drift", "A"))
+        raised = (await ledger.heads())[0].seq
+        server = await connect(own_valkey.url)
+
+        async def lost(ask: Callable[[], Awaitable[Result]]) -> Result:
+            """Ask while answers come too late, until the ledger has done it."""
+            before = await server.ask("HGET", keys.meta("atp", 0), "seq")
+            wire.delay_s = 0.4
+            asked = asyncio.ensure_future(ask())
+
+            async def applied() -> bool:
+                return await server.ask("HGET", keys.meta("atp", 0), "seq") != before
+
+            await wait_until_async(applied, 5, "it is done")
+            wire.delay_s = 0.0
+            return await asked
+
+        source = PutPolicy("source", "wms", '{"kind":"wms"}', if_version=0)
+        put = await lost(lambda: ledger.put_policy(source))
+        assert (put.outcome, put.detail) == (Outcome.REPLAYED, str(put.seq))
+        policy = await ledger.policy("source", "wms")
+        assert policy is not None
+        assert policy.version == put.seq
+        word = Resolve("drift", "A", "", "", "", raised, "accepted", "why", "me")
+        resolved = await lost(lambda: ledger.submit_to(0, word))
+        assert resolved.outcome is Outcome.REPLAYED
+        entries = await ledger.read_entries(0, 0, 100)
+        assert [entry.seq for entry in entries if isinstance(entry, PolicyPut) and entry.id == "wms"] == [put.seq]
+        assert [entry.seq for entry in entries if isinstance(entry, ExceptionResolved)] == [resolved.seq]
         await server.end()
         await ledger.close()
 

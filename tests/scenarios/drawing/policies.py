@@ -13,5 +13,6 @@ def command(life: Any, draw: Random) -> c.Command:
     kind = draw.choice(["location", "location", "item", "item", "source", "source", "client"])
     names = {"location": LOCATIONS[:4], "item": life.skus, "source": SOURCES, "client": ("shop",)}[kind]
     bodies = {"location": LOCATION_BODIES, "item": ITEM_BODIES, "source": SOURCE_BODIES, "client": ("{}",)}[kind]
-    expected, version = draw.choice([-1, -1, 0, 4]), draw.choice([0, 0, 9])
-    return c.PutPolicy(kind, draw.choice(names), draw.choice(bodies), expected, version, "a")
+    expected, version = draw.choice([-1, -1, 0, 4]), draw.choice([0, 0, 9, life.reference.state.seq + 4])
+    called = draw.choice([0, draw.randrange(1, 6)])
+    return c.PutPolicy(kind, draw.choice(names), draw.choice(bodies), expected, version, "a", call=called)

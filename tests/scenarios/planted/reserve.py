@@ -15,7 +15,7 @@ MUTANTS = (
     ("lines are not kept together", "together or whole_line(s, line)", "together"),
     ("a basket's fingerprint is not compared", "if known[R_FINGERPRINT] ~= c[3] or not find_by_id(b, c[2]) then", "if not find_by_id(b, c[2]) then"),
     ("an identity's bucket is not compared", "return r and (r.tombstone and r[T.BUCKET] or r[R_BUCKET]) == string.sub(id, 1, 3) and r", "return r"),
-    ("a refusal is not remembered", "b.new_refused[identity] = { b.refused_gen, value }", ""),
+    ("a refusal is not remembered", "b.new_refused[name] = { b.refused_gen, value }", ""),
     ("a refusal's fingerprint is not compared", "if refusal[1] ~= c[3] then return O.KEY_REUSED, b.seq end", ""),
     ("a look-up takes every record for its own", "handlers[C.RECALL] = function(b, c)\n  local outcome, seq, record, shortfalls, detail, replayed = find_decision(b, c)", "handlers[C.RECALL] = function(b, c)\n  local known = find_reservation(b, identity_of(c[2]))\n  local outcome, seq, record, shortfalls, detail, replayed = find_decision(b, { c[1], c[2], known and not known.tombstone and known[R_FINGERPRINT] or c[3] })"),
     ("a look-up finds no refusal", "handlers[C.RECALL] = function(b, c)\n  local outcome, seq, record, shortfalls, detail, replayed = find_decision(b, c)", "handlers[C.RECALL] = function(b, c)\n  local outcome, seq, record, shortfalls, detail, replayed = find_decision(b, c)\n  if outcome == O.INSUFFICIENT then outcome = nil end"),
