@@ -11,16 +11,19 @@ subscription; ``deliver`` goes without.
 It also lets those who wait for an answer wait on when the connection is lost, with which the answer went, and that may
 be for seconds after the server is back; and those who wait for messages are not told. ``tell_lost`` tells both.
 
+``publish_many`` sends many messages with one write: the client's own call looks at every header three times, which was
+half of what telling of an entry cost.
+
 ``message_size`` is for those who send what others made, since the client does not count headers.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import lru_cache
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from nats.errors import TimeoutError
+from nats.errors import ConnectionClosedError, MaxPayloadError, OutboundBufferLimitError, TimeoutError
 
 type Headers = dict[str, str] | None
 
@@ -67,6 +70,28 @@ def deliver(nc: Client, subscription: Subscription, take: Take) -> None:
     """
     repair(nc)
     nc._atp_direct[subscription._id] = take  # pyright: ignore[reportAttributeAccessIssue]
+
+
+async def publish_many(nc: Client, messages: Iterable[tuple[str, Mapping[str, str], bytes]]) -> None:
+    """Send (subject, headers, data) in this order; nothing is sent if the client refuses one.
+
+    Subjects and headers go out as they are, so texts from outside must be encoded. Raises as ``Client.publish``.
+    """
+    if nc.is_closed:
+        raise ConnectionClosedError
+    if not nc.is_connected:
+        raise OutboundBufferLimitError
+    frames = [_frame(subject, headers, data, nc.max_payload) for subject, headers, data in messages]
+    await nc._send_command(b"".join(frames))
+    await nc._flush_pending()
+
+
+def _frame(subject: str, headers: Mapping[str, str], data: bytes, most: int) -> bytes:
+    """One message as the protocol writes it (HPUB)."""
+    head = f"NATS/1.0\r\n{''.join([f'{name}: {value}\r\n' for name, value in headers.items()])}\r\n".encode()
+    if len(head) + len(data) > most:
+        raise MaxPayloadError
+    return b"HPUB %b %d %d\r\n%b%b\r\n" % (subject.encode(), len(head), len(head) + len(data), head, data)
 
 
 def parse_header_lines(raw: bytes) -> dict[str, str]:

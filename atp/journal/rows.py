@@ -7,6 +7,7 @@ is what lets one INSERT … ON CONFLICT take a whole batch, for it may touch a r
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct, field, json
@@ -332,6 +333,7 @@ def subject_of(entry: AnyEntry) -> str:
             return ""
 
 
+@lru_cache(maxsize=4096)  # the entries of a batch share theirs
 def instant(at_ms: int) -> datetime:
     """Milliseconds since the epoch as what asyncpg takes for timestamptz."""
     return _EPOCH + timedelta(milliseconds=at_ms)
@@ -352,8 +354,9 @@ def _json(value: Struct | dict[str, Any]) -> bytes:
 
 
 def _without_nul(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    if any(type(value) is str and "\0" in value for value in row):
-        return tuple(value.replace("\0", "\ufffd") if type(value) is str else value for value in row)
+    for value in row:
+        if type(value) is str and "\0" in value:
+            return tuple(value.replace("\0", "\ufffd") if type(value) is str else value for value in row)
     return row
 
 

@@ -3,7 +3,7 @@
 A message depends on nothing but its entry, so a repeat under the same id is the same message.
 """
 
-from functools import lru_cache
+import re
 from typing import Literal
 from urllib.parse import quote
 
@@ -35,6 +35,8 @@ from atp.domain.views import reservation_view
 
 #: Header values keep printable ASCII but the quote and the percent sign (CloudEvents HTTP and NATS bindings).
 _PLAIN = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
+
+_IS_PLAIN = re.compile(f"[{re.escape(_PLAIN)}]*").fullmatch
 
 _encode = json.Encoder().encode
 
@@ -253,7 +255,6 @@ class Messages:
         return Message(subject, headers, data)
 
 
-@lru_cache(maxsize=16_384)  # skus repeat
 def header_text(value: str) -> str:
     """A CloudEvents attribute as a header value: percent-encoded UTF-8 outside of plain ASCII."""
-    return quote(value, safe=_PLAIN)
+    return value if _IS_PLAIN(value) else quote(value, safe=_PLAIN)

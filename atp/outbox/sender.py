@@ -15,6 +15,7 @@ from uuid import uuid4
 from msgspec import json
 from nats.aio.client import Client as Nats
 
+from atp.natspy import publish_many
 from atp.outbox.messages import Message
 from atp.outbox.settings import Settings
 from atp.outbox.stream import ensure_stream
@@ -100,11 +101,16 @@ class Sender:
     async def _at_once(self, messages: Sequence[Message], last: int) -> int:
         """One atomic batch; by hand, for nats-py has no call for it (research/spikes.md §8)."""
         batch = uuid4().hex
-        for index, message in enumerate(messages[:-1], start=1):
-            headers = {**message.headers, "Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(index)}
-            if index == 1:
-                headers["Nats-Expected-Last-Sequence"] = str(last)
-            await self._nats.publish(message.subject, message.data, headers=headers)
+        marked = [
+            (
+                message.subject,
+                {**message.headers, "Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(index)},
+                message.data,
+            )
+            for index, message in enumerate(messages[:-1], start=1)
+        ]
+        marked[0][1]["Nats-Expected-Last-Sequence"] = str(last)
+        await publish_many(self._nats, marked)
         final = messages[-1]
         headers = {
             **final.headers,

@@ -6,12 +6,13 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nats import errors as nats_errors
 from nats.aio.client import Client
 
 from atp.config import Config
 from atp.ingest.pull import Interrupted, Pull
 from atp.ingest.settings import Settings
-from atp.natspy import parse_header_lines, tell_lost
+from atp.natspy import parse_header_lines, publish_many, tell_lost
 from atp.wiring import open_nats
 from tests.faults.wire import Wire
 from tests.support import wait_until_async
@@ -72,3 +73,26 @@ async def test_a_reader_learns_at_once_that_its_connection_was_lost(nats: str, n
             await js.delete_stream(namespace)
     finally:
         await wire.stop()
+
+
+@pytest.mark.anyio
+async def test_many_messages_arrive_as_if_each_had_been_published(nats: str) -> None:
+    async with open_nats(Config(nats_url=nats), "test", asyncio.Event()) as client:
+        heard = await client.subscribe("many.>")
+        sent = [(f"many.{n}", {"ce-id": f"0:{n}", "ce-subject": "a%20b"}, b"x" * n) for n in range(50)]
+        await publish_many(client, sent)
+        for subject, headers, data in sent:
+            message = await heard.next_msg(timeout=10)
+            assert (message.subject, message.headers, message.data) == (subject, headers, data)
+
+
+@pytest.mark.anyio
+async def test_of_many_none_is_sent_when_one_is_too_large_or_nobody_is_there(nats: str) -> None:
+    async with open_nats(Config(nats_url=nats), "test", asyncio.Event()) as client:
+        heard = await client.subscribe("large")
+        with pytest.raises(nats_errors.MaxPayloadError):
+            await publish_many(client, [("large", {}, b""), ("large", {}, b"x" * (client.max_payload + 1))])
+        await client.publish("large", b"the next one")
+        assert (await heard.next_msg(timeout=10)).data == b"the next one"
+    with pytest.raises(nats_errors.ConnectionClosedError):
+        await publish_many(client, [("large", {}, b"")])
