@@ -21,7 +21,7 @@ from tests.faults.history import Op
 from .violation import Violation
 
 #: Beyond this many states the search gives up; a check that does not end proves nothing.
-STATES_MAX = 20_000
+STATES_MAX = 200_000
 
 #: An entry's time is that of the batch by the ledger's clock, which is ours; a batch takes effect within this time.
 _BATCH_S = 0.25
