@@ -19,6 +19,8 @@ pytestmark = pytest.mark.anyio
 
 #: Unjournaled entries at which nothing is taken any more, so that PostgreSQL need not be away for long.
 OUTBOX = 1_500
+#: Just above the half second after which a call without an answer is sent again.
+LASTS_S = (0.6, 0.7)
 
 
 async def test_a_sale_survives(folder: Path) -> None:
@@ -31,6 +33,8 @@ async def test_a_sale_survives(folder: Path) -> None:
         FlushFunctions(),
         Together("kill -9", [Kill(name) for name in ("api", "ingest", "nats")]),
     ]
+    for fault in faults:
+        fault.lasts_s = LASTS_S
     skipped = [f"{fault.name}: {fault.missing()}" for fault in faults if fault.missing()]
     chance = Random(3)
     async with Stack(folder, {"api": f"outbox={OUTBOX}"}) as stack, open_sale(stack) as sale:
