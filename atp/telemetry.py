@@ -77,6 +77,11 @@ REQUESTS_ACTIVE = Gauge("atp_requests_active", "Requests being answered now.")
 PROBLEMS = Counter("atp_problems", "Problem answers, by their code.", ["code"])
 RESERVATIONS = Counts("atp_reservation_commands", "Decided reservation commands.", ["action", "outcome"])
 
+# Following availability
+VIEW_AGE = Gauge("atp_view_age_seconds", "Since the process's copy of availability was last brought up; 0 if unused.")
+VIEW_READS = Counter("atp_view_reads", "Readings of availability, by where they came from.", ["origin"])
+VIEW_RESETS = Counter("atp_view_resets", "Times that a partition's part of the copy was thrown away.")
+
 # Ledger
 BATCH_COMMANDS = Histogram("atp_batch_commands", "Commands applied together by one call of the ledger.", buckets=SIZES)
 RESERVES_HINTED = Counter(

@@ -62,6 +62,7 @@ def litestar_app(service: Service, handlers: list[HTTPRouteHandler]) -> Litestar
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await service.view.close()
 
     schema = Router(path="/schema", route_handlers=[], opt={"scopes": PUBLIC})
     app = Litestar(

@@ -1,13 +1,15 @@
 """Availability: how many units could be promised now, and what that number is made of (CONTRACT "Availability")."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, json, msgpack, structs
 
 from atp.api.call import Answer, Call
 from atp.api.decoding import Body
-from atp.api.problems import invalid
+from atp.api.following.view import NotReached, Shown
+from atp.api.problems import POSITION_NOT_REACHED, Problem, invalid
 from atp.api.requests import DEFAULT_CHANNEL, AvailabilityBody, check_availability, check_day
 from atp.api.service import Service, now_ms
 from atp.deadletters import Suspects
@@ -15,12 +17,16 @@ from atp.domain.explain import Explanation, explain
 from atp.domain.ids import digest53, partition_of
 from atp.domain.records import Asked, LocationStock, SkuStock, SourceStock
 from atp.domain.times import rfc3339
+from atp.ledger import LedgerUnavailable
 
 _body = Body(AvailabilityBody)
 _encode = json.Encoder().encode
 
 #: Pollers may keep an answer, and ask with If-None-Match whether it still holds.
 _CACHE = "private, no-cache"
+
+_POSITION = re.compile("([0-9]{1,5}):([0-9]{1,16})")
+_NOT_REACHED = "Within a second the ledger did not come to min_position. Is it of this service?"
 
 
 class StockSourceView(Struct, frozen=True, gc=False):
@@ -114,13 +120,14 @@ class AvailabilityView(Struct, frozen=True):
     held: int
     committed: int
     locations: list[LocationStockView]
-    as_of: Annotated[str, Meta(description="When the ledger was read.")]
+    as_of: Annotated[str, Meta(description="Up to when these numbers are known to hold.")]
     position: Annotated[str, Meta(description="`partition:seq` of the last change of this sku.")]
     stale: Annotated[
         bool,
         Meta(
             description="Whether a source that a number here hangs on has been silent for longer than its policy "
-            "allows, which can only be told of sources that send heartbeats, or said so long ago that it has another."
+            "allows, which can only be told of sources that send heartbeats, or said so long ago that it has "
+            "another; or whether the ledger cannot be asked, and this is what was known last."
         ),
     ]
     campaign: Annotated[str | UnsetType, Meta(description="The campaign that was asked about.")] = UNSET
@@ -140,20 +147,29 @@ class AvailabilityList(Struct, frozen=True):
 
 
 async def get_availability(service: Service, call: Call) -> Answer:
-    """One sku. `ETag` changes when the numbers do; `If-None-Match` answers 304 while they have not."""
+    """One sku. `ETag` changes when the numbers do; `If-None-Match` answers 304 while they have not.
+
+    The answer has everything that this process has acknowledged or seen, and with `min_position` what happened up to
+    that position, of a reservation or another answer. While the ledger is away, what was known last is answered with
+    `stale`.
+    """
     sku = call.param("sku")
-    query = call.query("channel", "campaign", "location", "location_group", "explain", "date")
+    query = call.query("channel", "campaign", "location", "location_group", "explain", "date", "min_position")
     check_day(query.get("date"), parameter="date")
     asked = _asked(call, query.get)
-    if "explain" in query and _flag(query["explain"]):
-        view = await _explained(service, sku, asked)
+    need = positions(query.get("min_position"), service.ledger.partitions, parameter="min_position")
+    explained = "explain" in query and _flag(query["explain"])
+    if explained or _beyond_view(asked):
+        await _reach(service, need)
+        view = await _explained(service, sku, asked) if explained else (await _read(service, [sku], asked))[0]
+        etag, body = _etag(view), _encode(view)
     else:
-        (stock,) = await service.ledger.availability([sku], asked)
-        view = availability_view(sku, stock, asked, service.ledger.partitions, now_ms(), service.suspects)
-    headers = {"etag": _etag(view), "cache-control": _CACHE}
-    if headers["etag"].encode() in _etags(call.headers.get(b"if-none-match", b"")):
+        (shown,), away = await _shown(service, [sku], asked, need)
+        etag, body = _known_etag(service, shown, asked, away), b""
+    headers = {"etag": etag, "cache-control": _CACHE}
+    if etag.encode() in _etags(call.headers.get(b"if-none-match", b"")):
         return Answer(304, b"", headers)
-    return Answer(200, _encode(view), headers)
+    return Answer(200, body or _body_of(service, shown, asked, away), headers)  # pyright: ignore[reportPossiblyUnboundVariable]
 
 
 async def query_availability(service: Service, call: Call) -> Answer:
@@ -161,11 +177,92 @@ async def query_availability(service: Service, call: Call) -> Answer:
     body = _body.decode(await call.body())
     check_availability(body)
     asked = _asked(call, lambda name: getattr(body, name))
+    need = positions(body.min_position, service.ledger.partitions, pointer="/min_position")
+    if _beyond_view(asked):
+        await _reach(service, need)
+        parts = [_encode(view) for view in await _read(service, body.skus, asked)]
+    else:
+        found, away = await _shown(service, body.skus, asked, need)
+        parts = [_body_of(service, shown, asked, away) for shown in found]
+    return Answer(200, b'{"availability":[%b]}' % b",".join(parts))
+
+
+def positions(text: str | None, partitions: int, **where: str) -> dict[int, int]:
+    """The seq by partition that a caller wants to see reached; positions are separated by commas.
+
+    Raises Problem (400); ``where`` is as for ``invalid``.
+    """
+    found: dict[int, int] = {}
+    for position in (text or "").split(",") if text else ():
+        match = _POSITION.fullmatch(position)
+        if match is None or int(match[1]) >= partitions:
+            raise invalid("This is not a position of this ledger, such as 0:1234.", **where)
+        found[int(match[1])] = max(int(match[2]), found.get(int(match[1]), 0))
+    return found
+
+
+def _beyond_view(asked: Asked) -> bool:
+    """Whether only the ledger answers this: few ask about one place or day, and the calendar changes it."""
+    return bool(asked.location or asked.location_group or asked.date)
+
+
+async def _shown(service: Service, skus: Sequence[str], asked: Asked, need: dict[int, int]) -> tuple[list[Shown], bool]:
+    """Current readings; or those known last, and True, while the ledger cannot be asked."""
+    try:
+        return await service.view.read(skus, asked, need), False
+    except NotReached:
+        raise Problem(POSITION_NOT_REACHED, _NOT_REACHED) from None
+    except LedgerUnavailable:
+        last = None if need else service.view.last(skus, asked)
+        if last is None:
+            raise
+        return last, True
+
+
+async def _reach(service: Service, need: dict[int, int]) -> None:
+    try:
+        if need:
+            await service.view.reach(need)
+    except NotReached:
+        raise Problem(POSITION_NOT_REACHED, _NOT_REACHED) from None
+
+
+async def _read(service: Service, skus: Sequence[str], asked: Asked) -> list[AvailabilityView]:
+    """What the ledger says now."""
+    stocks = await service.ledger.availability(skus, asked)
     partitions, now = service.ledger.partitions, now_ms()
-    stocks = await service.ledger.availability(body.skus, asked)
-    found = zip(body.skus, stocks, strict=True)
-    views = [availability_view(sku, stock, asked, partitions, now, service.suspects) for sku, stock in found]
-    return Answer(200, _encode(AvailabilityList(views)))
+    return [
+        availability_view(sku, stock, asked, partitions, now, service.suspects)
+        for sku, stock in zip(skus, stocks, strict=True)
+    ]
+
+
+def _known_etag(service: Service, shown: Shown, asked: Asked, away: bool) -> str:
+    return _etag(_view_of(service, shown, asked, away)) if away else _rendered(service, shown, asked)[1]
+
+
+def _body_of(service: Service, shown: Shown, asked: Asked, away: bool) -> bytes:
+    as_of = rfc3339(service.view.as_of(shown))
+    if away:
+        return _encode(structs.replace(_view_of(service, shown, asked, away), as_of=as_of))
+    _, _, before, after = _rendered(service, shown, asked)
+    return b"%b%b%b" % (before, as_of.encode(), after)
+
+
+def _rendered(service: Service, shown: Shown, asked: Asked) -> tuple[int, str, bytes, bytes]:
+    """Made once for all who read it: marks as of, ETag, and the body around the time, which alone is new each time."""
+    marks = service.suspects.changes if service.suspects else 0
+    if shown.rendered is None or shown.rendered[0] != marks:
+        view = _view_of(service, shown, asked)
+        before, _, after = _encode(structs.replace(view, as_of="@")).rpartition(b'"as_of":"@"')
+        shown.rendered = (marks, _etag(view), before + b'"as_of":"', b'"' + after)
+    return shown.rendered
+
+
+def _view_of(service: Service, shown: Shown, asked: Asked, away: bool = False) -> AvailabilityView:
+    stock = shown.stock
+    view = availability_view(stock.sku, stock, asked, service.ledger.partitions, 0, service.suspects)
+    return structs.replace(view, stale=True) if away else view
 
 
 async def _explained(service: Service, sku: str, asked: Asked) -> AvailabilityView:

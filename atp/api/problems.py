@@ -56,6 +56,7 @@ IN_PROGRESS = Kind("idempotency-in-progress", 409, "The request is being decided
 ALREADY_EXISTS = Kind("already-exists", 409, "There is one of that name")
 IN_USE = Kind("in-use", 409, "Something still needs the object")
 NOT_REPLAYABLE = Kind("not-replayable", 409, "The dead letter cannot be sent again")
+CURSOR_EXPIRED = Kind("cursor-expired", 410, "The cursor is too old")
 VERSION_MISMATCH = Kind("version-mismatch", 412, "The object has another version")
 TOO_LARGE = Kind("too-large", 413, "The body is too large")
 UNSUPPORTED_MEDIA_TYPE = Kind("unsupported-media-type", 415, "The body must be application/json")
@@ -69,6 +70,7 @@ OVERLOADED = Kind("overloaded", 503, "We are at capacity", 1)
 DEADLINE_TOO_SHORT = Kind("deadline-too-short", 503, "The deadline is too short to begin", 1)
 OUTCOME_UNKNOWN = Kind("outcome-unknown", 503, "The outcome is not known", 1)
 LEDGER_UNAVAILABLE = Kind("ledger-unavailable", 503, "The ledger cannot be reached", 1)
+POSITION_NOT_REACHED = Kind("position-not-reached", 503, "The ledger is not at this position", 1)
 RECOVERING = Kind("recovering", 503, "The ledger is recovering", 5)
 
 _OF_OUTCOME = {

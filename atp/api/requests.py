@@ -98,6 +98,9 @@ class BatchBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
     reservations: Annotated[list[ReserveBody], Meta(min_length=1, max_length=BATCH_MAX)]
 
 
+Position = Annotated[str, Meta(max_length=64, description="Wait, a second at most, until this is seen: `0:1234`.")]
+
+
 class AvailabilityBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Which skus to look up, each as one atomic reading."""
 
@@ -107,6 +110,9 @@ class AvailabilityBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
     location: LocationId | None = None
     location_group: LocationId | None = None
     date: Day | None = None
+    min_position: (
+        Annotated[str, Meta(max_length=64, description="Wait, a second at most, until this is seen.")] | None
+    ) = None
 
 
 #: Canonical bytes of a request, for fingerprints: the order of metadata keys says nothing.

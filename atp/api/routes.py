@@ -101,7 +101,7 @@ ROUTES = (
 
     Route(GET, "/v1/availability/{sku:str}", READ, availability.get_availability, "get_availability",
           "Availability of one sku", availability.AvailabilityView,
-          query=("channel", "campaign", "location", "location_group", "explain", "date"),
+          query=("channel", "campaign", "location", "location_group", "explain", "date", "min_position"),
           headers=("If-None-Match",)),
     Route(POST, "/v1/availability/query", READ, availability.query_availability, "query_availability",
           "Availability of many skus", availability.AvailabilityList, requests.AvailabilityBody),

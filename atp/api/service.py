@@ -8,6 +8,7 @@ from typing import Protocol
 import structlog
 from msgspec import structs
 
+from atp.api.following import View
 from atp.api.identity import Clients
 from atp.api.problems import JOURNAL_UNAVAILABLE, Problem
 from atp.api.quotas import Quotas
@@ -87,6 +88,7 @@ class Service:
         self.rebuilds = rebuilds
         self.clients = Clients(ledger, settings)
         self.quotas = Quotas(ledger)
+        self.view = View(ledger)
 
     async def decide(self, command: Command, deadline: float | None) -> Result:
         """The law's answer, with the record from the journal where the ledger only recognised a repeat (R18).

@@ -34,6 +34,7 @@ class Suspects:
         self._locations: dict[str, set[str]] = {}  # by sku
         self._count = 0
         self._through = 0
+        self.changes = 0  # grows whenever answers may be others
         self._shape = (0, 0)  # first letter's id and how many were removed: whether there is only more than before
 
     def has(self, sku: str, location: str) -> bool:
@@ -56,8 +57,10 @@ class Suspects:
             found = Suspects(self._store.nc, self._settings)
             await found._read(0, last)
             self._locations, self._count = found._locations, found._count
+            self.changes += 1
         elif last > self._through:
             await self._read(self._through, last)
+            self.changes += 1
         self._shape, self._through = shape, last
 
     async def _state(self) -> tuple[tuple[int, int], int]:

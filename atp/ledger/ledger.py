@@ -262,13 +262,14 @@ class Ledger:
 
     # -- the outbox and leases ---------------------------------------------------------------------------------------
 
-    async def read_entries(self, partition: int, after: int, limit: int) -> list[AnyEntry]:
+    async def read_entries(self, partition: int, after: int, limit: int, *, confirmed: bool = True) -> list[AnyEntry]:
         """Entries with seq > ``after`` in order, whole batches, about ``limit`` of them.
 
         At level ``replica`` only what a replica has: neither journal nor events may know what a promotion loses (R6).
+        Who only wants to know what to read again takes them unconfirmed.
         """
         reader = self._readers[partition]
-        read = reader.read_replicated if self.settings.durability == "replica" else reader.command
+        read = reader.read_replicated if confirmed and self.settings.durability == "replica" else reader.command
         items = await read(
             "XRANGE", reader.key("outbox"), f"({after}-0", "+", "COUNT", max(1, limit // 16), timeout_s=5.0
         )

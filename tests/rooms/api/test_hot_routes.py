@@ -95,6 +95,7 @@ async def answers(valkey: str, namespace: str, *, hot: bool) -> list[tuple[int, 
                 first = first or json.loads(content)["id"]
                 found.append((status, answered, _TIMES.sub(b"-", content)))
         finally:
+            await service.view.close()
             await ledger.close()
         return found
 
