@@ -81,6 +81,7 @@ async def is_ats(api: Api, wanted: int) -> bool:
 
 async def test_a_named_position_is_waited_for(api: Api, other: Ledger) -> None:
     await api.stock("A", 99)
+    path = ""
     for n in range(20):
         (result,) = await other.apply([reserve(f"k{n}", 1, "A")])
         path = f"?min_position=0:{result.seq}"
