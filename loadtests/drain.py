@@ -9,7 +9,6 @@ own work shares the machine with this (DESIGN §9: "ingest and drain running and
 import argparse
 import asyncio
 import json
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -19,7 +18,6 @@ import uvloop
 
 from atp.dev.nats import Nats
 from atp.dev.postgres import Postgres
-from atp.dev.server import Server
 from atp.dev.valkey import Valkey
 from atp.domain.collecting import rarely
 from atp.domain.commands import Level, PutPolicy, Reserve, ReserveLine
@@ -27,23 +25,7 @@ from atp.domain.ids import reservation_id
 from atp.journal import Journal, JournalSettings, migrate
 from atp.ledger import Ledger, LedgerSettings
 from atp.outbox import Outbox
-
-_TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def cpu_s(server: Server) -> float:
-    """Of a server and the processes it started, those that ended as well."""
-    total, todo = 0.0, [server.pid]
-    while todo:
-        pid = todo.pop()
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        except OSError:
-            continue
-        total += sum(map(int, fields[11:15])) / _TICKS
-        todo += map(int, children)
-    return total
+from loadtests.cpu import cpu_s
 
 
 async def fill(ledger: Ledger, entries: int, skus: int) -> None:
@@ -87,11 +69,11 @@ async def measure(options: argparse.Namespace, folder: Path) -> dict[str, float]
         await fill(ledger, options.entries, options.skus)
         rarely()
         servers = {"valkey": valkey, "nats": stream, "postgres": postgres}
-        before = {name: cpu_s(server) for name, server in servers.items()}
+        before = {name: cpu_s(server.pid) for name, server in servers.items()}
         own, wall = time.process_time(), time.perf_counter()
         await drain(ledger, journal, stream.url)
         own, wall = time.process_time() - own, time.perf_counter() - wall
-        spent = {name: cpu_s(server) - before[name] for name, server in servers.items()}
+        spent = {name: cpu_s(server.pid) - before[name] for name, server in servers.items()}
         await ledger.close()
         await journal.close()
     found = {name: seconds / options.entries * 1e6 for name, seconds in {"drain": own, **spent}.items()}

@@ -1,0 +1,79 @@
+"""The references of the ratios, on the server that atp uses: decode and encode the same JSON, and do nothing else.
+
+python -m loadtests.http.echo bare|litestar PORT
+"""
+
+import asyncio
+import signal
+import sys
+from typing import Any
+
+import msgspec
+from litestar import Litestar, get, post
+
+from atp.api.requests import ReserveBody
+from atp.api.server import serve
+from atp.domain.records import Allocation, Line, Reservation
+from atp.domain.views import ReservationView, reservation_view
+
+_decode = msgspec.json.Decoder(ReserveBody).decode
+_encode = msgspec.json.Encoder().encode
+_lines = [Line("1", "SKU-1", 1, [Allocation("DC1", "", 1, 0)])]
+_record = Reservation(
+    "abcdefghijklmnopqrs", 1_800_000_000_000, 1_800_000_600_000, 1, 1, 1, "dev", "default", "", "", "", "", _lines, []
+)
+_answer = reservation_view(_record, 0, 1_800_000_000_000)
+_created = {"type": "http.response.start", "status": 201, "headers": [(b"content-type", b"application/json")]}
+_ok = {**_created, "status": 200}
+
+
+async def bare(scope: Any, receive: Any, send: Any) -> None:
+    """Read, decode, encode, answer; a GET has nothing to decode."""
+    if scope["type"] != "http":
+        await lifespan(receive, send)
+        return
+    if scope["method"] == "GET":
+        await send(_ok)
+    else:
+        message = await receive()
+        body = message["body"]
+        while message.get("more_body") and len(body) < 65_536:
+            message = await receive()
+            body += message["body"]
+        _decode(body)
+        await send(_created)
+    await send({"type": "http.response.body", "body": _encode(_answer)})
+
+
+async def lifespan(receive: Any, send: Any) -> None:
+    """Nothing to open."""
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+@post("/v1/reservations")
+async def reserve(data: ReserveBody) -> ReservationView:
+    """A handler as the framework's documentation writes it."""
+    return _answer
+
+
+@get("/v1/availability/{sku:str}")
+async def availability(sku: str) -> ReservationView:
+    """The same."""
+    return _answer
+
+
+async def main(kind: str, port: int) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    app = bare if kind == "bare" else Litestar([reserve, availability], openapi_config=None, logging_config=None)
+    await serve(app, "127.0.0.1", port, stop)  # pyright: ignore[reportArgumentType] - names ASGI's types its own way
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(sys.argv[1], int(sys.argv[2])))
