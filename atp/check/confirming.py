@@ -5,7 +5,7 @@ the journal all of it anew.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import batched
 
 from atp.check import stored
@@ -13,19 +13,27 @@ from atp.check.counters import Key
 from atp.check.findings import Finding
 from atp.check.partition import NEVER, Partition
 from atp.domain.records import GRACE_MS, Reservation
-from atp.domain.state import ORDER_IDS_MAX
+from atp.domain.state import ORDER_IDS_MAX, Position
+from atp.journal import Level
 
 #: Between two looks at what was changed in between.
 _PAUSE_S = 0.1
+
+#: A sku and a location.
+Place = tuple[str, str]
 
 #: States in which a reservation has live units.
 LIVE = ("held", "committed", "acknowledged")
 
 
-async def reservations(at: Partition, suspects: dict[str, set[str]]) -> tuple[list[Finding], dict[str, Reservation]]:
-    """What differs of deadlines, orders and records; and the journal's records that are to be put back."""
+#: What is to be put back: the journal's record, or None for the ledger's own, of which the journal is to hear.
+Lost = dict[str, Reservation | None]
+
+
+async def reservations(at: Partition, suspects: dict[str, set[str]]) -> tuple[list[Finding], Lost]:
+    """What differs of deadlines, orders and records; and the records that are to be put back."""
     found: list[Finding] = []
-    lost: dict[str, Reservation] = {}
+    lost: Lost = {}
     left = dict(suspects)
     for _ in range(at.settings.rounds):
         again: dict[str, set[str]] = {}
@@ -39,7 +47,7 @@ async def reservations(at: Partition, suspects: dict[str, set[str]]) -> tuple[li
 
 
 async def _look_at(
-    at: Partition, suspects: dict[str, set[str]], found: list[Finding], lost: dict[str, Reservation]
+    at: Partition, suspects: dict[str, set[str]], found: list[Finding], lost: Lost
 ) -> dict[str, set[str]]:
     """Compare what can be compared; returns what was changed after it was looked at."""
     ids = list(suspects)
@@ -65,8 +73,13 @@ async def _look_at(
         if until != looked_after:
             told = str(looked_after or ""), str(until or "")
             found.append(Finding("undecided", "records", at.number, seq, *told, reservation=id))
-        if kept is not None and kept.state in LIVE and (record is None or record.seq <= updated) and record != kept:
-            lost[id] = kept
+        if record is not None and record.seq > updated:
+            lost[id] = None
+        elif kept is not None and kept.state in LIVE and record != kept:
+            if not (record is None and await at.is_old(updated)):
+                lost[id] = kept
+            elif ended := stored.ended(id, raw, kept):
+                lost[id] = ended
         if finding := _against_journal(at, seq, id, record, kept):
             found.append(finding)
     return again
@@ -101,6 +114,8 @@ def _against_journal(
 ) -> Finding | None:
     if record == kept or (record is None and kept is not None and kept.state not in LIVE):
         return None  # one that ended leaves the ledger sooner or later
+    if record is not None and kept is None and record.state not in LIVE:
+        return None  # and the journal, where it keeps no more than some days
     ours, theirs = _shown(record), _shown(kept)
     if ours == theirs:
         ours, theirs = ours + " with other contents", theirs
@@ -140,7 +155,8 @@ async def _look_at_places(
                 finding.name = name
                 found.append(finding)
     again = set()
-    for level in await at.journal.checking.levels(at.number, places):
+    levels = await at.journal.checking.levels(at.number, places)
+    for level in [*levels, *await _untold(at, seq, read, levels)]:
         source = read[level.sku, level.location].sources.get(level.source)
         number = source.number if source else None
         if number == level.number:
@@ -148,13 +164,25 @@ async def _look_at_places(
         if level.seq > seq:
             again.add((level.sku, level.location))
             continue
+        by = level.number - (number or 0)
+        if number is not None and await at.is_old(level.seq):
+            by = 0  # the repair only tells the journal
         found.append(
             Finding(
-                "number", "source", at.number, seq, "" if number is None else str(number), str(level.number),
-                level.sku, level.location, level.source, by=level.number - (number or 0),
+                "number", "source", at.number, seq, "" if number is None else str(number),
+                str(level.number) if level.seq else "", level.sku, level.location, level.source, by=by,
             )
         )  # fmt: skip
     return again
+
+
+async def _untold(at: Partition, seq: int, read: Mapping[Place, Position], levels: Sequence[Level]) -> Iterable[Level]:
+    """Numbers that a journal which lost entries never heard of: as rows of no seq, and of another number."""
+    if not await at.is_old(0):
+        return ()
+    known = {(level.sku, level.location, level.source) for level in levels}
+    numbers = ((*place, of, n.number) for place, position in read.items() for of, n in position.sources.items())
+    return [Level(sku, at_, of, 0, n - 1) for sku, at_, of, n in numbers if n and (sku, at_, of) not in known]
 
 
 async def policies(at: Partition, suspects: Iterable[tuple[str, str]]) -> list[Finding]:

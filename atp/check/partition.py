@@ -49,6 +49,7 @@ class Partition:
         self.partitions = ledger.partitions
         self._pace, self._stopping = pace, stopping
         self._journaled = 0
+        self._missing: int | None = None
         self.unsettled: set[tuple[str, ...]] = set()  # ids, and positions, that changed each time they were looked at
 
     def here(self, sku: str) -> bool:
@@ -89,6 +90,13 @@ class Partition:
     async def wrong_sums(self, skus: Sequence[str]) -> list[str]:
         """Those of the skus whose sums differ from their positions."""
         return await self._take(self.ledger.looks.wrong_sums(self.number, skus)) if skus else []
+
+    async def is_old(self, seq: int) -> bool:
+        """Whether the journal may not have heard what came behind ``seq``: it lost entries since, and the ledger is
+        right (R20)."""
+        if self._missing is None:
+            self._missing = await self.journal.checking.missing(self.number)
+        return seq < self._missing
 
     async def counts(self) -> dict[str, tuple[int, int]]:
         """Of everything that the partition counts: what it says, and how many there are, as of one seq."""

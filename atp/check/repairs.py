@@ -38,7 +38,7 @@ async def raise_all(at: Partition, findings: Sequence[Finding]) -> None:
             finding.raised = int(raised or 0)
 
 
-async def repair_all(at: Partition, findings: Sequence[Finding], lost: Mapping[str, Reservation]) -> None:
+async def repair_all(at: Partition, findings: Sequence[Finding], lost: Mapping[str, Reservation | None]) -> None:
     """Mend what can be mended without a guess. Raises LedgerError; the next run looks at what had no answer."""
     for (sku, location, source, reservation), group in _by_subject(findings).items():
         counters = [x for x in group if x.what in _COUNTERS]
@@ -50,18 +50,35 @@ async def repair_all(at: Partition, findings: Sequence[Finding], lost: Mapping[s
             result = await at.ledger.submit_to(at.number, command)
             for finding in counters[:CORRECTIONS_MAX]:
                 finding.repaired = result.outcome is Outcome.APPLIED
+                if finding.repaired and finding.what == "exception":
+                    await _tell_again(at, finding)
         for finding in group:
             if finding.what == "policy":
                 await _put_policy(at, finding)
 
 
-async def _put_back(at: Partition, id: str, group: Sequence[Finding], lost: Mapping[str, Reservation]) -> None:
+async def _tell_again(at: Partition, finding: Finding) -> None:
+    """What the journal lost of an exception, that it was raised or that it ended: the ledger knew, and says it anew."""
+    kind, *rest = about(finding.name)
+    of = (rest[0], rest[1], rest[2], rest[3])
+    raised = int(finding.found or finding.expected)
+    if not await at.is_old(raised):
+        return
+    if finding.found:
+        detail = f"raised by the entry {at.number}:{raised}, which the journal lost"
+        await at.ledger.submit_to(at.number, Raise(kind, *of, detail))
+    else:
+        await at.ledger.submit_to(at.number, Resolve(kind, *of, raised, "over", "", CLIENT))
+
+
+async def _put_back(at: Partition, id: str, group: Sequence[Finding], lost: Mapping[str, Reservation | None]) -> None:
     """A record that only ends in the journal is not ended here: units would be free on the word of one side."""
     records = [x for x in group if x.what == "record"]
     if not group[0].raised or (records and id not in lost) or group[0].what == "leg":
         return
     orders = [x.name for x in group if x.what == "order" and x.found] or [""]
-    kept = [lost[id]] if records else []
+    record = lost[id] if records else None
+    kept = [record] if record is not None else []
     result = await at.ledger.submit_to(at.number, PutBack(id, orders[0], kept, group[0].raised, CLIENT))
     for finding in group:
         other = finding.what == "order" and finding.found and finding.name != orders[0]
@@ -80,10 +97,12 @@ async def follow_home(at: Partition, findings: Sequence[Finding], homes: Mapping
 
 async def _put_policy(at: Partition, finding: Finding) -> None:
     kind, _, id = finding.name.partition("/")
-    there = (await at.journal.checking.policies([(kind, id)])).get((kind, id))
-    if kind in _NOT_PUT_AGAIN or there is None:
+    there = (await at.journal.checking.policies([(kind, id)])).get((kind, id), (0, ""))
+    here = await at.ledger.policy(kind, id)
+    body = here.body if here is not None and here.version > there[0] else there[1]
+    if kind in _NOT_PUT_AGAIN or not body:
         return
-    result = await at.ledger.put_policy(PutPolicy(kind, id, there[1], client=CLIENT))
+    result = await at.ledger.put_policy(PutPolicy(kind, id, body, client=CLIENT))
     finding.repaired = result.outcome.accepted
     if finding.repaired:
         await _end(at, finding.subject, finding.raised, "repaired")

@@ -87,8 +87,9 @@ class Checking:
         await self._tell(at, await indexes.places(at, state.listed), {})
         found, lost = await confirming.reservations(at, state.reservations)
         await self._tell(at, found, lost)
-        suspects = state.sums.keys() | {k for r in lost.values() for k, _ in of_reservation(r, at.here)}
-        left = [] if self._run.repair else lost.values()
+        put_back = [record for record in lost.values() if record is not None]
+        suspects = state.sums.keys() | {k for r in put_back for k, _ in of_reservation(r, at.here)}
+        left = [] if self._run.repair else put_back
         told: dict[Key, Finding] = {}
         for _ in range(at.settings.rounds):
             found = await Settling(at, suspects, left).run()

@@ -169,6 +169,8 @@ class Settling:
             first = since.sellers[key.sku, key.name]
         else:
             first = since.campaigns[key.name.partition(SEPARATOR)[0]]
+        if first < await self._at.journal.begins(self._at.number):
+            return wanted  # they may have left the journal
         units = 0
         async for record in self._at.ended_since(key.sku, first, self._begun):
             if ("reservation", record.id) not in self._known:

@@ -137,6 +137,8 @@ class Steps:
         if not read:
             return
         await self._unlisted(read)
+        if await self._at.is_old(0):
+            self._state.places.update(read)  # some may have numbers that the journal never heard of
         balances = await self._at.balances(list(read), page.seq)
         for place, position in read.items():
             told = balances.get(place, NEVER)

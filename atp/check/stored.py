@@ -1,6 +1,7 @@
 """Stored records as a check reads them; head.lua has the layouts."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import msgspec
@@ -31,6 +32,23 @@ def reservation(identity: bytes, stored: bytes | None) -> Reservation | None:
         return _reservation(b"\x9f" + _text((stored[-3:] + identity).decode()) + stored[4:-4])
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+
+
+def ended(id: str, stored: bytes | None, last: Reservation) -> Reservation | None:
+    """Of a tombstone: how the reservation ended, as far as that is known, by its ``last`` state in a journal that lost
+    its end. None where there is no tombstone of it."""
+    if not stored or stored[0] == _WHOLE:
+        return None
+    _, _, bucket, state, seq, _ = _plain(stored)
+    if bucket != id[:3]:
+        return None
+    found = deepcopy(last)
+    found.seq = max(seq, last.seq)
+    for a in (a for line in found.lines for a in line.allocations):
+        setattr(a, state, getattr(a, state) + a.held + a.committed)
+        a.held = a.committed = a.acknowledged = 0
+        a.counted_by, a.counted, a.told = "", [], []
+    return found
 
 
 def leg(id: bytes, stored: bytes) -> Leg:

@@ -15,7 +15,7 @@ from atp.journal.errors import (
 )
 from atp.journal.exceptions import ExceptionRow
 from atp.journal.history import Asked, FoundReservation, Happened, Place
-from atp.journal.journal import Claim, Journal
+from atp.journal.journal import Claim, Journal, Pruned
 from atp.journal.migrate import administer, migrate, pending
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "MigrationFailed",
     "NotJournaled",
     "Place",
+    "Pruned",
     "Run",
     "RunRow",
     "administer",

@@ -132,6 +132,11 @@ class Checking:
             rows = await connection.fetch(self._sql["policies_of"], kinds, ids)
         return {(row["kind"], row["id"]): (row["version"], row["body"]) for row in rows}
 
+    async def missing(self, partition: int) -> int:
+        """The last seq of the entries that the journal lost, 0 if it has all: what it says of before may be old."""
+        async with self._connections.take() as connection:
+            return await connection.fetchval(self._sql["last_missing"], partition) or 0
+
     async def open_exceptions(self, partition: int) -> dict[str, int]:
         """Subject and raising entry of those that the ledger should know as open; shortages are the law's own."""
         async with self._connections.take() as connection:

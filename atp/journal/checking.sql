@@ -52,6 +52,10 @@ select p.kind, p.id, p.version, p.body
 from unnest($1::text[], $2::text[]) as c (kind, id)
 join policies p on p.kind = c.kind and p.id = c.id
 
+-- name: last_missing
+-- The newest place where the journal of the partition lost entries.
+select max(seq) from entries where subject = 'entries-missing' and partition = $1
+
 -- name: open_exceptions
 -- What entries raised and none ended.
 select kind, sku, location, source, reservation, seq from exceptions

@@ -4,6 +4,25 @@
 -- Where the journal of the partition begins since days go; 0 if none has gone.
 select begins from watermarks where partition = $1
 
+-- name: prune_reservations
+-- Of the reservations made before the kept days, behind ($1, $2, $3) and at most $4: those that ended and whose entries
+-- have gone go, too. Where the look ended, how many it looked at, and how many went.
+with looked as (
+    select r.created_at, r.id, r.first_seq from reservations r, retention k
+    where r.created_at < ((now() at time zone 'UTC')::date - k.keep_days)::timestamp at time zone 'UTC'
+        and (r.created_at, r.id, r.first_seq) > ($1::timestamptz, $2::text, $3::bigint)
+    order by r.created_at, r.id, r.first_seq
+    limit $4
+), gone as (
+    delete from reservations r using looked l, watermarks w
+    where r.id = l.id and r.first_seq = l.first_seq and r.state in ('released', 'expired', 'fulfilled')
+        and w.partition = r.partition and r.updated_seq < w.begins
+    returning 1
+)
+select last.created_at, last.id, last.first_seq, (select count(*) from looked) as looked,
+    (select count(*) from gone) as gone
+from (select * from looked order by created_at desc, id desc, first_seq desc limit 1) last
+
 -- name: allow_minutes
 -- Housekeeping reads a whole day; for the transaction at hand.
 set local statement_timeout = '10min'

@@ -8,6 +8,7 @@ watermark and goes on from there.
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import asyncpg
 from msgspec import Struct, json
@@ -35,6 +36,12 @@ _decode_reservation = json.Decoder(Reservation).decode
 #: Partitions of the next days exist before they are needed, also over a long weekend without a drainer.
 DAYS_AHEAD = 8
 
+#: Old reservations that one look for those to be pruned takes on.
+PRUNED_MAX = 1_000
+
+#: Before every reservation.
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
 #: Longest time that taking off a day may need.
 HOUSEKEEPING_S = 600.0
 
@@ -48,6 +55,16 @@ class Claim(Struct, frozen=True):
     seq: int  # highest journaled
     published: int  # highest whose event NATS acknowledged
     announced: int  # every sku changed up to here has had an availability event since
+
+
+class Pruned(Struct, frozen=True):
+    """A look at old reservations: where it ended, at how many it looked, and how many went."""
+
+    at: datetime
+    id: str
+    first_seq: int
+    looked: int
+    gone: int
 
 
 class Journal:
@@ -161,6 +178,17 @@ class Journal:
                     await connection.execute(_SQL["allow_minutes"])
                     await connection.fetchval(_SQL["prune_changes"], timeout=HOUSEKEEPING_S)
         return name
+
+    async def prune_reservations(self, after: Pruned | None = None, most: int = PRUNED_MAX) -> Pruned | None:
+        """Look at the next reservations, oldest first, and take those away that ended and whose entries have gone.
+
+        ``after`` is where the look before ended. None: the rest is within the days that are kept. What is open stays,
+        whatever its age.
+        """
+        at, id, first_seq = (after.at, after.id, after.first_seq) if after else (BEGINNING, "", 0)
+        async with self._connections.take() as connection:
+            row = await connection.fetchrow(_SQL["prune_reservations"], at, id, first_seq, most)
+        return Pruned(*row) if row else None
 
     # ---- reading
 

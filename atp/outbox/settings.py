@@ -15,6 +15,7 @@ class Settings(Struct, frozen=True):
     lease_ms: int = 3_000  # a standby takes over this long after the owner's last sign
     days_every_s: float = 3_600.0  # between two looks whether the journal's next days are made
     retire_every_s: float = 600.0  # between two looks whether a day may leave it
+    prune_pause_s: float = 0.2  # between two pages of old reservations: others need the database as well
 
     stream: str = "ATP"
     root: str = "atp.v1"  # first words of every subject

@@ -8,8 +8,9 @@ import pytest
 from atp.domain.entries import AnyEntry, LevelSet
 from atp.domain.explain import explain
 from atp.domain.records import Asked, Balance
+from atp.journal import Asked as Search
 from atp.journal import Claim, Journal, NotJournaled, administer
-from tests.rooms.journal.made import held, level, opened, policy
+from tests.rooms.journal.made import held, level, opened, policy, released
 
 pytestmark = pytest.mark.anyio
 
@@ -119,6 +120,42 @@ async def test_nothing_goes_that_the_newest_baseline_does_not_cover(
     assert await journal.retire_day() is None  # the day ends at 4
     await baseline(connection, 4)
     assert [await journal.retire_day() for _ in range(2)] == [table(3), None]
+
+
+async def test_reservations_that_ended_go_with_their_entries(
+    journal: Journal, connection: asyncpg.Connection, migrated: str
+) -> None:
+    """Some at a time; one that is open, that ended later, or whose entries are still there stays."""
+    claim = await four_days(journal, connection)
+    ends: list[AnyEntry] = [dated(released(11, "r7", 7), 0), dated(released(12, "r9", 9), 0)]
+    await journal.append(0, 10, ends, claim.fence)
+    old = [dated(held(13, f"old{n}"), 0) for n in range(5)]
+    for n, entry in enumerate(old):
+        entry.seq = entry.reservation.seq = entry.reservation.first_seq = 13 + n
+    await journal.append(0, 12, [*old], claim.fence)
+    await journal.move_published(claim, 17, 17)
+    await connection.execute("update reservations set created_at = now() - interval '3 days' where id <> 'r9'")
+    await connection.execute(
+        "update reservations set state = 'expired', updated_seq = 6 where id like 'old%' and id <> 'old4'"
+    )
+    await baseline(connection, 17)
+    assert await journal.prune_reservations() is None, "everything is kept"
+    await administer(migrated, keep_days=1, drop_old=True)
+    first = await journal.prune_reservations(most=3)
+    assert first is not None
+    assert (first.looked, first.gone) == (3, 0), "no day has gone yet"
+    while await journal.retire_day():
+        pass
+    looked, gone, at = 0, 0, None
+    while at := await journal.prune_reservations(at, most=3):
+        looked, gone = looked + at.looked, gone + at.gone
+        assert at.looked <= 3
+    left = [row["id"] for row in await connection.fetch("select id from reservations order by id")]
+    assert left == ["old4", "r5", "r7", "r9"]
+    assert (looked, gone) == (7, 4)
+    assert await journal.reservation("old0") is None
+    found = await journal.search(Search(sku="TSHIRT"), None, 10)
+    assert {each.record.id for each in found} == {"old4", "r5", "r7", "r9"}
 
 
 async def test_nothing_goes_that_is_not_published(
