@@ -10,12 +10,15 @@ import hmac
 from base64 import urlsafe_b64encode
 from typing import Annotated
 
+import structlog
 from msgspec import Meta, Struct, json
 
 from atp.api.call import Answer, Call
 from atp.api.history import open_journal
 from atp.api.service import Service
 from atp.domain.identifiers import REF_MAX
+
+log = structlog.get_logger("atp.api")
 
 _encode = json.Encoder().encode
 
@@ -44,4 +47,7 @@ async def forget_customer(service: Service, call: Call) -> Answer:
     customer = pseudonym(service.settings.customer_key, call.param("id", REF_MAX))
     async with open_journal(service) as journal:
         forgotten, kept = await journal.forget_customer(customer)
+    log.info(  # without whom: nothing may lead from here to the person
+        "a customer was forgotten", client=call.principal.client, cause=call.cause, forgotten=forgotten, kept=kept
+    )
     return Answer(200, _encode(ForgottenView(forgotten, kept)))

@@ -12,7 +12,7 @@ from atp.check.following import EntriesGone
 from atp.check.partition import JournalBehind, Stopped
 from atp.check.run import Checking, Progress
 from atp.check.settings import Settings
-from atp.journal import Journal, JournalError, Run
+from atp.journal import Journal, JournalError, Run, RunRow
 from atp.ledger import Ledger, LedgerError
 from atp.waiting import stopped_within
 
@@ -65,7 +65,7 @@ class Checker:
         """Run one check to its end. Raises Busy, Stopped, CheckFailed, LedgerError, JournalError."""
         run = await self._journal.checking.claim(self._owner, self._settings.dead_after_s, id)
         if run is None:
-            raise Busy(f"check {id} waits: another one is under way, or this one is over")
+            raise Busy(_why_not(id, await self._journal.checking.run(id)))
         return await self._finish(run, lambda: False, watch)
 
     async def _finish(
@@ -95,3 +95,13 @@ class Checker:
             with contextlib.suppress(JournalError):  # the run itself notices
                 if not await self._journal.checking.beat(id, self._owner):
                     taken.set()
+
+
+def _why_not(id: int, row: RunRow | None) -> str:
+    if row is None:
+        return f"there is no check {id}"
+    if row.status in ("done", "failed"):
+        return f"check {id} is over: {row.note or row.status}"
+    if row.status == "running":
+        return f"check {id} is under way in another process"
+    return f"check {id} waits, since another one is under way; `atp drain` will run it"

@@ -3,6 +3,7 @@
 import json
 
 from atp import config as settings
+from atp.cli.client import find_stores
 from atp.cli.output import note, run_once
 
 
@@ -10,7 +11,7 @@ def baseline(*, live: bool = False, json_: bool = False) -> int:
     """Write a baseline of every partition into the journal: a rebuild begins with the newest one.
 
     It is made of the baseline before and the entries behind it, without the ledger; `atp drain` does the same every
-    ATP_BASELINE_HOURS. Needs ATP_DATABASE_URL, and with --live ATP_REDIS_URL.
+    ATP_BASELINE_HOURS. Needs ATP_DATABASE_URL, and with --live ATP_REDIS_URL, or the `atp dev` of this folder.
 
     Example: atp baseline
 
@@ -25,7 +26,8 @@ def baseline(*, live: bool = False, json_: bool = False) -> int:
     from atp.cli.logs import configure
 
     config = settings.load()
-    config.require("database_url", *(["redis_url"] if live else []))
+    if live or not config.database_url:
+        config = find_stores(config)
     configure(config)  # to stderr: what is printed may be read by a program
     return run_once(_baseline(config, live, json_))
 

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from atp.cli.errors import Refused
+from atp.cli.output import printable
 from atp.config import Config
 
 _TIMEOUT_S = 10
@@ -44,9 +45,17 @@ class Api(Struct, frozen=True):
             raise Refused(f"the API at {self.url} does not answer: {getattr(error, 'reason', error)}") from None
 
 
+class _Fault(Struct):
+    detail: str = ""
+    pointer: str = ""
+    parameter: str = ""
+    header: str = ""
+
+
 class _Problem(Struct):
     title: str = ""
     detail: str = ""
+    errors: list[_Fault] = []
 
 
 def find_api(config: Config, *, admin: bool = False) -> Api:
@@ -73,8 +82,9 @@ def find_stores(config: Config) -> Config:
     """With ATP_REDIS_URL and ATP_DATABASE_URL, else the servers of the `atp dev` of this folder. Raises Refused."""
     if config.redis_url and config.database_url:
         return config
-    found = _dev_endpoints("ATP_REDIS_URL and ATP_DATABASE_URL", "redis", "postgres")
-    return msgspec.structs.replace(config, redis_url=found["redis"], database_url=found["postgres"])
+    found = _dev_endpoints("ATP_REDIS_URL and ATP_DATABASE_URL", "redis", "postgres", "nats")
+    nats = config.nats_url or found["nats"]
+    return msgspec.structs.replace(config, redis_url=found["redis"], database_url=found["postgres"], nats_url=nats)
 
 
 def find_nats(config: Config) -> str:
@@ -89,4 +99,7 @@ def _told(error: urllib.error.HTTPError) -> str:
         problem = msgspec.json.decode(error.read(), type=_Problem)
     except msgspec.DecodeError:
         problem = _Problem()
-    return f"the API answered {error.code}: {problem.detail or problem.title or error.reason}"
+    at = [(x.pointer or x.parameter or x.header, x.detail) for x in problem.errors]
+    faults = "; ".join(": ".join(filter(None, fault)) for fault in at if fault[1] != problem.detail)
+    told = f"the API answered {error.code}: {problem.detail or problem.title or error.reason}"
+    return printable(f"{told} ({faults})" if faults else told)

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from atp import config as settings
 from atp.cli.client import Api, find_api
 from atp.cli.errors import Refused
-from atp.cli.output import note, printable
+from atp.cli.output import note, printable, shown_time
 
 Id = Annotated[str, Parameter(help="The exception's id, as the list shows it.")]
 
@@ -61,7 +61,7 @@ def show(id: Id, *, json_: bool = False) -> int:
     if json_:
         print(msgspec.json.encode(found).decode())
         return 0
-    print(f"{found['id']}: {found['kind']} since {found['raised_at']}, {printable(_about(found))}")
+    print(f"{found['id']}: {found['kind']} since {shown_time(found['raised_at'])}, {printable(_about(found))}")
     for name, value in found.get("detail", {}).items():
         print(f"  {name}: {printable(str(value))}")
     print(f"\n{found['meaning']}\n")
@@ -70,10 +70,14 @@ def show(id: Id, *, json_: bool = False) -> int:
     if reservations := found.get("reservations"):
         print("\nReservations with units there, newest first:\n  " + "\n  ".join(reservations))
     if found.get("resolved_at"):
-        why = f": {found['reason']}" if found.get("reason") else ""
-        who = f" by {found['resolved_by']}" if found.get("resolved_by") else ""
-        print(f"\nEnded {found['resolved_at']}, {printable(found['resolution'] + who + why)}")
+        print(f"\nEnded {shown_time(found['resolved_at'])}, {printable(_ending(found))}")
     return 0
+
+
+def _ending(found: dict[str, Any]) -> str:
+    why = f": {found['reason']}" if found.get("reason") else ""
+    who = f" by {found['resolved_by']}" if found.get("resolved_by") else ""
+    return found["resolution"] + who + why
 
 
 def resolve(
@@ -126,6 +130,10 @@ def resolve(
     answer = _api().post(f"/v1/exceptions/{quote(id, safe='')}/resolve", body, f"exception-{id}")
     if json_:
         print(msgspec.json.encode(answer).decode())
+    elif answer.get("resolved_at"):
+        print(f"{id} was over already: {printable(_ending(answer))}")
+        if actions:
+            note("Nothing was moved or released by this call.")
     else:
         print(f"{id}: {printable(answer['resolution'])}")
     return 0
@@ -160,10 +168,18 @@ def _print_table(found: list[dict[str, Any]]) -> None:
 
     table = Table()
     for name in ("id", "kind", "since", "about", "detail", "ended"):
-        table.add_column(name, justify="right" if name == "id" else "left", no_wrap=name in ("id", "kind"))
+        justify = "right" if name == "id" else "left"
+        table.add_column(name, justify=justify, no_wrap=name in ("id", "kind", "since"), overflow="fold")
     for each in found:
         detail = ", ".join(f"{name} {value}" for name, value in each.get("detail", {}).items() if value != "")
-        cells = each["id"], each["kind"], each["raised_at"], _about(each), detail, each.get("resolution", "")
+        cells = (
+            each["id"],
+            each["kind"],
+            shown_time(each["raised_at"]),
+            _about(each),
+            detail,
+            each.get("resolution", ""),
+        )
         table.add_row(*(escape(printable(cell)) for cell in cells))
     Console().print(table)
 

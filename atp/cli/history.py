@@ -1,5 +1,6 @@
 """``atp reservations``, ``atp history`` and ``atp audit``: what the journal has, asked of the API."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -9,7 +10,7 @@ from cyclopts import Parameter
 from atp import config as settings
 from atp.cli.client import find_api
 from atp.cli.errors import Refused
-from atp.cli.output import note, printable
+from atp.cli.output import note, printable, shown_time
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -51,7 +52,15 @@ def reservations(
     table = _table("id", "created", "state", "channel", "order", "lines")
     for each in answer["reservations"]:
         lines = ", ".join(f"{line['quantity']:,} × {line['sku']}" for line in each["lines"])
-        _add(table, each["id"], each["created_at"], each["state"], each["channel"], each["order_ref"] or "", lines)
+        _add(
+            table,
+            each["id"],
+            shown_time(each["created_at"]),
+            each["state"],
+            each["channel"],
+            each["order_ref"] or "",
+            lines,
+        )
     _show(table, "No reservations.", answer)
     return 0
 
@@ -129,23 +138,37 @@ def _show_entries(answer: Any, as_json: bool) -> None:
     if as_json:
         print(msgspec.json.encode(answer).decode())
         return
-    table = _table("at", "position", "what", "about", "who", "why", "changed")
+    if not answer["entries"]:
+        print("Nothing is journaled about that.")
     for each in answer["entries"]:
-        facts, cause = each.get("facts", {}), each.get("cause", {})
-        who = each.get("client") or facts.get("source", "")
-        why = [facts.get("reason", ""), *(f"{name} {value}" for name, value in cause.items() if name != "client")]
-        changed = [_changed(field) for field in each.get("changed", [])] or [f"{k} {v}" for k, v in facts.items()]
-        _add(
-            table, each["at"], each["position"], each["kind"], each["about"], who, "\n".join(filter(None, why)),
-            "\n".join(changed),
-        )  # fmt: skip
-    _show(table, "Nothing is journaled about that.", answer)
+        print("\n".join(map(printable, _told(each))))
+    _more(answer)
+
+
+def _told(entry: dict[str, Any]) -> Iterator[str]:
+    """One entry: what, who, and below it what changed and why. As lines, since no table has the room for it."""
+    facts, cause = entry.get("facts", {}), entry.get("cause", {})
+    who = entry.get("client") or facts.get("source", "")
+    by = f", by {who}" if who else ""
+    yield f"{shown_time(entry['at'])}  {entry['position']}  {entry['kind']} {entry['about']}{by}"
+    changed = [_changed(field) for field in entry.get("changed", [])]
+    yield from (f"    {line}" for line in changed or [f"{name}: {_shown(value)}" for name, value in facts.items()])
+    if changed and facts.get("reason"):
+        yield f"    reason: {facts['reason']}"
+    why = ", ".join(f"{name} {value}" for name, value in cause.items() if name != "client")
+    if why:
+        yield f"    why: {why}"
 
 
 def _changed(field: dict[str, Any]) -> str:
-    after = "–" if field["after"] is None else field["after"]
-    before = field.get("before")
-    return f"{field['field']}: {after}" if before is None else f"{field['field']}: {before} → {after}"
+    after, before = _shown(field["after"]), field.get("before")
+    return f"{field['field']}: {after}" if before is None else f"{field['field']}: {_shown(before)} → {after}"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _table(*columns: str) -> "Table":
@@ -153,7 +176,7 @@ def _table(*columns: str) -> "Table":
 
     table = Table()
     for name in columns:
-        table.add_column(name, no_wrap=name in ("id", "position"))
+        table.add_column(name, no_wrap=name in ("id", "created", "state"), overflow="fold")
     return table
 
 
@@ -170,5 +193,9 @@ def _show(table: "Table", nothing: str, answer: Any) -> None:
         print(nothing)
         return
     Console().print(table)
+    _more(answer)
+
+
+def _more(answer: Any) -> None:
     if token := answer.get("next_page_token"):
         note(f"There are more: --page-token {token}")

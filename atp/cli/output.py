@@ -16,6 +16,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
 
 
+def shown_time(rfc3339: str) -> str:
+    """A time of an answer, to the second and in UTC, short enough for a line."""
+    return rfc3339[:19].replace("T", " ")
+
+
 def note(text: str) -> None:
     """One line for people on stderr, apart from a command's output."""
     print(text, file=sys.stderr, flush=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from atp import config as settings
+from atp.cli.client import find_stores
 from atp.cli.errors import Refused
 from atp.cli.output import note, run_once
 
@@ -20,7 +21,8 @@ def rebuild(*, accept_loss: bool = False, yes: bool = False, json_: bool = False
 
     A service does this alone when its ledger is empty or lost its tail; this command is for a ledger that is there and
     not believed. While it runs every request is answered 503 `recovering`. What the ledger has not journaled yet is
-    journaled first. Needs ATP_REDIS_URL and ATP_DATABASE_URL; ATP_NATS_URL, if set, is a witness.
+    journaled first. Needs ATP_REDIS_URL and ATP_DATABASE_URL, or the `atp dev` of this folder; ATP_NATS_URL, if set, is
+    a witness.
 
     Example: atp rebuild --yes
 
@@ -36,8 +38,7 @@ def rebuild(*, accept_loss: bool = False, yes: bool = False, json_: bool = False
     """
     from atp.cli.logs import configure
 
-    config = settings.load()
-    config.require("redis_url", "database_url")
+    config = find_stores(settings.load())
     configure(config)  # to stderr: what is printed may be read by a program
     return run_once(_rebuild(config, accept_loss, yes, json_))
 

@@ -148,3 +148,5 @@ async def test_from_the_command_line(
     assert await atp("list", "--kind", "shortage") == "No exceptions.\n"
     assert "transferred" in await atp("list", "--all")
     assert "by operator: two missing" in await atp("show", id)
+    again = await atp("resolve", id, "--reason", "another", "--release", reservation)
+    assert again == f"{id} was over already: transferred by operator: two missing\n"
