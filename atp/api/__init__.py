@@ -5,7 +5,8 @@ What a route does is a plain function of a Call (``reservations``, ``changes``, 
 """
 
 from atp.api.app import create_app
+from atp.api.following import Changes
 from atp.api.server import PortTaken, serve
 from atp.api.settings import ApiSettings
 
-__all__ = ["ApiSettings", "PortTaken", "create_app", "serve"]
+__all__ = ["ApiSettings", "Changes", "PortTaken", "create_app", "serve"]

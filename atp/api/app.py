@@ -10,10 +10,12 @@ from litestar import Litestar, Request, Response, Router
 from litestar.exceptions import HTTPException, ImproperlyConfiguredException, MethodNotAllowedException
 from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
+from litestar.response.streaming import ASGIStreamingResponse
 
 from atp.api.call import Call
 from atp.api.documents import openapi_config, operation_class, responses
 from atp.api.door import front_door, problem_answer, respond
+from atp.api.following import Changes
 from atp.api.identity import PUBLIC
 from atp.api.problems import INTERNAL, INVALID, METHOD_NOT_ALLOWED, NOT_FOUND, Problem
 from atp.api.routes import ROUTES, Route
@@ -41,12 +43,15 @@ def create_app(
     raw: RawDoor | None = None,
     suspects: Suspects | None = None,
     rebuilds: Rebuilds | None = None,
+    changes: Changes | None = None,
 ) -> AsgiApp:
     """The HTTP API over an open ledger. ``journal`` None says that PostgreSQL is away, the others None without NATS.
 
     Raises ImproperlyConfiguredException if a route has no declared scopes.
     """
-    service = Service(ledger, journal, settings, desk=desk, door=door, raw=raw, suspects=suspects, rebuilds=rebuilds)
+    service = Service(
+        ledger, journal, settings, desk=desk, door=door, raw=raw, suspects=suspects, rebuilds=rebuilds, changes=changes
+    )
     return front_door(service, litestar_app(service, [handler(service, route) for route in ROUTES]))
 
 
@@ -62,6 +67,8 @@ def litestar_app(service: Service, handlers: list[HTTPRouteHandler]) -> Litestar
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if service.feed:
+            await service.feed.close()
         await service.view.close()
 
     schema = Router(path="/schema", route_handlers=[], opt={"scopes": PUBLIC})
@@ -83,6 +90,10 @@ def handler(service: Service, route: Route) -> HTTPRouteHandler:
     async def endpoint(request: Request) -> ASGIResponse:
         call = Call(request.scope, request.receive, request.path_params, service.settings)
         answer = await respond(service, route, call)
+        if answer.stream is not None:
+            return ASGIStreamingResponse(
+                iterator=answer.stream, status_code=answer.status, headers=answer.headers, media_type=answer.media_type
+            )
         return ASGIResponse(
             body=answer.body, status_code=answer.status, headers=answer.headers, media_type=answer.media_type
         )

@@ -144,6 +144,10 @@ class AvailabilityList(Struct, frozen=True):
     """In the order of the request."""
 
     availability: list[AvailabilityView]
+    cursor: Annotated[
+        str | None,
+        Meta(description="`after` for the feed: it tells what changed since. None while the feed is not to be had."),
+    ]
 
 
 async def get_availability(service: Service, call: Call) -> Answer:
@@ -178,13 +182,15 @@ async def query_availability(service: Service, call: Call) -> Answer:
     check_availability(body)
     asked = _asked(call, lambda name: getattr(body, name))
     need = positions(body.min_position, service.ledger.partitions, pointer="/min_position")
+    cursor = await service.feed.newest() if service.feed else None  # before the numbers, so that nothing is missed
     if _beyond_view(asked):
         await _reach(service, need)
         parts = [_encode(view) for view in await _read(service, body.skus, asked)]
     else:
         found, away = await _shown(service, body.skus, asked, need)
         parts = [_body_of(service, shown, asked, away) for shown in found]
-    return Answer(200, b'{"availability":[%b]}' % b",".join(parts))
+    after = b"null" if cursor is None else b'"%b"' % str(cursor).encode()
+    return Answer(200, b'{"availability":[%b],"cursor":%b}' % (b",".join(parts), after))
 
 
 def positions(text: str | None, partitions: int, **where: str) -> dict[int, int]:

@@ -4,8 +4,9 @@ Litestar routes and documents; what a route does takes a Call and returns an Ans
 front of the framework and stay the same code (research/spikes.md §7).
 """
 
+import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
@@ -52,13 +53,15 @@ class Answer(Struct, frozen=True):
     body: bytes = b""
     headers: dict[str, str] = {}
     media_type: str = "application/json"
+    stream: AsyncGenerator[bytes] | None = None  # the body, while there is more of it
 
 
 class Call:
     """One request. Headers are looked up by lower-case bytes; path parameters are decoded once, here (R39)."""
 
     __slots__ = (
-        "_limits", "_params", "_query", "_receive", "headers", "meter", "path", "principal", "request_id", "stopping",
+        "_limits", "_params", "_query", "_receive", "headers", "meter", "path", "principal", "request_id", "stop",
+        "stopping",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +76,7 @@ class Call:
         self.path: bytes = scope["raw_path"]
         self.request_id: str = scope["state"]["request_id"]
         self.stopping: bool = scope["state"].get("stopping", False)
+        self.stop: asyncio.Event | None = scope["state"].get("stop")  # set when the process is told to end
         self.principal: Principal  # set once the caller is known
         self.meter: Meter | None = None  # what limits the caller here, if anything does
         self._query: bytes = scope["query_string"]

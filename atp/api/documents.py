@@ -36,6 +36,7 @@ _HEADERS = {
     "Idempotency-Key": "A key of your own for this request; repeat it with every retry. A repeat has no second "
     "effect. A dry run needs none.",
     "If-Match": "The version the object must have, as its ETag says; else 412.",
+    "Last-Event-ID": "The id of the last event that arrived; goes before `after`.",
     "If-None-Match": "An ETag you have; `*` on PUT creates only.",
 }
 
@@ -45,6 +46,7 @@ _PROBLEMS = {
     403: "The credentials lack a scope, or the channel is not allowed.",
     404: "Not found.",
     409: "Refused by the state of what it is about.",
+    410: "Gone: begin anew.",
     412: "The object has another version.",
     413: "The body is too large.",
     415: "The body is not application/json.",
@@ -93,7 +95,7 @@ def _show_examples(route: Route, operation: dict[str, Any]) -> None:
     if route.name in BODIES:
         operation["requestBody"]["content"]["application/json"]["example"] = BODIES[route.name]
     if route.name in ANSWERS:
-        operation["responses"][str(route.status)]["content"]["application/json"]["example"] = ANSWERS[route.name]
+        operation["responses"][str(route.status)]["content"][route.media_type]["example"] = ANSWERS[route.name]
     if route.dry_answer:
         operation["responses"]["200"]["content"]["application/json"]["example"] = QUOTE
 
@@ -109,7 +111,11 @@ def responses(route: Route) -> dict[int, ResponseSpec]:
         status: ResponseSpec(ProblemView, generate_examples=False, description=_PROBLEMS[status], media_type=MEDIA_TYPE)
         for status in sorted(statuses)
     }
-    answers = {route.status: ResponseSpec(route.answer, generate_examples=False, description=route.summary)}
+    answers = {
+        route.status: ResponseSpec(
+            route.answer, generate_examples=False, description=route.summary, media_type=route.media_type
+        )
+    }
     if route.dry_answer:
         answers[200] = ResponseSpec(route.dry_answer, generate_examples=False, description="Of a dry run.")
     return answers | problems

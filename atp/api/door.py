@@ -7,7 +7,7 @@ Litestar routes and documents; its handler path costs several times what the res
 
 import random
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from atp.api.answers import problem_of
@@ -17,6 +17,7 @@ from atp.api.problems import MEDIA_TYPE, Problem
 from atp.api.quotas import marked
 from atp.api.routes import ROUTES, Route
 from atp.api.service import Service
+from atp.api.streaming import send_stream
 from atp.telemetry import PROBLEMS, REQUEST_SECONDS, REQUESTS_ACTIVE, series
 
 Scope = MutableMapping[str, Any]
@@ -35,6 +36,7 @@ _SECURITY_HEADERS = (
 _RESERVATIONS, _AVAILABILITY = b"/v1/reservations", b"/v1/availability/"
 _BY_NAME = {route.name: route for route in ROUTES}
 _RESERVE, _STOCK = _BY_NAME["reserve"], _BY_NAME["get_availability"]
+_FEED = {b"changes": _BY_NAME["list_changes"], b"stream": _BY_NAME["stream_changes"]}
 _CHANGES = {
     action.encode(): _BY_NAME[action]
     for action in ("confirm", "release", "extend", "fulfil", "acknowledge", "transfer")
@@ -88,6 +90,8 @@ def hot_route(method: str, path: bytes) -> tuple[Route, dict[str, str]] | None:
             return route, {"id": id.decode("ascii", "replace")}
     elif method == "GET" and path.startswith(_AVAILABILITY):
         sku = path[len(_AVAILABILITY) :]
+        if sku in _FEED:
+            return _FEED[sku], {}
         if sku and b"/" not in sku:
             return _STOCK, {"sku": sku.decode("ascii", "replace")}
     return None
@@ -105,11 +109,23 @@ async def _answer_hot(
 ) -> int:
     scope["state"] = {**scope.get("state", {}), "request_id": request_id}
     answer = await respond(service, route, Call(scope, receive, params, service.settings, given))
+    if answer.stream is not None:
+        return await _answer_stream(answer, answer.stream, receive, send, request_id)
     headers = [(b"content-length", b"%d" % len(answer.body)), (b"content-type", answer.media_type.encode())]
     if answer.headers:
         headers += [(name.encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": _signed(headers, request_id)})
     await send({"type": "http.response.body", "body": answer.body})
+    return answer.status
+
+
+async def _answer_stream(
+    answer: Answer, parts: AsyncGenerator[bytes], receive: Receive, send: Send, request_id: str
+) -> int:
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
+    headers.append((b"content-type", answer.media_type.encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": _signed(headers, request_id)})
+    await send_stream(receive, send, parts)
     return answer.status
 
 

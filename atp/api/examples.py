@@ -71,6 +71,14 @@ _AVAILABILITY = {
     "stale": False,
 }  # fmt: skip
 
+_FEED = {
+    "changes": [
+        {"sku": "TSHIRT-M", "channel": "web", "ats": 36, "position": "0:1234", "as_of": "2026-11-21T10:00:00.000Z"}
+    ],
+    "cursor": "1-2n9c-1ps",
+    "more": False,
+}
+
 _EVENT = {
     "specversion": "1.0", "id": "wms-east-8841", "source": "wms-east", "type": "atp.stock.level.v1", "sequence": "8841",
     "data": {"lines": [{"sku": "TSHIRT-M", "location": "DC1", "quantity": 50}]},
@@ -198,7 +206,9 @@ ANSWERS: dict[str, Any] = {
     "acknowledge": _changed("acknowledged", committed=2, acknowledged=2),
     "transfer": _changed("committed", location="DC2", committed=2),
     "get_availability": _AVAILABILITY,
-    "query_availability": {"availability": [_AVAILABILITY]},
+    "query_availability": {"availability": [_AVAILABILITY], "cursor": "1-2n9c-1ps"},
+    "list_changes": _FEED,
+    "stream_changes": _FEED,
     "post_stock_events": {
         "accepted": 1,
         "rejected": 1,

@@ -15,6 +15,7 @@ from atp.api import (
     clients,
     customers,
     exceptions,
+    feeds,
     history,
     items,
     letters,
@@ -56,6 +57,7 @@ class Route(Struct, frozen=True):
     body_list: int = 0  # the body is an array of so many of them at most
     body_required: bool = True
     status: int = 200
+    media_type: str = "application/json"  # of the success answer
     dry_answer: type | None = None  # of a dry run, with status 200
     keyed: bool = False  # needs an Idempotency-Key
     query: tuple[str, ...] = ()
@@ -105,6 +107,11 @@ ROUTES = (
           headers=("If-None-Match",)),
     Route(POST, "/v1/availability/query", READ, availability.query_availability, "query_availability",
           "Availability of many skus", availability.AvailabilityList, requests.AvailabilityBody),
+    Route(GET, "/v1/availability/changes", READ, feeds.list_changes, "list_changes", "Follow availability",
+          feeds.FeedView, query=("after", "limit", "wait", "channel", "campaign"), problems=(410,)),
+    Route(GET, "/v1/availability/stream", READ, feeds.stream_changes, "stream_changes",
+          "Follow availability as server-sent events", feeds.FeedView, media_type="text/event-stream",
+          query=("after", "limit", "channel", "campaign"), headers=("Last-Event-ID",), problems=(410,)),
 
     Route(GET, "/v1/locations", ADMIN, policies.LOCATIONS.list, "list_locations", "All locations",
           policies.LocationList),

@@ -8,7 +8,8 @@ from typing import Protocol
 import structlog
 from msgspec import structs
 
-from atp.api.following import View
+from atp.api.following import Changes, View
+from atp.api.following.feed import Feed
 from atp.api.identity import Clients
 from atp.api.problems import JOURNAL_UNAVAILABLE, Problem
 from atp.api.quotas import Quotas
@@ -64,6 +65,7 @@ class Service:
 
     ``desk`` is where dead letters are handled ``door`` takes stock events and ``raw`` vendors' messages, and
     ``suspects`` are positions with dead letters; all are None without NATS. ``rebuilds`` makes a ledger anew.
+    ``changes`` is the stream that the feed of availability reads.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Service:
         raw: RawDoor | None = None,
         suspects: Suspects | None = None,
         rebuilds: Rebuilds | None = None,
+        changes: Changes | None = None,
     ) -> None:
         self.ledger = ledger
         self.journal = journal
@@ -89,6 +92,7 @@ class Service:
         self.clients = Clients(ledger, settings)
         self.quotas = Quotas(ledger)
         self.view = View(ledger)
+        self.feed = Feed(ledger, self.view, changes) if changes else None
 
     async def decide(self, command: Command, deadline: float | None) -> Result:
         """The law's answer, with the record from the journal where the ledger only recognised a repeat (R18).

@@ -16,7 +16,7 @@ _CLOSE = (b"connection", b"close")
 def says_goodbye(app: AsgiApp, stop: asyncio.Event) -> AsgiApp:
     """``app`` with ``connection: close`` on every answer that begins after ``stop`` was set.
 
-    Requests that begin after it find ``stopping`` in the scope's state.
+    Requests find ``stop`` in the scope's state, those that begin after it ``stopping`` as well.
     """
 
     # Plain functions that pass the awaitables on: a coroutine of their own would cost every request.
@@ -31,8 +31,11 @@ def says_goodbye(app: AsgiApp, stop: asyncio.Event) -> AsgiApp:
                 message = {**message, "headers": [*headers, _CLOSE]}
             return send(message)
 
+        state = scope.get("state") or {}
+        state["stop"] = stop
         if stop.is_set():
-            scope = {**scope, "state": {**scope.get("state", {}), "stopping": True}}
+            state["stopping"] = True
+        scope["state"] = state
         return app(scope, receive, send_last)
 
     return saying

@@ -47,7 +47,7 @@ async def _serve(config: settings.Config, stop: asyncio.Event, shared: bool) -> 
         watching = watch(config, ledger, journal, doors.nats)
         app = api.create_app(
             ledger, journal, settings_of_api, desk=doors.desk, door=doors.door, raw=doors.raw, suspects=doors.suspects,
-            rebuilds=watching,
+            rebuilds=watching, changes=api.Changes(doors.nats) if doors.nats else None,
         )  # fmt: skip
         serving = api.serve(app, config.http_host, config.http_port, stop, shared=shared)
         looking = [doors.suspects.run(stop)] if doors.suspects else []

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from zlib import crc32
 
 from msgspec import Struct, msgpack
 
@@ -58,6 +59,16 @@ class Looks:
                     if place.endswith(end) and any(_decode(stored)[1:3]):  # held, committed
                         return True
         return False
+
+    async def skus(self, partition: int, cursor: int, count: int) -> tuple[int, int, list[str]]:
+        """A page of the names of all skus; ``cursor`` is 0 for the first, and the one given is 0 after the last.
+
+        A cursor is good for one run of the server, which the first number names. Small ledgers come in one page.
+        """
+        reader = self._readers[partition]
+        about = await reader.command("INFO", "server")
+        after, names = await reader.command("HSCAN", reader.key("sku"), cursor, "COUNT", count, "NOVALUES")
+        return crc32(about[about.find(b"run_id:") :][:47]), int(after), [name.decode() for name in names]
 
     async def wrong_sums(self, partition: int, skus: Sequence[str]) -> list[str]:
         """Those of the skus whose sums over their positions are not what the positions say, read in one step."""

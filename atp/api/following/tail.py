@@ -43,6 +43,7 @@ class Tail:
         self.checked_at = float("-inf")  # when the look that ``through`` comes from began, by the monotonic clock
         self.checked_ms = 0  # the same by this process's clock
         self._epochs = [0] * ledger.partitions
+        self._every_s = min(QUIET_EVERY_S, EVERY_S * max(1, ledger.partitions // 4))  # each of them is asked
         self._used_at = 0.0
         self._task: asyncio.Task[None] | None = None
         self._nudge = asyncio.Event()
@@ -83,7 +84,7 @@ class Tail:
             else:
                 if waiting:
                     waiting.set_result(None)
-            await self._pause(EVERY_S if idle_s < QUIET_AFTER_S else QUIET_EVERY_S)
+            await self._pause(self._every_s if idle_s < QUIET_AFTER_S else QUIET_EVERY_S)
         self._forget()
 
     def _fail(self, error: Exception, waiting: asyncio.Future[None] | None) -> None:

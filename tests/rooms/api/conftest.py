@@ -87,7 +87,7 @@ async def served(valkey: str, namespace: str, settings: ApiSettings | None = Non
         loops.append(asyncio.create_task(watch.run(stop)))
     try:
         settings = settings or ApiSettings(lame_duck_s=0)
-        doors = {name: names.get(name) for name in ("desk", "door", "raw", "suspects")}
+        doors = {name: names.get(name) for name in ("desk", "door", "raw", "suspects", "changes")}
         app = create_app(ledger, names.get("journal"), settings, **doors, rebuilds=watch)
         serving = asyncio.create_task(serve(app, "127.0.0.1", port, stop, settings=settings))
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:

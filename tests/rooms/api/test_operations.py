@@ -118,7 +118,7 @@ async def test_every_reservation_route_is_documented_with_an_example(api: Api) -
     for route in ROUTES:
         if "reservations" in route.path or "availability" in route.path:
             operation = document["paths"][route.path.replace(":str", "")][route.method.value.lower()]
-            answer = operation["responses"][str(route.status)]["content"]["application/json"]
+            answer = operation["responses"][str(route.status)]["content"][route.media_type]
             assert answer["example"] == ANSWERS[route.name]
         if route.body:
             operation = document["paths"][route.path.replace(":str", "")][route.method.value.lower()]
