@@ -26,6 +26,8 @@ POST /v1/reservations/{id}/transfer
 POST /v1/reservations/{id}/acknowledge
 GET /v1/availability/{sku}
 POST /v1/availability/query
+GET /v1/availability/changes
+GET /v1/availability/stream
 POST /v1/stock/events
 GET /v1/locations
 GET /v1/sources
