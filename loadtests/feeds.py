@@ -19,10 +19,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from typing import Any
 from urllib.parse import urlsplit
 
+from msgspec import json as msgspec_json
+
 from atp.dev.stack import DevStack
-from loadtests.ratio import HERE, load, seed
+from atp.dev.state import Endpoints
+from loadtests.http import making
+from loadtests.http.__main__ import HERE, Bench, Round
 
 #: Opened at once: a server's queue of new connections is short.
 OPENING = 50
@@ -104,11 +109,13 @@ async def follow(url: str, key: str, count: int, polls: float) -> None:
 
 
 @contextmanager
-def followers(url: str, key: str, options: argparse.Namespace, heard: list[dict]) -> Iterator[None]:
+def followers(endpoints: Endpoints, options: argparse.Namespace, heard: list[dict]) -> Iterator[None]:
     """Readers in a process of their own; what they heard is added to ``heard``."""
-    command = [sys.executable, "-m", "loadtests.feeds", "--follow", url, "--key", key]
+    command = [sys.executable, "-m", "loadtests.feeds", "--follow", endpoints.api, "--key", endpoints.api_key]
     command += ["--readers", str(options.readers), "--polls", str(options.polls)]
-    process = subprocess.Popen(command, cwd=HERE.parent, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=HERE.parent.parent, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdin
     assert process.stdout
     try:
@@ -123,25 +130,32 @@ def followers(url: str, key: str, options: argparse.Namespace, heard: list[dict]
         process.wait()
 
 
-async def measure(options: argparse.Namespace) -> dict[str, object]:
-    """Alternate rounds with and without readers; medians and every round."""
-    rounds: dict[str, list[dict[str, float]]] = {"alone": [], "followed": []}
+async def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Alternate rounds with and without readers; medians, every round, and what the API's process spent a request."""
+    rounds: dict[str, list[Round]] = {"alone": [], "followed": []}
     heard: list[dict] = []
-    with tempfile.TemporaryDirectory(prefix="atp-feeds-") as folder:
-        async with DevStack(Path(folder), say=lambda _: None) as endpoints:
-            await seed(endpoints, options.skus)
-            url, key = endpoints.api, endpoints.api_key
-            await asyncio.to_thread(load, url, key, options)  # the first round is nobody's
+    with tempfile.TemporaryDirectory(prefix="atp-feeds-") as name:
+        folder = Path(name)
+        async with DevStack(folder / "atp", say=lambda _: None) as endpoints:
+            await making.stock(endpoints, options.skus)
+            bench = Bench(options, folder, endpoints, {})
+            await bench.round("reserve")  # the first one is nobody's
             for _ in range(options.rounds):
-                rounds["alone"].append(await asyncio.to_thread(load, url, key, options))
+                rounds["alone"].append(await bench.round("reserve"))
                 with contextlib.ExitStack() as stack:
-                    await asyncio.to_thread(stack.enter_context, followers(url, key, options, heard))
-                    rounds["followed"].append(await asyncio.to_thread(load, url, key, options))
-    rate = {name: median(r["rate"] for r in found) for name, found in rounds.items()}
+                    await asyncio.to_thread(stack.enter_context, followers(endpoints, options, heard))
+                    rounds["followed"].append(await bench.round("reserve"))
+    rate = {name: median(r.rate for r in found) for name, found in rounds.items()}
+    cpu = {name: median(api_us(r) for r in found) for name, found in rounds.items()}
     return {
-        "readers": options.readers, "polls": options.polls, "rounds": rounds, "rate": rate, "heard": heard,
-        "ratio": rate["followed"] / rate["alone"],
+        "readers": options.readers, "polls": options.polls, "rounds": rounds, "rate": rate, "api_us": cpu,
+        "heard": heard, "ratio": rate["followed"] / rate["alone"], "cpu_ratio": cpu["alone"] / cpu["followed"],
     }  # fmt: skip
+
+
+def api_us(found: Round) -> float:
+    """CPU of the API's process a request, µs: steadier than the rate where others use the machine as well."""
+    return sum(us for name, us in found.cpu_us.items() if name.startswith("api"))
 
 
 def main() -> None:
@@ -165,14 +179,15 @@ def main() -> None:
         raise SystemExit("wrk is not installed; on Debian: apt-get install wrk")
     found = asyncio.run(measure(options))
     if options.json:
-        print(json.dumps(found))
+        print(msgspec_json.encode(found).decode())
         return
-    for name, each in found["rounds"].items():  # pyright: ignore[reportAttributeAccessIssue]
+    for name, each in found["rounds"].items():
         for r in each:
-            print(f"{name:9} {r['rate']:9,.0f}/s  p50 {r['p50_ms']:6.2f} ms  p99 {r['p99_ms']:6.2f} ms  "
-                  f"refused {r['refused']:.0f}  errors {r['errors']:.0f}")  # fmt: skip
+            print(f"{name:9} {r.rate:9,.0f}/s  p50 {r.p50_ms:6.2f} ms  p99 {r.p99_ms:6.2f} ms  "
+                  f"API {api_us(r):5.0f} µs a request  refused {r.refused:.0f}  errors {r.errors:.0f}")  # fmt: skip
     print(f"heard {found['heard']}")
-    print(f"followed ÷ alone = {found['ratio']:.3f}  ({options.readers} readers)")
+    by_cpu = f"by the API's CPU {found['cpu_ratio']:.3f}"
+    print(f"followed ÷ alone = {found['ratio']:.3f}, {by_cpu}  ({options.readers} readers)")
 
 
 if __name__ == "__main__":
