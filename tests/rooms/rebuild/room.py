@@ -33,8 +33,8 @@ QUICK = Limits(command_deadline_s=2.0)
 class Room:
     """What the tests need of one deployment. ``settings`` may be replaced before a watch or a rebuilder is made."""
 
-    def __init__(self, valkey: str, database: str, namespace: str) -> None:
-        self.url, self.namespace = valkey, namespace
+    def __init__(self, valkey: str, database: str, namespace: str, partitions: int = 1) -> None:
+        self.url, self.namespace, self.partitions = valkey, namespace, partitions
         self.settings = Settings(witness_s=0.15, watch_s=0.05, journal_every_s=0.2, show_every_s=0.0)
         self.journal = Journal(JournalSettings(database, namespace))
         self.ledger = self.process("p1")
@@ -43,14 +43,13 @@ class Room:
 
     def process(self, name: str) -> Ledger:
         """Another process's ledger, not open yet."""
-        return Ledger(LedgerSettings(self.url, self.namespace, process=name, limits=QUICK))
+        return Ledger(LedgerSettings(self.url, self.namespace, self.partitions, process=name, limits=QUICK))
 
     async def open(self) -> None:
         await self.journal.open()
         await self.ledger.open(await self.journal.heads())
-        await self.apply(
-            PutPolicy("location", "DC1", '{"kind":"warehouse"}'), PutPolicy("source", "wms", '{"kind":"wms"}')
-        )
+        await self.ledger.put_policy(PutPolicy("location", "DC1", '{"kind":"warehouse"}'))
+        await self.ledger.put_policy(PutPolicy("source", "wms", '{"kind":"wms"}'))
 
     async def close(self) -> None:
         await self.ledger.close()
@@ -67,21 +66,21 @@ class Room:
             self.connection = await connect(self.url, 2.0)
         return await self.connection.ask(*words)
 
-    async def lose(self) -> None:
+    async def lose(self, partition: int = 0) -> None:
         """All keys are gone, as on a new disk."""
-        for key in await self.ask("KEYS", self.prefix + "*"):
+        for key in await self.ask("KEYS", keys.prefix(self.namespace, partition) + "*"):
             await self.ask("DEL", key)
 
-    async def state(self) -> State:
-        """The ledger's whole state, as it is stored."""
-        return decode([page async for page in read(self.ask, self.prefix)])
+    async def state(self, partition: int = 0) -> State:
+        """A partition's whole state, as it is stored."""
+        return decode([page async for page in read(self.ask, keys.prefix(self.namespace, partition))])
 
-    async def drain(self) -> int:
+    async def drain(self, partition: int = 0) -> int:
         """All entries into the journal; its watermark."""
-        drainer = Drainer(self.ledger, self.journal, 0, "me", Handover(1_000), OutboxSettings(), Counters())
+        drainer = Drainer(self.ledger, self.journal, partition, "me", Handover(1_000), OutboxSettings(), Counters())
         while await drainer.run_once():
             pass
-        return (await self.journal.heads())[0]
+        return (await self.journal.heads())[partition]
 
     def rebuilder(self, ledger: Ledger | None = None, *shows: Any) -> Rebuilder:
         return Rebuilder(ledger or self.ledger, self.journal, 0, LastTold(None, self.settings), self.settings, *shows)
@@ -99,10 +98,10 @@ class Room:
             stop.set()
             await asyncio.gather(*tasks)
 
-    async def serves(self, epoch: int, ledger: Ledger | None = None) -> None:
-        """Wait until the process goes on in this epoch."""
+    async def serves(self, *epochs: int, ledger: Ledger | None = None) -> None:
+        """Wait until the process goes on in these epochs."""
         at = ledger or self.ledger
-        await wait_until_async(lambda: at.epochs == (epoch,) and not at.recovering, 15, f"epoch {epoch}: {at.epochs}")
+        await wait_until_async(lambda: at.epochs == epochs and not at.recovering, 15, f"epochs {epochs}: {at.epochs}")
 
 
 class Life:

@@ -109,7 +109,7 @@ async def test_no_number_that_anybody_has_seen_is_used_again(room: Room) -> None
     async with room.watched(other):
         await room.lose()
         await room.serves(2)
-        await room.serves(2, other)
+        await room.serves(2, ledger=other)
     await room.drain()
     opened = [entry for entry in await entries_of(room.journal) if isinstance(entry, LedgerOpened)][-1]
     assert opened.seq == other.position(0) - 1 if opened.seq > EPOCH_GAP else False

@@ -56,6 +56,33 @@ async def test_everything_comes_back_with_a_baseline_and_without_one(room: Room,
     assert same(await room.state(), before) == {}
 
 
+async def test_it_goes_on_from_the_baseline_that_stands_in_for_lost_entries(room: Room) -> None:
+    """The journal was restored to an older state, and the living ledger was copied into it (R20)."""
+    life = Life(5)
+
+    async def more() -> None:
+        for commands in (life.batch() for _ in range(8)):
+            await asyncio.gather(*map(room.ledger._batchers[0].submit, commands), return_exceptions=True)
+
+    await live(room, life, 8)
+    await room.drain()
+    await more()
+    await room.ledger.trim(0, room.ledger.position(0))  # into a journal that does not have it any more
+    await more()
+    await room.drain()
+    baseline = await room.journal.baselines.newest(0)
+    assert baseline is not None
+    assert baseline.live
+    await more()
+    assert await room.drain() > baseline.seq
+    before = await room.state()
+    await room.lose()
+    rebuilt = await room.rebuilder().run()
+    assert rebuilt is not None
+    assert (rebuilt.baseline, rebuilt.loss) == (baseline.seq, "")
+    assert same(await room.state(), before) == {}
+
+
 async def test_a_lost_ledger_is_noticed_by_all_and_made_anew_by_one_while_they_run(room: Room) -> None:
     idle = room.process("idle")
     await idle.open({})
@@ -68,7 +95,7 @@ async def test_a_lost_ledger_is_noticed_by_all_and_made_anew_by_one_while_they_r
         with pytest.raises(LedgerRecovering):
             room.ledger.submit(reserve("later"))
         await room.serves(2)
-        await room.serves(2, idle)
+        await room.serves(2, ledger=idle)
         results = await room.apply(reserve("k1"), reserve("later"), release("k2"))
     assert [result.outcome.name for result in results] == ["REPLAYED", "APPLIED", "APPLIED"]
     assert (await idle.submit(confirm("later"))).outcome is Outcome.APPLIED
