@@ -53,6 +53,10 @@ class Announcer:
         """Nothing new to tell about the sku."""
         self._due.pop(sku, None)
 
+    def forget(self, sku: str) -> None:
+        """What the sku's last event showed never was."""
+        self._last.pop(sku, None)
+
     def settled_through(self, published: int) -> int:
         """Every sku changed up to this seq has had its event since."""
         return min(published, min(self._due.values(), default=published + 1) - 1)

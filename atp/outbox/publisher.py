@@ -11,7 +11,7 @@ import nats.errors
 import structlog
 from nats.aio.client import Client as Nats
 
-from atp.domain.entries import AnyEntry
+from atp.domain.entries import AnyEntry, LedgerOpened
 from atp.domain.records import SkuStock
 from atp.domain.touched import skus_of
 from atp.journal import Claim, Fenced, Journal, JournalError
@@ -20,10 +20,13 @@ from atp.outbox.announcer import Announcer
 from atp.outbox.counters import Counters
 from atp.outbox.handover import Handover
 from atp.outbox.messages import Messages
+from atp.outbox.reopening import told_beyond
 from atp.outbox.sender import NatsAway, PublishRefused, Sender
 from atp.outbox.settings import Settings
 from atp.outbox.stream import StreamUnfit
 from atp.waiting import Attempts, stopped_within
+
+log = structlog.get_logger("atp.outbox")
 
 log = structlog.get_logger("atp.outbox")
 
@@ -56,6 +59,7 @@ class Publisher:
         self._messages = Messages(settings.root, ledger.settings.namespace, partition)
         self._announcer = Announcer(settings)
         self._announce_at = 0.0
+        self._nats = nats
         self._sender = Sender(nats, settings, self._check_claim)
         self._claim: Claim | None = None
         self._published = 0
@@ -100,7 +104,7 @@ class Publisher:
             entries = await self._journal.entries_after(self._partition, seq, self._settings.batch_max)
             if not entries:
                 break
-            self._touch([entry for entry in entries if entry.seq <= claim.published])
+            await self._touch(seq, [entry for entry in entries if entry.seq <= claim.published])
             seq = entries[-1].seq
         self._published = claim.published
         self._moved = (claim.published, claim.announced)
@@ -114,7 +118,7 @@ class Publisher:
         if entries:
             messages = [message for entry in entries if (message := self._messages.of_entry(entry))]
             await self._sender.send(messages)
-            self._touch(entries)
+            await self._touch(self._published, entries)
             self._published = entries[-1].seq
             self._counters.published += len(messages)
             self._counters.count_told(messages)
@@ -163,10 +167,25 @@ class Publisher:
     def _note_lag(self) -> None:
         self._counters.publish_lag = max(0, self._handover.journaled - self._published)
 
-    def _touch(self, entries: list[AnyEntry]) -> None:
+    async def _touch(self, before: int, entries: list[AnyEntry]) -> None:
+        """The skus of entries that follow ``before`` owe an availability event."""
         for entry in entries:
             for sku in skus_of(entry):
                 self._announcer.touch(sku, entry.seq)
+            if isinstance(entry, LedgerOpened) and before:
+                await self._reopen(before, entry.seq)
+            before = entry.seq
+
+    async def _reopen(self, before: int, seq: int) -> None:
+        """An epoch begins at ``seq``: what was told of lost changes behind ``before`` is told anew."""
+        last = await self._journal.entries_after(self._partition, before - 1, 1)
+        at = last[0].at if last and last[0].seq == before else 0  # 0: it left the journal, so all that there is
+        skus = await told_beyond(self._nats, self._settings, self._partition, before, at)
+        if skus:
+            log.warning("told of changes that are lost", partition=self._partition, after=before, skus=len(skus))
+        for sku in skus:
+            self._announcer.forget(sku)
+            self._announcer.touch(sku, seq)
 
     def _doubt(self, error: BaseException) -> None:
         self._sender.forget()

@@ -3,7 +3,7 @@
 
 local META = { 'law', 'epoch', 'seq', 'last_now', 'policy_version', 'refused_gen', 'refused_since', 'trimmed', 'birth',
   'network', 'apart', 'apart_at', 'moved', 'shortages', 'exceptions', 'baskets',
-  'overdue_at', 'awaited', 'next_silence', 'silence_from' }
+  'overdue_at', 'awaited', 'next_silence', 'silence_from', 'opened' }
 
 local function read_meta(prefix)
   local values = call('HMGET', prefix .. 'meta', unpack(META))

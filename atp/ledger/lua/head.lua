@@ -18,7 +18,8 @@
 --                      apart, apart_at, moved [[after, through, until], …] (R22), shortages (open ones), next_silence, silence_from (R12),
 --                      overdue_at (ms, when an incomplete snapshot is to be told of, or 0),
 --                      baskets, awaited (how many there are), replid (of its server: promotion.lua),
---                      followed (the last seq that this epoch has of the one before: rebuild.lua)
+--                      followed (the last seq that this epoch has of the one before: rebuild.lua),
+--                      opened (the seq of its first entry, once there was another epoch)
 --   sessions   hash    process -> session: an older session's batch is refused whole (R5)
 --   sku        hash    sku -> [format, seq, policy version, policy, safety stock, [location, n, …], location NUL …,
 --                      [seller, …], sums: see floors.lua, empty places: see policies.lua]

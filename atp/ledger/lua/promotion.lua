@@ -24,7 +24,7 @@ local function promote(keys, args)
   local now = math.max(clock.now(), tonumber(last_now))
   local entry = pack({ E.OPENED, seq, now, '', '', epoch, tonumber(partitions), tonumber(law) })
   call('XADD', prefix .. 'outbox', string.format('%.0f-0', seq), 'f', FORMAT, 'e', array_header(1) .. entry)
-  call('HSET', keys[1], 'epoch', epoch, 'seq', seq, 'last_now', now, 'trimmed', trimmed,
+  call('HSET', keys[1], 'epoch', epoch, 'opened', seq, 'seq', seq, 'last_now', now, 'trimmed', trimmed,
     'replid', args[3], 'followed', followed)
   return 1
 end

@@ -69,9 +69,10 @@ local function sources_at(b, s, p, location)
   return found
 end
 
+-- No position is before the opening of the epoch, which may have taken back what had a higher one (R2).
 local function read_sku(b, sku, asked)
   local s = find_sku(b, sku)
-  if not s then return { sku, 0, {}, 0, (asked[5] or '') ~= '' and { { asked[5], 0 } } or {} } end
+  if not s then return { sku, b.opened, {}, 0, (asked[5] or '') ~= '' and { { asked[5], 0 } } or {} } end
   local names, wanted = {}, {}
   for _, location in ipairs(locations_of(b, s, sku)) do
     if (asked[3] == '' or asked[3] == location) and sells_at(b.policies, asked[1], location, asked[4]) then
@@ -92,7 +93,7 @@ local function read_sku(b, sku, asked)
     locations[i] = { balance(b, sku, location), policy ~= nil and policy.active, sources_at(b, s, p, location), ats[i],
       promised_later(b, sku, location), on_fallback(b, p, location) ~= nil }
   end
-  return { sku, s[S.SEQ], locations, total, promises }
+  return { sku, math.max(s[S.SEQ], b.opened), locations, total, promises }
 end
 
 local function read_share(b, id)
@@ -141,7 +142,7 @@ local function read(keys, args)
   if not meta then return redis.error_reply('EMPTY no ledger here') end
   local now = args[2] and tonumber(args[2]) or clock.now() -- a test brings its own
   local b = new_batch(prefix, meta, math.max(now, tonumber(meta.last_now)))
-  b.policies = load_policies(prefix, meta)
+  b.policies, b.opened = load_policies(prefix, meta), tonumber(meta.opened or 0)
   local answers = {}
   for i, query in ipairs(unpack_one(args[1])) do
     local kind, answer = query[1], nil

@@ -61,7 +61,7 @@ local function open(keys, args)
   call('XADD', prefix .. 'outbox', string.format('%.0f-0', seq), 'f', FORMAT, 'e',
     array_header(#entries) .. table.concat(entries))
   call('HSET', keys[1], unpack(args, 6))
-  call('HSET', keys[1], 'epoch', epoch, 'seq', seq, 'trimmed', before, 'network', seq, 'refused_gen', 1,
+  call('HSET', keys[1], 'epoch', epoch, 'opened', before + 1, 'seq', seq, 'trimmed', before, 'network', seq, 'refused_gen', 1,
     'refused_since', now, 'exceptions', call('HLEN', prefix .. 'exception'), 'birth', t[1] .. '.' .. t[2],
     'silence_from', now, 'next_silence', now) -- all sources count as heard now (R12)
   call('DEL', prefix .. 'rebuild', prefix .. 'progress', prefix .. 'witness')

@@ -83,9 +83,11 @@ class Room:
         """An outbox at work."""
         outbox, stop = Outbox(self.nats, self.ledger, self.journal, self.settings), asyncio.Event()
         task = asyncio.create_task(outbox.run(stop))
-        yield outbox
-        stop.set()
-        await task
+        try:
+            yield outbox
+        finally:
+            stop.set()
+            await task
 
     async def head(self) -> int:
         return (await self.ledger.heads())[0].seq
