@@ -65,3 +65,11 @@ def digest53(*parts: bytes | str) -> int:
 def shipment_digest(shipment: str) -> int:
     """One shipment is the same whoever tells of it, by HTTP or NATS; never 0, which is no shipment."""
     return digest53("shipment", shipment) or 1
+
+
+def position_in(event_id: str) -> tuple[int, int]:
+    """Partition and seq that the id of one of our events begins with; (-1, 0) of a foreign one."""
+    parts = event_id.split(":")
+    if len(parts) < 2 or not all(part.isascii() and part.isdigit() for part in parts[:2]):
+        return -1, 0
+    return int(parts[0]), int(parts[1])

@@ -10,7 +10,9 @@ from urllib.parse import unquote
 
 from nats.aio.client import Client as Nats
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.errors import NotFoundError
 
+from atp.domain.ids import position_in
 from atp.outbox.settings import Settings
 
 #: Clocks of ledger and NATS may differ by this much (domain/rules/clock.py).
@@ -33,8 +35,11 @@ async def told_beyond(nats: Nats, settings: Settings, partition: int, seq: int, 
         opt_start_time=datetime.fromtimestamp(max(0, at - APART_MS) / 1000, UTC),
         inactive_threshold=60,
     )
-    reader = await js.pull_subscribe(f"{settings.root}.availability", stream=settings.stream, config=config)
     found: set[str] = set()
+    try:
+        reader = await js.pull_subscribe(f"{settings.root}.availability", stream=settings.stream, config=config)
+    except NotFoundError:
+        return found  # the stream is lost as well, or was never made: it will be with the first event
     try:
         left = (await reader.consumer_info()).num_pending or 0
         while left > 0:
@@ -42,9 +47,9 @@ async def told_beyond(nats: Nats, settings: Settings, partition: int, seq: int, 
             left -= len(messages)
             for message in messages:
                 headers = message.headers or {}
-                of, shown, _ = headers["ce-id"].split(":")
-                if int(of) == partition and int(shown) > seq:
-                    found.add(unquote(headers["ce-subject"]))
+                of, shown = position_in(headers.get("ce-id", ""))
+                if of == partition and shown > seq:
+                    found.add(unquote(headers.get("ce-subject", "")))
     finally:
         await reader.unsubscribe()
     return found

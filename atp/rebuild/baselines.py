@@ -12,7 +12,8 @@ from atp.rebuild.settings import Settings
 async def make_baseline(journal: Journal, partition: int, settings: Settings, *shows: Show) -> int:
     """A new baseline at the journal's end; its seq, or 0 if there is nothing new or another process makes one.
 
-    Takes about 2.5 KB of memory for each reservation and position. Raises JournalCut, JournalUnavailable.
+    Takes about 0.4 KB of memory for each reservation and position, 1.4 KB for those that change. Raises JournalCut,
+    JournalUnavailable.
     """
     progress = Progress(partition, list(shows), settings.show_every_s)
     async with journal.baselines.making(partition) as mine:

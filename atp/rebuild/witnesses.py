@@ -6,6 +6,7 @@ import nats.errors
 from nats.aio.client import Client as Nats
 from nats.js.errors import Error as JetStreamError
 
+from atp.domain.ids import position_in
 from atp.rebuild.settings import Settings
 
 #: Messages looked at from the stream's end: partitions share the stream.
@@ -35,15 +36,7 @@ class LastTold:
         found = 0
         for position in range(state.last_seq, max(state.first_seq - 1, state.last_seq - LOOK_BACK), -1):
             message = await js.get_msg(self._settings.stream, position)
-            of, seq = _parse((message.headers or {}).get("ce-id", ""))
+            of, seq = position_in((message.headers or {}).get("ce-id", ""))
             if of == partition:
                 found = max(found, seq)
         return found
-
-
-def _parse(id: str) -> tuple[int, int]:
-    """Partition and seq of an event's id, (-1, 0) of a foreign one."""
-    parts = id.split(":")
-    if len(parts) < 2 or not all(part.isascii() and part.isdigit() for part in parts[:2]):
-        return -1, 0
-    return int(parts[0]), int(parts[1])

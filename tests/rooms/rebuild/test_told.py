@@ -95,3 +95,18 @@ async def test_what_was_told_of_lost_changes_is_told_anew(room: Room) -> None:
     assert rebuilt.begin == head
     (stock,) = await room.ledger.availability(["TSHIRT"])
     assert event.data["position"] == f"0:{stock.seq}", "whoever asks sees no older one"
+
+
+async def test_without_the_stream_nothing_is_told_anew_and_nobody_waits(room: Room) -> None:
+    await tell_too_much(room)
+    await lose(room)
+    await room.nats.jetstream().delete_stream(room.settings.stream)
+    await rebuild(room, room.nats)
+
+    async def published() -> bool:
+        mark = await room.journal.watermark(0)
+        return mark is not None and mark.published == mark.announced == await room.head()
+
+    async with room.running():
+        await wait_until_async(published)
+    assert await room.told("availability") == []
