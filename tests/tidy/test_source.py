@@ -122,3 +122,15 @@ def test_one_version_everywhere() -> None:
     newest = re.search(r"^## .*?(\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest
     assert newest[1] == atp.__version__
+
+
+def test_every_line_of_the_security_list_names_tests_that_exist() -> None:
+    table = (ROOT / "docs/reference/security.md").read_text().partition("## The list")[2]
+    lines = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")][2:]
+    assert len(lines) > 20
+    for _, held in lines:
+        for name in re.findall(r"`([\w/]+\.py)", held):
+            assert (ROOT / name).exists() or (ROOT / "tests/rooms/api" / name).exists(), name
+        for name, test in re.findall(r"`([\w/]+\.py)::(\w+)`", held):
+            path = ROOT / name if name.startswith("tests/") else ROOT / "tests/rooms/api" / name
+            assert f"def {test}(" in path.read_text(), f"{name}::{test}"

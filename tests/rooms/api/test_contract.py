@@ -85,6 +85,7 @@ async def test_the_document_has_every_route_and_no_other(api: Api) -> None:
     documented = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
     there = {f"{route.method.value} {route.template}" for route in ROUTES if not route.path.startswith("/docs")}
     assert documented == there
+    assert (await api.http.get("/schema/openapi.json")).json() == document  # a second time, too
 
 
 def references(value: object) -> set[str]:
