@@ -115,9 +115,8 @@ async def test_a_start_that_fails_tells_no_secret(valkey: str, tmp_path: Path) -
     wrong = {
         "ATP_REDIS_URL": f"redis://:canary-1@127.0.0.1:{urlsplit(valkey).port}/0",
         "ATP_DATABASE_URL": "postgres://atp:canary-2@127.0.0.1:1/atp", "ATP_NATS_URL": "nats://canary-3@127.0.0.1:1",
-        "ATP_CUSTOMER_KEY": "canary-4", "ATP_API_KEY": "canary-5",
+        "ATP_CUSTOMER_KEY": "canary-4" * 8, "ATP_API_KEY": "canary-5",
     }  # fmt: skip
-    for settings in (wrong, wrong | {"ATP_CUSTOMER_KEY": ""}):
-        code, shown = ran(["serve"], kept | settings)
-        assert code != 0
-        assert "canary" not in shown
+    code, shown = ran(["serve"], kept | wrong)
+    assert code != 0
+    assert "canary" not in shown

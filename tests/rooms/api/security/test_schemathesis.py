@@ -60,6 +60,12 @@ async def whole(
         yield api
 
 
+def answering(document: dict[str, Any]) -> dict[str, Any]:
+    """Without what streams for ever."""
+    paths = {path: methods for path, methods in document["paths"].items() if not path.endswith("/stream")}
+    return document | {"paths": paths}
+
+
 def cases(operation: Any, mode: GenerationMode, count: int, start: int) -> list[Any]:
     """Requests that schemathesis makes of one operation; none where nothing can be wrong with it."""
     found: list[Any] = []
@@ -86,14 +92,19 @@ def prepared(case: Any, base_url: str) -> requests.PreparedRequest | None:
         return None
 
 
+def wrong(operation: Any, count: int) -> list[GenerationMode]:
+    """Few requests are spent on bodies alone: hostile parameters have a test of their own."""
+    return [GenerationMode.NEGATIVE] if count > 1 or "requestBody" in operation.definition.raw else []
+
+
 async def play(api: Api, count: int, start: int) -> Counter[int]:
     """``count`` requests of each operation and mode; the answers by status."""
     document = (await api.http.get("/schema/openapi.json")).json()
     statuses: Counter[int] = Counter()
-    for found in schemathesis.openapi.from_dict(document).get_all_operations():
+    for found in schemathesis.openapi.from_dict(answering(document)).get_all_operations():
         operation: Any = found.ok()  # pyright: ignore[reportAttributeAccessIssue] - an error would be ours
         known = {int(status) for status in operation.definition.raw["responses"]} | ANYWHERE
-        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+        for mode in (GenerationMode.POSITIVE, *wrong(operation, count)):
             made = [prepared(case, str(api.http.base_url)) for case in cases(operation, mode, count, start)]
             for some in batched(filter(None, made), TOGETHER):
                 for request, status in await asyncio.gather(*(answer(api, request) for request in some)):
@@ -129,10 +140,10 @@ def look_at(got: httpx.Response) -> None:
 
 
 async def test_a_few_of_everything(whole: Api) -> None:
-    statuses = await play(whole, 2, 1)
-    assert sum(statuses.values()) > 200
+    statuses = await play(whole, 1, 1)
+    assert sum(statuses.values()) > 100
     assert statuses[503] < sum(statuses.values()) / 10  # most came as far as they should
-    assert statuses[200] > 20
+    assert statuses[200] > 10
     assert (await whole.http.get("/health/ready")).status_code == 200
 
 
@@ -148,7 +159,7 @@ async def test_twenty_thousand(whole: Api) -> None:
 
 
 def places(document: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    for path, methods in document["paths"].items():
+    for path, methods in answering(document)["paths"].items():
         for method, operation in methods.items():
             for parameter in operation.get("parameters", ()):
                 yield method.upper(), path, f"{parameter['in']} {parameter['name']}"
@@ -157,10 +168,10 @@ def places(document: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
 async def test_hostile_texts_in_every_parameter(whole: Api) -> None:
     document = (await whole.http.get("/schema/openapi.json")).json()
     sent = 0
-    for method, path, parameter in places(document):
+    for turn, (method, path, parameter) in enumerate(places(document)):
         place, name = parameter.split(" ", 1)
         calls = []
-        for text in HOSTILE:
+        for text in HOSTILE[turn % 4 :: 4]:
             options: dict[str, Any] = {"headers": {}}
             url = path
             if place == "path":
@@ -176,5 +187,5 @@ async def test_hostile_texts_in_every_parameter(whole: Api) -> None:
             for got in await asyncio.gather(*some):
                 look_at(got)
                 sent += 1
-    assert sent > 1_000
+    assert sent > 300
     assert (await whole.http.get("/health/ready")).status_code == 200
