@@ -30,4 +30,5 @@ async def run_out(stack: Stack, sale: Sale, seconds: float = 0.0) -> None:
     buyer.close()
     await asyncio.sleep(max(0.0, away + seconds - time.monotonic()))
     await stack.up("postgres")
+    await stack.answering("postgres")
     assert await sale.recover() is not None
