@@ -61,11 +61,12 @@ async def _rebuild(config: settings.Config, accept_loss: bool, yes: bool, as_jso
 async def _run(config: settings.Config, journal: "Journal", ledger: "Ledger", accept_loss: bool) -> "list[Rebuilt]":
     import asyncio
     import contextlib
+    from secrets import token_hex
 
     from rich.console import Console
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-    from atp.rebuild import LastTold, Rebuilder
+    from atp.rebuild import LastTold, Rebuilder, leased
     from atp.wiring import open_nats, rebuild_settings
 
     limits = rebuild_settings(config)
@@ -83,8 +84,11 @@ async def _run(config: settings.Config, journal: "Journal", ledger: "Ledger", ac
                 bar.update(task, description=f"partition {partition}: {phase}", completed=count, total=total or None)
 
             rebuilder = Rebuilder(ledger, journal, partition, LastTold(nats, limits), limits, show)
-            if (one := await rebuilder.run(by_hand=True, accept_loss=accept_loss)) is not None:
-                done.append(one)
+            async with leased(ledger, partition, token_hex(8), limits.lease_ms) as mine:
+                if not mine:
+                    raise Refused(f"another process makes partition {partition} anew: its log says how far it is")
+                if (one := await rebuilder.run(by_hand=True, accept_loss=accept_loss)) is not None:
+                    done.append(one)
     return done
 
 

@@ -2,10 +2,11 @@
 
 from atp.rebuild.accepting import accept
 from atp.rebuild.baselines import make_baseline
+from atp.rebuild.leasing import leased
 from atp.rebuild.loading import JournalCut
 from atp.rebuild.rebuilder import Rebuilder, Rebuilt
 from atp.rebuild.settings import Settings
 from atp.rebuild.watch import Watch
 from atp.rebuild.witnesses import LastTold
 
-__all__ = ["JournalCut", "LastTold", "Rebuilder", "Rebuilt", "Settings", "Watch", "accept", "make_baseline"]
+__all__ = ["JournalCut", "LastTold", "Rebuilder", "Rebuilt", "Settings", "Watch", "accept", "leased", "make_baseline"]

@@ -11,6 +11,7 @@ from atp.journal import Journal, JournalError
 from atp.ledger import Ledger, LedgerError
 from atp.ledger.storing import Superseded
 from atp.rebuild.accepting import accept
+from atp.rebuild.leasing import leased
 from atp.rebuild.rebuilder import Rebuilder
 from atp.rebuild.settings import Settings
 from atp.rebuild.witnesses import LastTold
@@ -80,23 +81,10 @@ class Watch:
             await self._rebuild(partition)
 
     async def _rebuild(self, partition: int) -> None:
-        lease = f"rebuild-{partition}"
-        if not await self._ledger.lease(lease, self._owner, self._settings.lease_ms):
-            return
-        by_hand = partition in self._wanted
-        accept_loss = self._wanted.pop(partition, False)
-        holding = asyncio.create_task(self._hold(lease))
-        try:
+        async with leased(self._ledger, partition, self._owner, self._settings.lease_ms) as mine:
+            if not mine:
+                return
+            by_hand = partition in self._wanted
+            accept_loss = self._wanted.pop(partition, False)
             rebuilder = Rebuilder(self._ledger, self._journal, partition, self._told, self._settings)
             await rebuilder.run(by_hand=by_hand, accept_loss=accept_loss)
-        finally:
-            holding.cancel()
-            await asyncio.gather(holding, return_exceptions=True)
-            with contextlib.suppress(LedgerError):
-                await self._ledger.lease(lease, self._owner, 1)
-
-    async def _hold(self, lease: str) -> None:
-        while True:
-            await asyncio.sleep(self._settings.lease_ms / 3_000)
-            with contextlib.suppress(LedgerError):  # the steps' own fence is what protects the ledger
-                await self._ledger.lease(lease, self._owner, self._settings.lease_ms)

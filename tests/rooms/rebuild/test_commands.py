@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from atp.cli.errors import Refused
 from atp.cli.nightly import Nightly
+from atp.cli.rebuild import _rebuild
+from atp.config import Config
+from atp.rebuild import leased
 from tests.rooms.rebuild.room import Room, level, reserve, reserves
 from tests.support import wait_until_async
 
@@ -60,6 +64,22 @@ async def test_by_hand(room: Room) -> None:
         assert [r.outcome.name for r in await room.apply(reserve("new"))] == ["APPLIED"]
         code, _, err = await atp(room, "baseline", "--live")
         assert (code, err.strip()) == (0, f"partition 0: baseline at {room.ledger.position(0)}")
+
+
+async def test_by_hand_beside_processes_that_would_do_it_too(room: Room, capsys: pytest.CaptureFixture[str]) -> None:
+    """They find a ledger that is gone as soon as it is begun anew, and leave it to who began; one that is at it first
+    is left alone by the command."""
+    await room.apply(level(10), *reserves(3))
+    config = Config(redis_url=room.url, database_url=room.journal._settings.url, namespace=room.namespace)
+    async with room.watched():
+        assert await _rebuild(config, False, True, True) == 0
+        told = next(line for line in capsys.readouterr().out.splitlines() if line.startswith('{"rebuilt"'))
+        (rebuilt,) = json.loads(told)["rebuilt"]
+        assert (rebuilt["epoch"], rebuilt["loss"]) == (2, "")
+        await room.serves(2)
+    async with leased(room.ledger, 0, "other", 5_000):
+        with pytest.raises(Refused, match="another process"):
+            await _rebuild(config, False, True, True)
 
 
 async def test_a_baseline_is_made_when_it_is_time(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
