@@ -44,9 +44,10 @@ class Partition:
         pace: Pace,
         settings: Settings,
         stopping: Callable[[], bool] = lambda: False,
+        cause: str = "",
     ) -> None:
         self.ledger, self.journal, self.number, self.settings = ledger, journal, number, settings
-        self.partitions = ledger.partitions
+        self.partitions, self.cause = ledger.partitions, cause
         self._pace, self._stopping = pace, stopping
         self._journaled = 0
         self._missing: int | None = None

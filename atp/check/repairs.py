@@ -32,7 +32,7 @@ async def raise_all(at: Partition, findings: Sequence[Finding]) -> None:
     for of, group in _by_subject(findings).items():
         shown = "; ".join(finding.evidence for finding in group[:_SHOWN])
         detail = shown if len(group) <= _SHOWN else f"{shown}; and {len(group) - _SHOWN} more"
-        await at.ledger.submit_to(at.number, Raise(Kind.DRIFT, *of, detail))
+        await at.ledger.submit_to(at.number, Raise(Kind.DRIFT, *of, detail, at.cause))
         _, ((raised,),) = await at.look([("HMGET", "exception", subject(Kind.DRIFT, *of))])
         for finding in group:
             finding.raised = int(raised or 0)
@@ -46,7 +46,7 @@ async def repair_all(at: Partition, findings: Sequence[Finding], lost: Mapping[s
             await _put_back(at, reservation, group, lost)
         elif counters and group[0].raised:
             corrections = [Correction(x.what, x.name, x.by, x.value) for x in counters[:CORRECTIONS_MAX]]  # pyright: ignore[reportArgumentType]
-            command = Repair(sku, location, source, group[0].raised, corrections, CLIENT)
+            command = Repair(sku, location, source, group[0].raised, corrections, CLIENT, at.cause)
             result = await at.ledger.submit_to(at.number, command)
             for finding in counters[:CORRECTIONS_MAX]:
                 finding.repaired = result.outcome is Outcome.APPLIED
@@ -66,9 +66,9 @@ async def _tell_again(at: Partition, finding: Finding) -> None:
         return
     if finding.found:
         detail = f"raised by the entry {at.number}:{raised}, which the journal lost"
-        await at.ledger.submit_to(at.number, Raise(kind, *of, detail))
+        await at.ledger.submit_to(at.number, Raise(kind, *of, detail, at.cause))
     else:
-        await at.ledger.submit_to(at.number, Resolve(kind, *of, raised, "over", "", CLIENT))
+        await at.ledger.submit_to(at.number, Resolve(kind, *of, raised, "over", "", CLIENT, at.cause))
 
 
 async def _put_back(at: Partition, id: str, group: Sequence[Finding], lost: Mapping[str, Reservation | None]) -> None:
@@ -79,7 +79,7 @@ async def _put_back(at: Partition, id: str, group: Sequence[Finding], lost: Mapp
     orders = [x.name for x in group if x.what == "order" and x.found] or [""]
     record = lost[id] if records else None
     kept = [record] if record is not None else []
-    result = await at.ledger.submit_to(at.number, PutBack(id, orders[0], kept, group[0].raised, CLIENT))
+    result = await at.ledger.submit_to(at.number, PutBack(id, orders[0], kept, group[0].raised, CLIENT, at.cause))
     for finding in group:
         other = finding.what == "order" and finding.found and finding.name != orders[0]
         finding.repaired = result.outcome is Outcome.APPLIED and not other
@@ -102,7 +102,7 @@ async def _put_policy(at: Partition, finding: Finding) -> None:
     body = here.body if here is not None and here.version > there[0] else there[1]
     if kind in _NOT_PUT_AGAIN or not body:
         return
-    result = await at.ledger.put_policy(PutPolicy(kind, id, body, client=CLIENT))
+    result = await at.ledger.put_policy(PutPolicy(kind, id, body, client=CLIENT, cause=at.cause))
     finding.repaired = result.outcome.accepted
     if finding.repaired:
         await _end(at, finding.subject, finding.raised, "repaired")
@@ -118,7 +118,7 @@ async def end_others(at: Partition, begun: int, found: Collection[Subject]) -> N
 
 
 async def _end(at: Partition, of: Subject, raised: int, resolution: str) -> None:
-    await at.ledger.submit_to(at.number, Resolve(Kind.DRIFT, *of, raised, resolution, "", CLIENT))
+    await at.ledger.submit_to(at.number, Resolve(Kind.DRIFT, *of, raised, resolution, "", CLIENT, at.cause))
 
 
 def _by_subject(findings: Sequence[Finding]) -> dict[Subject, list[Finding]]:

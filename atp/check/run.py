@@ -14,6 +14,7 @@ from atp.check.settings import Settings
 from atp.check.settling import Settling
 from atp.check.state import State
 from atp.check.steps import Steps
+from atp.domain.causes import Cause
 from atp.journal import Journal, Run
 from atp.ledger import Ledger
 
@@ -58,8 +59,9 @@ class Checking:
 
     async def finish(self) -> Run:
         """Go on to the end. Raises Stopped, LedgerError, JournalError, JournalBehind, EntriesGone."""
+        cause = Cause(check=str(self._run.id)).text()
         partitions = [
-            Partition(self._ledger, self._journal, n, self._pace, self._settings, self._stopping)
+            Partition(self._ledger, self._journal, n, self._pace, self._settings, self._stopping, cause)
             for n in range(self._ledger.partitions)
         ]
         if not self._state.total:

@@ -15,7 +15,8 @@ TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 #: Words in the order in which they are written; an event's id may hold anything and comes last.
 _CAUSE = re.compile(
     r"(?:client=(?P<client>\S+) ?)?(?:key=(?P<key>\S+) ?)?(?:request=(?P<request>\S+) ?)?"
-    r"(?:exception=(?P<exception>\S+) ?)?(?:trace=(?P<trace>\S+) ?)?(?:event=(?P<event>.*))?",
+    r"(?:exception=(?P<exception>\S+) ?)?(?:check=(?P<check>\S+) ?)?"
+    r"(?:trace=(?P<trace>\S+) ?)?(?:event=(?P<event>.*))?",
     re.DOTALL,
 )
 
@@ -29,11 +30,12 @@ class Cause(Struct, frozen=True, omit_defaults=True):
     trace: str = ""  # traceparent
     event: str = ""  # the event's id
     exception: str = ""  # id of the exception that the request resolves
+    check: str = ""  # id of the check that found it, which says who asked for it
 
     def text(self) -> str:
         """As commands carry it. Request ids, keys and traces hold no space; a client's name is percent-encoded."""
         words = (("client", quote(self.client, safe="")), ("key", self.key), ("request", self.request))
-        words += (("exception", self.exception), ("trace", self.trace), ("event", self.event))
+        words += (("exception", self.exception), ("check", self.check), ("trace", self.trace), ("event", self.event))
         return " ".join(f"{name}={value}" for name, value in words if value)
 
 

@@ -35,3 +35,7 @@ async def test_it_tells_what_differs_and_fails_until_it_is_repaired(
     await room.drained()
     (over,) = await room.journal.exceptions("drift")
     assert (over.id, over.resolution, over.resolved_by) == (raised.id, "repaired", "check")
+    audit = await room.journal.by_client("check", limit=10)
+    assert {(type(x.entry).__name__, x.entry.cause) for x in audit} == {
+        ("Repaired", f"check={told['id']}"), ("ExceptionResolved", f"check={told['id']}")
+    }  # fmt: skip

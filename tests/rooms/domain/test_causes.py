@@ -10,7 +10,7 @@ TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 WORD = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=20)
 
 
-@given(st.builds(Cause, st.text(max_size=20), WORD, WORD, WORD, st.text(max_size=20), WORD))
+@given(st.builds(Cause, st.text(max_size=20), WORD, WORD, WORD, st.text(max_size=20), WORD, WORD))
 def test_what_is_written_is_read_back(cause: Cause) -> None:
     assert cause_of(cause.text()) == cause
 
