@@ -2,14 +2,11 @@
 
 import time
 from collections.abc import AsyncGenerator
-from typing import Annotated
-
-from msgspec import Meta, Struct, json
 
 from atp.api.call import Answer, Call
 from atp.api.following.changes import Expired, StreamAway
 from atp.api.following.cursors import Cursor, parse
-from atp.api.following.feed import ChangeView, Feed, Page
+from atp.api.following.feed import Feed, Page
 from atp.api.problems import CURSOR_EXPIRED, OVERLOADED, STREAM_UNAVAILABLE, Problem, invalid
 from atp.api.requests import DEFAULT_CHANNEL
 from atp.api.service import Service
@@ -38,15 +35,6 @@ _PARAMETERS = ("after", "limit", "channel", "campaign")
 _EXPIRED = (
     "The stream of events does not reach back to this cursor. Begin without `after`: all skus are told, then changes."
 )
-_encode = json.Encoder().encode
-
-
-class FeedView(Struct, frozen=True):
-    """A page of the feed."""
-
-    changes: list[ChangeView]
-    cursor: Annotated[str, Meta(description="`after` of the next call, in any process, for a day at least.")]
-    more: Annotated[bool, Meta(description="Whether the next page is there already.")]
 
 
 async def list_changes(service: Service, call: Call) -> Answer:
@@ -67,7 +55,7 @@ async def list_changes(service: Service, call: Call) -> Answer:
         raise Problem(CURSOR_EXPIRED, _EXPIRED) from None
     except StreamAway:
         raise Problem(STREAM_UNAVAILABLE, "The cursor stays as it is.") from None
-    return Answer(200, _encode(_view(page)), {"cache-control": "no-store"})
+    return Answer(200, page.body, {"cache-control": "no-store"})
 
 
 async def stream_changes(service: Service, call: Call) -> Answer:
@@ -106,14 +94,15 @@ async def _events(
 ) -> AsyncGenerator[bytes]:
     yield b"retry: 2000\n\n"
     told_at = heard_at = time.monotonic()
+    turn = True
     while not feed.hub.closed:
         try:
-            if feed.is_behind(cursor):
+            if turn and feed.is_behind(cursor):
                 page = await feed.page(cursor, asked, limit)
                 cursor, heard_at = page.cursor, time.monotonic()
                 if page.changes:
                     told_at = heard_at
-                    yield b"id: %b\nevent: availability\ndata: %b\n\n" % (str(cursor).encode(), _encode(_view(page)))
+                    yield page.event
             await _still_allowed(service, call, asked)
         except (Expired, Problem):
             return
@@ -123,7 +112,7 @@ async def _events(
             await feed.hub.wait(_NEVER, RETRY_S)
             continue
         # Who walks through all skus waits for its turn, too.
-        await feed.hub.wait(-1 if cursor.walk else cursor.seq, CHECK_S)
+        turn = await feed.hub.wait(-1 if cursor.walk else cursor.seq, CHECK_S)
         heard_at = time.monotonic()
         if heard_at - told_at > BEAT_S:
             told_at = heard_at
@@ -139,10 +128,6 @@ async def _still_allowed(service: Service, call: Call, asked: Asked) -> None:
     principal = await service.clients.authenticate(call.headers)
     principal.require(("availability:read",))
     principal.require_channel(asked.channel)
-
-
-def _view(page: Page) -> FeedView:
-    return FeedView(page.changes, str(page.cursor), page.more)
 
 
 def _feed(service: Service, call: Call) -> Feed:

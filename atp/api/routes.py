@@ -29,6 +29,7 @@ from atp.api import (
     stock,
 )
 from atp.api.call import Answer, Call
+from atp.api.following.feed import FeedView
 from atp.api.identity import PUBLIC
 from atp.api.service import Service
 from atp.deadletters import WholeLetterView
@@ -108,9 +109,9 @@ ROUTES = (
     Route(POST, "/v1/availability/query", READ, availability.query_availability, "query_availability",
           "Availability of many skus", availability.AvailabilityList, requests.AvailabilityBody),
     Route(GET, "/v1/availability/changes", READ, feeds.list_changes, "list_changes", "Follow availability",
-          feeds.FeedView, query=("after", "limit", "wait", "channel", "campaign"), problems=(410,)),
+          FeedView, query=("after", "limit", "wait", "channel", "campaign"), problems=(410,)),
     Route(GET, "/v1/availability/stream", READ, feeds.stream_changes, "stream_changes",
-          "Follow availability as server-sent events", feeds.FeedView, media_type="text/event-stream",
+          "Follow availability as server-sent events", FeedView, media_type="text/event-stream",
           query=("after", "limit", "channel", "campaign"), headers=("Last-Event-ID",), problems=(410,)),
 
     Route(GET, "/v1/locations", ADMIN, policies.LOCATIONS.list, "list_locations", "All locations",

@@ -9,7 +9,7 @@ import asyncio
 import time
 from typing import Annotated
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, json
 
 from atp.api.following.changes import Changes
 from atp.api.following.cursors import Cursor, Walk
@@ -21,6 +21,8 @@ from atp.ledger import Ledger
 
 #: How long a page is given to others at the same place, and how many such pages are kept.
 SHARED_S, SHARED_MAX = 1.0, 256
+
+_encode = json.Encoder().encode
 
 
 class ChangeView(Struct, frozen=True):
@@ -34,12 +36,26 @@ class ChangeView(Struct, frozen=True):
     campaign: Annotated[str | UnsetType, Meta(description="The campaign that was asked about.")] = UNSET
 
 
-class Page(Struct, frozen=True):
-    """Some changes, and where the next page begins; ``more`` says that it need not be waited for."""
+class FeedView(Struct, frozen=True):
+    """A page of the feed."""
 
     changes: list[ChangeView]
+    cursor: Annotated[str, Meta(description="`after` of the next call, in any process, for a day at least.")]
+    more: Annotated[bool, Meta(description="Whether the next page is there already.")]
+
+
+class Page(Struct, frozen=True):
+    """A page as those who read it at the same time share it; ``body`` is its ``FeedView``."""
+
+    changes: int
     cursor: Cursor
     more: bool
+    body: bytes
+
+    @property
+    def event(self) -> bytes:
+        """The page as a server-sent event, whose id is the cursor."""
+        return b"id: %b\nevent: availability\ndata: %b\n\n" % (str(self.cursor).encode(), self.body)
 
 
 class Feed:
@@ -81,7 +97,7 @@ class Feed:
             self._pages[key] = now, task
             if len(self._pages) > SHARED_MAX:
                 del self._pages[next(iter(self._pages))]
-        return await asyncio.shield(task)
+        return task.result() if task.done() else await asyncio.shield(task)
 
     async def close(self) -> None:
         """Let everybody go."""
@@ -94,7 +110,7 @@ class Feed:
             found = await self._changes.after(cursor.seq, limit)
             if not found.all:
                 after = Cursor(cursor.stream, found.through)
-                return Page(await self._read(found.skus, asked), after, self.is_behind(after))
+                return self._made(await self._read(found.skus, asked), after)
             cursor = Cursor(cursor.stream, self._changes.through, Walk())
         return await self._walk(cursor, cursor.walk or Walk(), asked, limit)
 
@@ -109,7 +125,11 @@ class Feed:
         if rest is None and walk.partition + 1 < partitions:
             rest = Walk(walk.partition + 1)
         after = Cursor(cursor.stream, cursor.seq, rest)
-        return Page(await self._read(skus, asked), after, self.is_behind(after))
+        return self._made(await self._read(skus, asked), after)
+
+    def _made(self, changes: list[ChangeView], after: Cursor) -> Page:
+        more = self.is_behind(after)
+        return Page(len(changes), after, more, _encode(FeedView(changes, str(after), more)))
 
     async def _read(self, skus: list[str], asked: Asked) -> list[ChangeView]:
         if not skus:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 GATHER_S = 0.05
 
 #: Cost units per second, and those woken in one turn. A stream's reader costs one, a long poll a whole request.
-UNITS_PER_S, TURN = 1_000, 10
+UNITS_PER_S, TURN = 500, 10
 
 
 class Hub:
