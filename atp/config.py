@@ -18,6 +18,9 @@ _FILE = "_FILE"
 _WEBHOOK_SECRET = "ATP_WEBHOOK_SECRET_"  # noqa: S105 - the beginning of their names
 _MASK = "***"
 
+#: Characters of a secret that signs.
+SECRET_MIN = 32
+
 
 class ConfigError(Exception):
     """One or more settings are wrong; each line of the text names its variable."""
@@ -39,6 +42,7 @@ class Config(Struct, frozen=True, kw_only=True):
     journal_days: int = 0
     journal_old: Literal["keep", "drop"] = "keep"
     baseline_hours: int = 24
+    ticket_secrets: str = ""
     public_url: str = ""
     http_host: str = "127.0.0.1"
     http_port: int = 8000
@@ -146,6 +150,17 @@ def _key(text: str) -> str:
     return text
 
 
+def _secrets(text: str) -> str:
+    if any(len(secret) < SECRET_MIN for secret in split(text)):
+        raise ValueError(f"expected secrets of at least {SECRET_MIN} characters, with commas or lines between them")
+    return text
+
+
+def split(text: str) -> list[str]:
+    """The parts of a setting that has several, between commas or on lines."""
+    return [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]
+
+
 def _no_cluster(text: str) -> None:
     raise ValueError("a cluster is not supported in this release; use ATP_REDIS_URL with one primary")
 
@@ -174,6 +189,12 @@ _SETTINGS = (
     _Setting("JOURNAL_DAYS", "days that entries stay, 0 for ever; atp migrate tells the journal", _whole(0, 36_500)),
     _Setting("JOURNAL_OLD", "older days: keep as tables of their own, or drop", _one_of("keep", "drop")),
     _Setting("BASELINE_HOURS", "between two baselines that drain makes, 0 for none", _whole(0, 8760)),
+    _Setting(
+        "TICKET_SECRETS",
+        "signs tickets of waiting rooms; a second one, behind a comma, is still good",
+        _secrets,
+        secret=True,
+    ),
     _Setting("PUBLIC_URL", "where vendors reach the API, for those that sign it: https://…", _url("http", "https")),
     _Setting("HTTP_HOST", "address of the API", _host),
     _Setting("HTTP_PORT", "port of the API", _whole(1, 65535)),
@@ -230,7 +251,7 @@ def webhook_sources(environ: Mapping[str, str] = os.environ) -> dict[str, list[s
             text = _read(setting, environ)[0]
         except ValueError as error:
             raise ConfigError(f"{PREFIX}{setting.name}: {error}") from None
-        if parts := [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]:
+        if parts := split(text):
             sources[setting.name.removeprefix(_SOURCES)] = parts
     return sources
 

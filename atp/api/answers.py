@@ -104,7 +104,7 @@ def _place_in_reserve(result: Result, body: ReserveBody) -> str:
         case Outcome.UNKNOWN_LOCATION | Outcome.CHANNEL_NOT_ALLOWED:
             named = "location" if body.lines[int(result.detail)].location is not None else "location_group"
             return f"/lines/{result.detail}/{named}"
-        case Outcome.UNKNOWN_CAMPAIGN | Outcome.CAMPAIGN_CLOSED:
+        case Outcome.UNKNOWN_CAMPAIGN | Outcome.CAMPAIGN_CLOSED | Outcome.TICKET_REQUIRED:
             return "/campaign"
         case Outcome.CUSTOMER_REQUIRED:
             return "/customer"

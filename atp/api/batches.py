@@ -12,6 +12,7 @@ from atp.api.problems import KEY_MISSING, Fault, Problem, ProblemView
 from atp.api.requests import BATCH_MAX, ReserveBody
 from atp.api.reservations import reserve_command
 from atp.api.service import Service
+from atp.api.ticketing import admitted
 from atp.domain.views import ReservationView
 from atp.telemetry import PROBLEMS, series
 
@@ -66,6 +67,8 @@ async def _item(service: Service, call: Call, index: int, raw: Raw, key: str, de
     try:
         body = _item_body.decode(bytes(raw))
         command = reserve_command(service, call, key, body)
+        if body.campaign:
+            command.ticket = await admitted(service, call, body)
         found = decided(service, "reserve", await service.decide(command, deadline), body)
         return BatchItemView(found.status, cast(ReservationView, found.view), replayed=found.replayed)
     except Exception as error:

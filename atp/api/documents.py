@@ -35,6 +35,7 @@ _REF = "#/components/schemas/{name}"
 _HEADERS = {
     "Idempotency-Key": "A key of your own for this request; repeat it with every retry. A repeat has no second "
     "effect. A dry run needs none.",
+    "ATP-Ticket": "A ticket of the campaign's waiting room, if it has one.",
     "If-Match": "The version the object must have, as its ETag says; else 412.",
     "Last-Event-ID": "The id of the last event that arrived; goes before `after`.",
     "If-None-Match": "An ETag you have; `*` on PUT creates only.",

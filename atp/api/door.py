@@ -170,6 +170,8 @@ async def respond(service: Service, route: Route, call: Call) -> Answer:
         return Answer(400)  # nobody reads it
     except Exception as error:
         answer = problem_answer(problem_of(error, call.request_id), call.request_id)
+    if route.name == "reserve":
+        service.rooms.count(answer.status)
     return marked(answer, call.meter) if call.meter else answer
 
 

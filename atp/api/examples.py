@@ -115,8 +115,9 @@ BODIES: dict[str, Any] = {
     "put_location_group": {"description": "Warehouses near the coast"},
     "put_campaign": {
         "starts_at": "2026-11-27T08:00:00Z", "ends_at": "2026-11-27T20:00:00Z", "channels": ["web"],
-        "skus": {"TSHIRT-M": {"quantity": 500}}, "ttl_seconds": 300, "per_customer": 2,
+        "skus": {"TSHIRT-M": {"quantity": 500}}, "ttl_seconds": 300, "per_customer": 2, "waiting_room": True,
     },
+    "make_ticket": {"customer": "c-42"},
     "resolve_exception": {
         "reason": "DC1 found two less.",
         "actions": [
@@ -182,7 +183,15 @@ ANSWERS: dict[str, Any] = {
     "forget_customer": {"forgotten": 12, "kept": 1},
     "list_clients": {"clients": [_CLIENT]},
     "get_client": _CLIENT,
-    "put_client": {**_CLIENT, "scopes": ["availability:read"], "version": 57},
+    "put_client": {
+        **_CLIENT, "scopes": ["availability:read"], "quotas": {"reserve": {"rate": 500.0, "burst": 2000.0}},
+        "version": 57,
+    },
+    "make_ticket": {
+        "ticket": "lAHPABm_x1c0pIjPAAABmr…", "campaign": "bf-2026", "due": False, "ahead": 1840, "waiting": 20417,
+        "not_before": "2026-11-27T08:00:00.000Z", "expected_at": "2026-11-27T08:00:03.680Z",
+        "expires_at": "2026-11-27T12:00:00.000Z",
+    },
     "create_client": {**_CLIENT, "keys": []},
     "create_key": {**_KEY, "client": "shop", "key": "atp_x7k2m9q4w1zt_<43 characters, shown once>"},
     "list_items": {

@@ -52,6 +52,7 @@ EXPIRED = Kind("reservation-expired", 409, "The hold has expired")
 NOT_ACTIVE = Kind("reservation-not-active", 409, "The reservation has no units for this")
 LIMIT_EXCEEDED = Kind("limit-exceeded", 409, "A limit would be exceeded")
 CAMPAIGN_CLOSED = Kind("campaign-closed", 409, "The campaign is not open")
+TICKET_REQUIRED = Kind("ticket-required", 409, "The campaign's waiting room lets in who has a due ticket")
 IN_PROGRESS = Kind("idempotency-in-progress", 409, "The request is being decided")
 ALREADY_EXISTS = Kind("already-exists", 409, "There is one of that name")
 IN_USE = Kind("in-use", 409, "Something still needs the object")
@@ -63,6 +64,7 @@ UNSUPPORTED_MEDIA_TYPE = Kind("unsupported-media-type", 415, "The body must be a
 KEY_REUSED = Kind("idempotency-key-reused", 422, "The Idempotency-Key was used with another request")
 QUOTA_EXCEEDED = Kind("quota-exceeded", 429, "The client's quota is used up", 1)
 INTERNAL = Kind("internal-error", 500, "Something went wrong on our side")
+TICKETS_UNAVAILABLE = Kind("tickets-unavailable", 503, "No tickets can be made here", 30)
 JOURNAL_UNAVAILABLE = Kind("journal-unavailable", 503, "The journal cannot be asked now", 5)
 ISSUER_UNAVAILABLE = Kind("issuer-unavailable", 503, "Tokens cannot be verified now", 5)
 STREAM_UNAVAILABLE = Kind("stream-unavailable", 503, "The event stream cannot be reached", 5)
@@ -88,6 +90,10 @@ _OF_OUTCOME = {
     Outcome.CUSTOMER_REQUIRED: (INVALID, "A limit per customer applies here, so the request must name its customer."),
     Outcome.CHANNEL_NOT_ALLOWED: (CHANNEL_NOT_ALLOWED, "The channel may not sell what was asked for in this way."),
     Outcome.CAMPAIGN_CLOSED: (CAMPAIGN_CLOSED, "The campaign has not begun yet, or it is over."),
+    Outcome.TICKET_REQUIRED: (
+        TICKET_REQUIRED,
+        "The campaign has a waiting room: show a good and unused ticket.",
+    ),
     Outcome.LIMIT_EXCEEDED: (LIMIT_EXCEEDED, "A limit would be exceeded."),
     Outcome.INSUFFICIENT: (INSUFFICIENT, "Nothing was changed: not all the units are free."),
 }
@@ -162,6 +168,9 @@ class ProblemView(Struct, omit_defaults=True, rename={"violated_policies": "viol
     violated_policies: Annotated[
         list[str] | UnsetType, Meta(description="The client's quotas that are used up, as RateLimit-Policy names them.")
     ] = UNSET
+    expected_at: Annotated[str | UnsetType, Meta(description="When the ticket will be due, as far as can be told.")] = (
+        UNSET
+    )
 
 
 class Problem(Exception):
@@ -176,6 +185,7 @@ class Problem(Exception):
         reason: str = "",
         violated: Sequence[str] = (),
         hint: bool = False,
+        expected_at: str = "",
     ) -> None:
         super().__init__(detail or kind.title)
         self.kind = kind
@@ -185,6 +195,7 @@ class Problem(Exception):
         self.reason = reason
         self.violated = list(violated)
         self.hint = hint
+        self.expected_at = expected_at
 
     def view(self, request_id: str) -> ProblemView:
         """What the caller reads."""
@@ -192,6 +203,7 @@ class Problem(Exception):
         return ProblemView(
             TYPE_PREFIX + kind.code, kind.title, kind.status, self.detail, request_id, self.errors or UNSET,
             self.reason or UNSET, self.hint or UNSET, self.violated or UNSET,
+            self.expected_at or UNSET,
         )  # fmt: skip
 
     def body(self, request_id: str) -> bytes:

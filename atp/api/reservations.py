@@ -11,6 +11,7 @@ from atp.api.decoding import Body
 from atp.api.problems import NOT_FOUND, Problem
 from atp.api.requests import DEFAULT_CHANNEL, ReserveBody, canonical, check_replaces, check_reserve, reserve_lines
 from atp.api.service import Service
+from atp.api.ticketing import admitted
 from atp.domain.commands import Reserve
 from atp.domain.ids import digest53, reservation_id
 
@@ -29,6 +30,8 @@ async def reserve(service: Service, call: Call) -> Answer:
     body = _reserve_body.decode(await call.body())
     key = "" if body.dry_run else call.idempotency_key()
     command = reserve_command(service, call, key, body)
+    if body.campaign:
+        command.ticket = await admitted(service, call, body)
     return decided(service, "reserve", await service.decide(command, call.deadline()), body).answer()
 
 

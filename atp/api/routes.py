@@ -27,6 +27,7 @@ from atp.api import (
     reservations,
     selling,
     stock,
+    ticketing,
 )
 from atp.api.call import Answer, Call
 from atp.api.following.feed import FeedView
@@ -77,10 +78,11 @@ _IF = ("If-Match", "If-None-Match")
 # fmt: off
 ROUTES = (
     Route(POST, "/v1/reservations", RESERVE, reservations.reserve, "reserve", "Reserve units",
-          ReservationView, requests.ReserveBody, status=201, dry_answer=QuoteView, keyed=True,
+          ReservationView, requests.ReserveBody, status=201, dry_answer=QuoteView, keyed=True, headers=("ATP-Ticket",),
           problems=(404, 409, 422)),
     Route(POST, "/v1/reservations/batch", RESERVE, batches.reserve_batch, "reserve_batch",
-          "Make many independent reservations", batches.BatchView, requests.BatchBody, keyed=True),
+          "Make many independent reservations", batches.BatchView, requests.BatchBody, keyed=True,
+          headers=("ATP-Ticket",)),
     Route(GET, "/v1/reservations/{id:str}", RESERVE, reservations.get_reservation, "get_reservation",
           "One reservation", ReservationView, problems=(404, 409)),
     Route(GET, "/v1/reservations", FIND, history.search, "search_reservations", "Find reservations",
@@ -173,6 +175,10 @@ ROUTES = (
           selling.CampaignView, selling.CampaignBody, headers=_IF, problems=(409, 412)),
     Route(DELETE, "/v1/campaigns/{id:str}", ADMIN, selling.CAMPAIGNS.delete, "delete_campaign", "Delete a campaign",
           status=204, headers=("If-Match",), problems=(404, 409, 412)),
+
+    Route(POST, "/v1/campaigns/{id:str}/tickets", RESERVE, ticketing.make_ticket, "make_ticket",
+          "Take a place in a waiting room", ticketing.TicketView, ticketing.TicketBody, status=201,
+          headers=("ATP-Ticket",), problems=(404, 409)),
 
     Route(POST, "/v1/checks", ADMIN, checks.request_check, "request_check", "Check the ledger", checks.CheckView,
           checks.CheckBody, body_required=False, status=202),

@@ -74,6 +74,9 @@ class CampaignBody(Struct, forbid_unknown_fields=True):
     per_customer: Annotated[
         Units | None, Meta(description="Units of each sku that one customer may hold and buy in it.")
     ] = None
+    waiting_room: Annotated[
+        bool, Meta(description="Only who shows a due ticket may reserve in it: POST /v1/campaigns/{id}/tickets.")
+    ] = False
 
 
 class ChannelView(ChannelBody, kw_only=True):

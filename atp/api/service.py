@@ -13,6 +13,7 @@ from atp.api.following.feed import Feed
 from atp.api.identity import Clients
 from atp.api.problems import JOURNAL_UNAVAILABLE, Problem
 from atp.api.quotas import Quotas
+from atp.api.rooms import Rooms
 from atp.api.settings import ApiSettings
 from atp.deadletters import Desk, Suspects
 from atp.domain.causes import Cause
@@ -93,6 +94,7 @@ class Service:
         self.quotas = Quotas(ledger)
         self.view = View(ledger)
         self.feed = Feed(ledger, self.view, changes) if changes else None
+        self.rooms = Rooms(ledger, settings.ticket_secrets)
 
     async def decide(self, command: Command, deadline: float | None) -> Result:
         """The law's answer, with the record from the journal where the ledger only recognised a repeat (R18).

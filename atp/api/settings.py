@@ -31,6 +31,7 @@ class ApiSettings(Struct, frozen=True):
     batch_max_bytes: int = 262_144  # of a batch: 100 reservations of usual size fit several times
     events_max_bytes: int = 4_194_304  # of stock events: 1,000 of usual size fit ten times
     raw_max_bytes: int = 1_048_576  # of a vendor's message
+    ticket_secrets: tuple[bytes, ...] = ()  # the first signs tickets of waiting rooms, the others are good as well
     public_url: str = ""  # where callers reach this API, for vendors that sign it; by default what they name as host
     drain_max_bytes: int = 16_777_216  # thrown away of a body that is too large, so that the 413 can be read
     body_timeout_s: float = 10.0  # a slow sender may hold a request no longer

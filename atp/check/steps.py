@@ -92,7 +92,8 @@ class Steps:
                 cursor = buyers.cursor
                 for field, units in buyers.items:
                     sku, customer = stored.place(field)
-                    self._state.add(Key("buyers", sku, "", f"{campaign}\x1f{customer}"), int(units))
+                    if sku:  # else it is a used ticket: nothing else tells of it
+                        self._state.add(Key("buyers", sku, "", f"{campaign}\x1f{customer}"), int(units))
 
     async def _skus(self, page: Page) -> None:
         summed, policies, lists = [], {}, {}

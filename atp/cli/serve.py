@@ -66,7 +66,9 @@ def _api_settings(config: settings.Config) -> "ApiSettings":
         config.jwt_issuer, config.jwt_audience, config.jwks_url, config.jwt_client_claim, config.jwt_scopes_claim,
         config.jwt_channels_claim, config.jwt_sources_claim, config.jwt_nbf,
     )  # fmt: skip
+    secrets = tuple(secret.encode() for secret in settings.split(config.ticket_secrets))
     return ApiSettings(
+        ticket_secrets=secrets,
         docs=config.docs == "on", public_url=config.public_url, jwt=jwt if config.jwks_url else None,
         customer_key=config.customer_key, asyncapi=document() if config.docs == "on" else b"{}",
     )  # fmt: skip

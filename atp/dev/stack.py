@@ -10,7 +10,7 @@ import msgspec
 
 from atp import config as settings
 from atp.config import Config
-from atp.dev import clients, leftovers, ports
+from atp.dev import clients, files, leftovers, ports
 from atp.dev.errors import ServerFailed
 from atp.dev.nats import Nats
 from atp.dev.own import Api, Own
@@ -110,6 +110,7 @@ class DevStack:
             database_url=database_url,
             http_host=ports.HOST,
             http_port=self._api_port,
+            ticket_secrets=config.ticket_secrets or files.secret(path, "tickets"),
         )
 
     async def _server(self, server: Server) -> Server:

@@ -142,6 +142,7 @@ class Reserve(Struct, array_like=True, tag=10):
     allow_split: bool = True  # False: all lines that name no location from one location (R38)
     dry_run: bool = False  # answer without holding
     replaces: str = ""  # the caller's earlier hold, released in the same step (R37)
+    ticket: str = ""  # which ticket of the campaign's waiting room lets it in; the caller was asked for it before
 
 
 class Recall(Struct, array_like=True, tag=50):

@@ -139,6 +139,7 @@ class Held(Entry, array_like=True, tag=10):
 
     reservation: Reservation
     balances: list[Balance]
+    ticket: str = ""  # of the campaign's waiting room: it lets nothing else in
 
 
 class Committed(Entry, array_like=True, tag=11):

@@ -55,6 +55,7 @@ class Outcome(IntEnum):
     CUSTOMER_REQUIRED = 51  # a limit per customer applies, and the request names none
     CHANNEL_NOT_ALLOWED = 52  # the channel may not sell there, or not in this campaign
     CAMPAIGN_CLOSED = 53
+    TICKET_REQUIRED = 54  # the campaign has a waiting room, and no ticket was shown, or one that was used
     LIMIT_EXCEEDED = 60
     INSUFFICIENT = 70
 

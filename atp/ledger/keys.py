@@ -1,8 +1,8 @@
 """Every key the ledger owns: pattern, type, meaning, and when it goes away.
 
 All keys of a partition carry its hash tag, so that one call can reach them on a cluster. Text from outside appears
-in fields and values; only ``recent``, ``buyers`` and ``parts`` have it in the key, after the tag, where braces no
-longer matter.
+in fields and values; only ``recent``, ``buyers``, ``parts``, ``room`` and ``early`` have it in the key, after the tag,
+where braces no longer matter.
 """
 
 from typing import NamedTuple
@@ -40,7 +40,12 @@ TABLE = (
     Key("adjustments", "list", "those, oldest first", "with them"),
     Key("campaign", "hash", "id → where its window stands, since when it counts", "never"),
     Key("holding", "hash", "channel NUL customer → units held now", "when none is"),
-    Key("buyers:*", "hash", "sku NUL customer → units held and bought in one campaign", "when the campaign closes"),
+    Key(
+        "buyers:*",
+        "hash",
+        "sku NUL customer → units held and bought in one campaign; NUL ticket → used",
+        "when the campaign closes",
+    ),
     Key("authority", "hash", "location → first source that sent a level", "never"),
     Key("source", "hash", "source → how it orders events, its lag, when it was heard", "never"),
     Key("location", "hash", "location → its fallback while it sells, what is to be rechecked, who moved it", "never"),
@@ -60,6 +65,8 @@ TABLE = (
     Key("progress", "hash", "how far that is", "when it is rebuilt"),
     Key("frozen:*", "copy", "of every record at one seq, while a baseline is read from it", "when it is read"),
     Key("quota", "hash", "client and class → requests left, when, and what processes want of them", "never"),
+    Key("room:*", "string", "arrivals at a campaign's waiting room, admission and its pace", "an hour after it closes"),
+    Key("early:*", "string", "who arrived before it opened, counted once each", "an hour after it closes"),
     Key("lease:*", "string", "who runs a single-runner loop", "by its TTL"),
 )
 

@@ -24,6 +24,7 @@ from atp.ledger.loading import load_library
 from atp.ledger.looks import Looks
 from atp.ledger.quotas import Quotas
 from atp.ledger.reader import Reader
+from atp.ledger.rooms import Rooms
 from atp.ledger.routing import partition_for, policy_home
 from atp.ledger.settings import LedgerSettings
 from atp.ledger.snapshots import Snapshots
@@ -68,10 +69,9 @@ class Ledger:
         ]  # fmt: skip
         self.spanning = Spanning(self._batchers, self._readers)
         self.snapshots = Snapshots(self._batchers, self._readers)
-        self.supplies = Supplies(self._readers)
         self.sources = Sources(self._batchers, self._readers)
-        self.looks = Looks(self._readers)
-        self.quotas = Quotas(self._readers[0])
+        self.supplies, self.looks = Supplies(self._readers), Looks(self._readers)
+        self.quotas, self.rooms = Quotas(self._readers[0]), Rooms(self._readers[0])
 
     async def open(self, witness: dict[int, int] | None = None, *, join: bool = False) -> None:
         """Check the server, load the library, find every partition's head, create an empty ledger.

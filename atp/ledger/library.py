@@ -16,7 +16,7 @@ PARTS = (
     "supply", "returns", "limits", "reservations", "naming", "retention", "drawing", "sourcing", "contended",
     "reserve", "lifecycle", "shipping", "fulfilment", "legs", "telling", "orders", "affect", "campaigns",
     "authority", "policy", "repairing", "apply", "explain", "look", "read", "promotion", "lease", "quota",
-    "rebuild",
+    "room", "rebuild",
 )  # fmt: skip
 
 

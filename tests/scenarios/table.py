@@ -13,7 +13,7 @@
     reserve r1 A:4@DC1/d5                        needed by that day; d0 is the day of the start
     reserve r1 A:4@DC1 B:1 [ttl 5] [as 2]        lines are numbered 1, 2, …; `as` is the request's fingerprint
         [partial] [whole] [dry] [replaces r0] [for c-1]     partial grants, no split, a quote, a customer
-        [via app] [in bf]                            channel (web) and campaign; a line may also be A:1%east, a group
+        [via app] [in bf] [with t1]                  channel (web), campaign, ticket; a line also A:1%east, a group
     put 7 location DC1 {…}     put 7 resolve …     under a call; copy 9 location DC1 {…}: another partition's version
     channel web {…}     share A web {"protection":5}     campaign bf +0 +60 A:10,B:5 {…}     window in seconds from now
     recall r1 [as 2]                             what became of a reserve with this fingerprint
@@ -67,7 +67,7 @@ from tests.scenarios.laws import START_MS, LuaLaw, RulesLaw, records_in
 
 _VALUED = (
     "by", "pos", "at", "ttl", "as", "as-client", "key", "body", "order", "of", "measure", "replaces", "for", "shipment",
-    "after", "via", "in", "attempt", "call", "seq", "includes",
+    "after", "via", "in", "with", "attempt", "call", "seq", "includes",
     "full", "gen",
 )  # fmt: skip
 _FLAGS = ("time", "partial", "whole", "dry", "reacquire", "last", "journaled", "stale", "short", "closed", "unfit")
@@ -272,6 +272,7 @@ class Table:
                     plain[0], fingerprint, named.get("as-client", "shop"), named.get("via", "web"),
                     named.get("for", ""), named.get("order", ""), named.get("in", ""), "",
                     ttl, lines, "cause", "partial" in named, "whole" not in named, "dry" in named, replaces,
+                    named.get("with", ""),
                 )  # fmt: skip
         self.changes += 1
         change = c.Change(int(named.get("key", 1_000 + self.changes)), int(named.get("body", 1)))

@@ -351,6 +351,31 @@ CAMPAIGNS = {
         reserve r3 A:1 in bf -> INSUFFICIENT
         reserve r4 A:4
     """,
+    "a waiting room lets in who has a ticket, each of them once": """
+        level A@DC1 50 v1
+        campaign bf +5 +600 A:10 {"waiting_room":true}
+        reserve r0 A:1 in bf -> CAMPAIGN_CLOSED
+        wait 5
+        reserve r1 A:1 in bf -> TICKET_REQUIRED
+        reserve r1 A:99 in bf with t1 -> INSUFFICIENT
+        reserve r2 A:1 in bf with t1
+        reserve r2 A:1 in bf with t1 -> REPLAYED replayed
+        reserve r3 A:1 in bf with t1 -> TICKET_REQUIRED used
+        reserve r4 A:2 in bf with t1 replaces r2
+        release r4
+        reserve r5 A:1 in bf with t1 -> TICKET_REQUIRED used
+        reserve r6 A:1 in bf with t1 replaces r4 -> TICKET_REQUIRED used
+        reserve r7 A:1 in bf with t2
+        reserve r8 A:1 with t1
+        = A@DC1 48 2 0
+        campaign bf +0 +600 A:10
+        reserve r9 A:1 in bf
+        campaign bf +0 +600 A:10 {"waiting_room":true}
+        reserve r10 A:1 in bf with t2 -> TICKET_REQUIRED used
+        wait 700
+        campaign bf +0 +600 A:10 {"waiting_room":true}
+        reserve r11 A:1 in bf with t2
+    """,
     "units per customer, per sku, held or bought": """
         level A@DC1 90 v1
         level B@DC1 90 v1

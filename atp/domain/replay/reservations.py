@@ -21,6 +21,7 @@ from atp.domain.ids import identity_of
 from atp.domain.records import GRACE_MS, Line, Reservation
 from atp.domain.replay.balances import count, hang, sku_of, take, take_shipped
 from atp.domain.replay.legs import dissolve
+from atp.domain.rules.limits import use_ticket
 from atp.domain.rules.naming import name, unname
 from atp.domain.state import State
 
@@ -33,6 +34,7 @@ def _held(state: State, entry: Held) -> None:
         dissolve(state, entry.reservation)
     _keep(state, entry.seq, entry.at, entry.reservation)
     name(state, entry.reservation)
+    use_ticket(state, entry.reservation.campaign, entry.ticket)
     take(state, entry.seq, entry.balances)
 
 

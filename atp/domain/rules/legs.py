@@ -18,7 +18,15 @@ from atp.domain.rules.batch import Batch
 from atp.domain.rules.clock import find_record
 from atp.domain.rules.contended import BY_SELLER, contended
 from atp.domain.rules.exceptions import is_lost
-from atp.domain.rules.limits import count_held, count_sold, hold_ttl, refuse_seller, refuse_ttl, refuse_units
+from atp.domain.rules.limits import (
+    count_held,
+    count_sold,
+    hold_ttl,
+    refuse_seller,
+    refuse_ttl,
+    refuse_units,
+    use_ticket,
+)
 from atp.domain.rules.naming import name
 from atp.domain.rules.remembering import rotate
 from atp.domain.rules.reserve import decided_before, record_of, release_replaced, replaced
@@ -137,11 +145,12 @@ def decide_basket(batch: Batch, c: Decide) -> Result:
     _move(batch, reservation, {}, places(reservation.lines))
     state.reservations[identity] = reservation
     name(batch.state, reservation)
+    use_ticket(state, r.campaign, r.ticket)
     state.due[r.id] = reservation.expires_at + GRACE_MS
     basket.deadline = 0
     tidy(state, r.id)
     copy, balances = batch.after(reservation)
-    batch.entries.append(Held(seq, batch.now, r.client, r.cause, copy, balances))
+    batch.entries.append(Held(seq, batch.now, r.client, r.cause, copy, balances, r.ticket))
     return Result(Outcome.APPLIED, seq, copy)
 
 

@@ -28,6 +28,8 @@ def refuse_seller(batch: Batch, c: Reserve) -> Result | None:
             return Result(Outcome.CHANNEL_NOT_ALLOWED, seq, detail=str(index))
     if campaign and not campaign.opens <= batch.now < campaign.closes:
         return Result(Outcome.CAMPAIGN_CLOSED, seq)
+    if campaign and campaign.waiting_room and not c.ticket:
+        return Result(Outcome.TICKET_REQUIRED, seq)
     return None
 
 
@@ -56,6 +58,9 @@ def refuse_units(batch: Batch, c: Reserve, old: Reservation | None) -> Result | 
     They are no ground of a refusal while due holds remain (R21).
     """
     channel, campaign = batch.channel(c.channel), batch.campaign(c.campaign) if c.campaign else None
+    in_place = old is not None and counts_to_campaign(batch.state, old, c.campaign)
+    if campaign and campaign.waiting_room and not in_place and (c.campaign, "", c.ticket) in batch.state.buyers:
+        return Result(Outcome.TICKET_REQUIRED, batch.state.seq, detail="used")
     wanted: dict[str, int] = {}
     for line in c.lines:
         wanted[line.sku] = wanted.get(line.sku, 0) + line.quantity
@@ -77,6 +82,12 @@ def _too_many(batch: Batch, limit: str) -> Result:
     if batch.due_left:
         return Result(Outcome.AGAIN, batch.state.seq)
     return Result(Outcome.LIMIT_EXCEEDED, batch.state.seq, detail=limit)
+
+
+def use_ticket(state: State, campaign: str, ticket: str) -> None:
+    """A ticket lets one reservation in, and whatever replaces that; it is kept beside the buyers, as one of no sku."""
+    if ticket and (standing := state.campaigns.get(campaign)) and standing.phase < 2:
+        state.buyers[campaign, "", ticket] = 1
 
 
 def count_held(batch: Batch, r: Reservation, sku: str, units: int) -> None:

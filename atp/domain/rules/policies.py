@@ -59,6 +59,7 @@ class Campaign(Struct):
     channels: list[str] = []
     ttl_seconds: int = 300
     per_customer: int | None = None
+    waiting_room: bool = False
 
 
 class Item(Struct):

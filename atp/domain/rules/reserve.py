@@ -14,7 +14,15 @@ from atp.domain.rules.clock import find_record, is_due
 from atp.domain.rules.contended import contended
 from atp.domain.rules.exceptions import is_lost
 from atp.domain.rules.lifecycle import end_held
-from atp.domain.rules.limits import count_held, count_sold, hold_ttl, refuse_seller, refuse_ttl, refuse_units
+from atp.domain.rules.limits import (
+    count_held,
+    count_sold,
+    hold_ttl,
+    refuse_seller,
+    refuse_ttl,
+    refuse_units,
+    use_ticket,
+)
 from atp.domain.rules.naming import name
 from atp.domain.rules.remembering import remembered, rotate
 from atp.domain.rules.sourcing import Draws, Sourcing
@@ -120,9 +128,10 @@ def _hold(batch: Batch, c: Reserve, drawn: list[Draws], ttl: int, old: Reservati
             count_sold(batch, reservation, line.sku, a.held)
     batch.state.reservations[identity_of(c.id)] = reservation
     name(batch.state, reservation)
+    use_ticket(batch.state, c.campaign, c.ticket)
     batch.state.due[c.id] = reservation.expires_at + GRACE_MS
     copy, balances = batch.after(reservation)
-    batch.entries.append(Held(seq, batch.now, c.client, c.cause, copy, balances))
+    batch.entries.append(Held(seq, batch.now, c.client, c.cause, copy, balances, c.ticket))
     return Result(Outcome.APPLIED, seq, copy)
 
 

@@ -43,7 +43,7 @@
 --   adjustments list   those events, oldest first
 --   campaign   hash    id -> [format, phase, seq since when it counts, [sku, …] of this partition] (R23)
 --   holding    hash    channel NUL customer -> units held now (R32)
---   buyers:id  hash    sku NUL customer -> units held and bought in the campaign (R23)
+--   buyers:id  hash    sku NUL customer -> units held and bought in the campaign (R23); NUL ticket -> 1, it is used
 --   authority  hash    location -> source, where none is listed (R24)
 --   source     hash    source -> [format, version kind, generation, lag ms, when heard, whether it sends heartbeats,
 --                      whether it is silent, levels in a row that were too old, digest of the call that restarted it]
@@ -63,6 +63,8 @@
 --   following  hash    basket id -> home's seq that not all legs may have applied
 --   witness    hash    process -> epoch and highest seq it saw, told while the ledger is not the one it knows (R2)
 --   quota      hash    client and class -> {left, when, {process: {wanted a second, when}, …}}
+--   room:id    string  arrivals at a campaign's waiting room, admission and its pace, as a map
+--   early:id   string  who arrived before it opened, as a HyperLogLog
 --   rebuild    hash    token of the process that rebuilds the partition; others watch it while they write (storing.py)
 --   progress   hash    phase, done and total of that, for people
 --   outbox     stream  <last seq of the batch>-0 -> f format, e msgpack array of entries
@@ -123,7 +125,7 @@ local O = {
   KEY_REUSED = 30, NOT_FOUND = 31, UNKNOWN_LOCATION = 32, UNKNOWN_LINE = 33, MEASURE_MISMATCH = 34,
   VERSION_KIND_MISMATCH = 35, VERSION_MISMATCH = 36, TIME_REQUIRED = 38, CONTRADICTED = 39, EXPIRED = 40, NOT_ACTIVE = 41,
   NO_AUTHORITY = 42, RECOVERING = 43, MOVED_ON = 46,
-  UNKNOWN_CAMPAIGN = 50, CUSTOMER_REQUIRED = 51, CHANNEL_NOT_ALLOWED = 52, CAMPAIGN_CLOSED = 53, LIMIT_EXCEEDED = 60,
+  UNKNOWN_CAMPAIGN = 50, CUSTOMER_REQUIRED = 51, CHANNEL_NOT_ALLOWED = 52, CAMPAIGN_CLOSED = 53, TICKET_REQUIRED = 54, LIMIT_EXCEEDED = 60,
   INSUFFICIENT = 70,
 }
 

@@ -277,7 +277,8 @@ function legs.decide(b, c)
   local balances
   record, balances = keep(b, id, whole, seq, 1)
   naming.name(b, id, r[7])
-  log_reservation(b, E.HELD, seq, r[4], r[12], record, balances)
+  use_ticket(b, r[8], r[17])
+  log_reservation(b, E.HELD, seq, r[4], r[12], record, balances, r[17])
   return O.APPLIED, seq, record
 end
 

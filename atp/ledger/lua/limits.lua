@@ -24,6 +24,7 @@ local function refuse_seller(b, c)
     end
   end
   if campaign and not (campaign.opens <= b.now and b.now < campaign.closes) then return O.CAMPAIGN_CLOSED end
+  if campaign and campaign.waiting_room and c[17] == '' then return O.TICKET_REQUIRED end
 end
 
 local function hold_ttl(b, c)
@@ -86,6 +87,10 @@ end
 local function refuse_units(b, c, old)
   local channel, campaign = channel_of(b.policies, c[5]), c[8] ~= '' and b.policies.campaigns[c[8]]
   local per_customer = campaign and campaign.per_customer
+  if campaign and campaign.waiting_room and not (old and counts_to_campaign(b, old, c[8]))
+      and count_of(b, buyers_of(b, c[8]).counts, 'buyers:' .. c[8], position_key('', c[17])) > 0 then
+    return O.TICKET_REQUIRED, 'used'
+  end
   if not channel.held_max and not per_customer then return end
   local wanted, total = {}, 0
   for _, line in ipairs(c[11]) do
@@ -104,6 +109,14 @@ local function refuse_units(b, c, old)
       if bought + quantity > per_customer then return too_many(b, 'per_customer') end
     end
   end
+end
+
+-- A ticket lets one reservation in, and whatever replaces that.
+local function use_ticket(b, campaign, ticket)
+  local standing = ticket ~= '' and b.policies.standing[campaign]
+  if not standing or standing[2] == 2 then return end
+  local buyers, field = buyers_of(b, campaign), position_key('', ticket)
+  buyers.counts[field], buyers.dirty[field] = 1, 1
 end
 
 -- `units` more of the reservation are held now, or fewer; another partition counts its own skus.

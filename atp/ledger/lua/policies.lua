@@ -63,7 +63,7 @@ function read_body.campaign(body)
   local policy = cjson.decode(body)
   return { opens = policy.opens, closes = policy.closes, skus = policy.skus or {}, names = policy.channels or {},
     channels = set_of(policy.channels), ttl_ms = (policy.ttl_seconds or 300) * 1000,
-    per_customer = given(policy.per_customer) }
+    per_customer = given(policy.per_customer), waiting_room = policy.waiting_room == true }
 end
 
 local KINDS = { location = 'locations', source = 'sources', channel = 'channels', campaign = 'campaigns' }

@@ -56,7 +56,8 @@ local function hold(b, c, drawn, ttl, old)
   count_held(b, r, c[11][1][2], held) -- its lines all live here
   local record, balances = keep(b, c[2], r, seq, held)
   naming.name(b, c[2], c[7])
-  log_reservation(b, E.HELD, seq, c[4], c[12], record, balances)
+  use_ticket(b, c[8], c[17])
+  log_reservation(b, E.HELD, seq, c[4], c[12], record, balances, c[17])
   return O.APPLIED, seq, record
 end
 

@@ -58,6 +58,7 @@ NEEDED = {
     "PUT /v1/location-groups/{id:str}": "admin",
     "GET /v1/campaigns": "admin",
     "GET /v1/campaigns/{id:str}": "admin",
+    "POST /v1/campaigns/{id:str}/tickets": "reservations:write",
     "PUT /v1/campaigns/{id:str}": "admin",
     "GET /v1/exceptions": "admin",
     "GET /v1/exceptions/{id:str}": "admin",

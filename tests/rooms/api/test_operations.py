@@ -104,7 +104,10 @@ async def test_the_document_names_every_route(api: Api) -> None:
                 assert operation["security"] == [{"key": list(route.scopes)}]
                 assert "application/problem+json" in operation["responses"]["401"]["content"]
     reserve = document["paths"]["/v1/reservations"]["post"]
-    assert [(p["name"], p["required"]) for p in reserve["parameters"]] == [("Idempotency-Key", True)]
+    assert [(p["name"], p["required"]) for p in reserve["parameters"]] == [
+        ("Idempotency-Key", True),
+        ("ATP-Ticket", False),
+    ]
     assert reserve["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith("QuoteView")
     schemas = document["components"]["schemas"]
     for reference in re.findall(r'"#/components/schemas/([^"]+)"', answer.text):

@@ -39,7 +39,7 @@ async def test_what_was_put_is_what_is_got(api: Api) -> None:
     }  # fmt: skip
     campaign = {
         "starts_at": "2026-11-27T08:00:00.000Z", "ends_at": "2026-11-27T20:00:00.000Z", "channels": ["web"],
-        "skus": {"A": {"quantity": 500}}, "ttl_seconds": 120, "per_customer": 2,
+        "skus": {"A": {"quantity": 500}}, "ttl_seconds": 120, "per_customer": 2, "waiting_room": True,
     }  # fmt: skip
     for path, body, named in (
         ("/v1/channels/web", channel, {"id": "web"}),

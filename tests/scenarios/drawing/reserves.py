@@ -33,5 +33,5 @@ def command(life: Any, draw: Random) -> c.Command:
     partial, split, dry = draw.random() < 0.2, draw.random() < 0.8, draw.random() < 0.1
     return c.Reserve(
         reservation, fingerprint, "client", channel, customer, order, campaign, "", ttl, lines, "t",
-        partial, split, dry, replaces,
+        partial, split, dry, replaces, draw.choice(["", "t1", "t2"]),
     )  # fmt: skip

@@ -31,5 +31,7 @@ def command(life: Any, draw: Random) -> c.Command:
     }
     if draw.random() < 0.5:
         body["per_customer"] = draw.choice([2, 8, None])
+    if draw.random() < 0.5:
+        body["waiting_room"] = draw.random() < 0.7
     text = json.encode(body).decode()
     return c.PutPolicy("campaign", draw.choice(CAMPAIGNS), text, expected, 0, "a", skus=skus)

@@ -2,6 +2,10 @@
 # ruff: noqa: E501 - one line is one mutant
 
 MUTANTS = (
+    ("a waiting room lets everybody in", "if campaign and campaign.waiting_room and c[17] == '' then return O.TICKET_REQUIRED end", ""),
+    ("a ticket lets in as often as it is shown", "buyers.counts[field], buyers.dirty[field] = 1, 1", "buyers.counts[field] = 1"),
+    ("a ticket is used up by what replaces its hold", "waiting_room and not (old and counts_to_campaign(b, old, c[8]))", "waiting_room"),
+    ("the entry of a hold forgets the ticket", "naming.name(b, c[2], c[7])\n  use_ticket(b, c[8], c[17])\n  log_reservation(b, E.HELD, seq, c[4], c[12], record, balances, c[17])", "naming.name(b, c[2], c[7])\n  use_ticket(b, c[8], c[17])\n  log_reservation(b, E.HELD, seq, c[4], c[12], record, balances, '')"),
     ("floors are not kept", "if left then units = math.min(units, left) end", ""),
     ("floors are not granted by rank", "if i ~= j then return i < j end", "if i ~= j then return i > j end"),
     ("campaigns come last", "is_campaign(seller[W.NAME]) and -1 or", "is_campaign(seller[W.NAME]) and 99 or"),
