@@ -8,6 +8,8 @@ from atp.domain.entries import DeadlinesMoved, LedgerOpened
 from atp.domain.outcomes import Outcome
 from atp.ledger import LedgerRecovering
 from atp.ledger.promotion import EPOCH_GAP
+from atp.ledger.records import Page
+from atp.ledger.restoring import Restoring
 from atp.ledger.storing import Superseded
 from atp.rebuild import Rebuilt, Settings, make_baseline
 from tests.rooms.rebuild.room import (
@@ -176,6 +178,20 @@ async def test_one_that_slept_through_anothers_rebuild_writes_nothing(room: Room
     with pytest.raises(Superseded):
         await sleeper
     assert same(await room.state(), after) == {}
+
+
+async def test_what_is_under_way_when_another_begins_is_not_stored(room: Room) -> None:
+    await room.lose()
+    first, second = (Restoring(room.url, room.namespace, 0) for _ in range(2))
+    await first.begin(0)
+    await first.write(Page("sku", "hash", [b"A", b"record"]))
+    await first.head()  # by now the server has said that this may be written
+    await second.begin(0)
+    with pytest.raises(Superseded):
+        await first.flush()
+    assert await room.ask("EXISTS", room.prefix + "sku") == 0
+    await first.close()
+    await second.close()
 
 
 async def test_by_hand_what_is_not_journaled_yet_is_journaled_first(room: Room) -> None:
