@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy as Connection
@@ -41,6 +42,7 @@ class Connections:
     def __init__(self, settings: JournalSettings, prepare: Callable[[Any], Awaitable[None]]) -> None:
         self._settings = settings
         self._prepare = prepare
+        self._at = urlsplit(settings.url).netloc.rpartition("@")[2] or "its socket"  # for people: without the password
         self._pool: asyncpg.Pool | None = None
 
     async def open(self) -> None:
@@ -85,7 +87,10 @@ class Connections:
         except JournalError:
             raise
         except Exception as error:
-            raise _as_journal_error(error) from error
+            problem = _as_journal_error(error)
+            if isinstance(problem, JournalUnavailable):
+                problem = JournalUnavailable(f"cannot use the journal at {self._at}: {problem}")
+            raise problem from error
         try:
             yield connection
         except (TimeoutError, asyncio.CancelledError) as error:

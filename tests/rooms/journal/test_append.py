@@ -253,3 +253,12 @@ async def test_partitions_do_not_share_a_watermark(journal: Journal) -> None:
     await journal.append(0, 0, run_of(1, 3), zero.fence)
     await journal.append(1, 0, [opened(), held(2, "x", at=AT)], one.fence)
     assert await journal.heads() == {0: 3, 1: 2}
+
+
+async def test_an_unreachable_database_is_named_without_its_password() -> None:
+    journal = Journal(JournalSettings("postgres://atp:secret@127.0.0.1:1/atp"))
+    await journal.open()
+    with pytest.raises(JournalUnavailable, match=r"the journal at 127\.0\.0\.1:1: ") as problem:
+        await journal.heads()
+    assert "secret" not in str(problem.value)
+    await journal.close()
