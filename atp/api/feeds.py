@@ -1,7 +1,9 @@
 """The feed over HTTP: pages that a reader fetches or waits for, and the same as server-sent events (R33)."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator
+from typing import cast
 
 from atp.api.call import Answer, Call
 from atp.api.following.changes import Expired, StreamAway
@@ -20,7 +22,7 @@ LIMIT_MAX, LIMIT = 500, 100
 WAIT_MAX = 30
 
 #: A stream's reader hears at least this often that it is connected, and is let go within this time of a revoked key.
-BEAT_S, CHECK_S = 15.0, 4.0
+BEAT_S, CHECK_S = 20.0, 3.0
 
 #: What cannot be reached is tried again for so long before a stream ends; its reader comes back to where it was.
 PATIENCE_S, RETRY_S = 10.0, 1.0
@@ -61,7 +63,7 @@ async def list_changes(service: Service, call: Call) -> Answer:
 async def stream_changes(service: Service, call: Call) -> Answer:
     """The feed as server-sent events: each event is a page, its id the cursor with which `Last-Event-ID` goes on.
 
-    A reader that is slower than the changes hears of fewer states, never of fewer skus. A comment every 15 seconds
+    A reader that is slower than the changes hears of fewer states, never of fewer skus. A comment every 20 seconds
     shows that the connection lives.
     """
     query = call.query(*_PARAMETERS)
@@ -94,7 +96,9 @@ async def _events(
 ) -> AsyncGenerator[bytes]:
     yield b"retry: 2000\n\n"
     told_at = heard_at = time.monotonic()
-    turn = True
+    turn, caller = True, (call.headers.get(b"authorization", b""), asked.channel)
+    if feed.guard is None:
+        feed.guard = asyncio.create_task(_guard(service, feed))
     while not feed.hub.closed:
         try:
             if turn and feed.is_behind(cursor):
@@ -103,7 +107,7 @@ async def _events(
                 if page.changes:
                     told_at = heard_at
                     yield page.event
-            await _still_allowed(service, call, asked)
+            await _still_allowed(service, *caller)
         except (Expired, Problem):
             return
         except (StreamAway, LedgerError):
@@ -112,9 +116,9 @@ async def _events(
             await feed.hub.wait(_NEVER, RETRY_S)
             continue
         # Who walks through all skus waits for its turn, too.
-        turn = await feed.hub.wait(-1 if cursor.walk else cursor.seq, CHECK_S)
+        turn = await feed.hub.wait(-1 if cursor.walk else cursor.seq, BEAT_S, caller=caller)
         heard_at = time.monotonic()
-        if heard_at - told_at > BEAT_S:
+        if heard_at - told_at >= BEAT_S:
             told_at = heard_at
             yield b": still here\nid: %b\n\n" % str(cursor).encode()
 
@@ -123,11 +127,24 @@ async def _events(
 _NEVER = 1 << 62
 
 
-async def _still_allowed(service: Service, call: Call, asked: Asked) -> None:
-    """Raises Problem once the caller's key was revoked, or its client bound to other channels."""
-    principal = await service.clients.authenticate(call.headers)
+async def _guard(service: Service, feed: Feed) -> None:
+    """Look now and then who may still read; asked once for all readers with the same credentials."""
+    while not feed.hub.closed:
+        await asyncio.sleep(CHECK_S)
+        for caller in feed.hub.callers():
+            try:
+                await _still_allowed(service, *cast(tuple[bytes, str], caller))
+            except Problem:
+                feed.hub.send_away(caller)
+            except LedgerError:
+                continue  # who cannot be asked about was known a moment ago
+
+
+async def _still_allowed(service: Service, authorization: bytes, channel: str) -> None:
+    """Raises Problem once the caller's credentials are worth nothing, or its client is bound to other channels."""
+    principal = await service.clients.authenticate({b"authorization": authorization})
     principal.require(("availability:read",))
-    principal.require_channel(asked.channel)
+    principal.require_channel(channel)
 
 
 def _feed(service: Service, call: Call) -> Feed:

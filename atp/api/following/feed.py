@@ -68,6 +68,7 @@ class Feed:
         self._pages: dict[tuple[Cursor, Asked, int], tuple[float, asyncio.Task[Page]]] = {}
         self.hub = Hub(lambda: changes.through)
         changes.on_news = self.hub.news
+        self.guard: asyncio.Task[None] | None = None  # sends readers away who may read no more
 
     async def begin(self, cursor: Cursor | None) -> Cursor:
         """The cursor to go on from: the given one, or that of somebody who knows nothing."""
@@ -101,6 +102,9 @@ class Feed:
 
     async def close(self) -> None:
         """Let everybody go."""
+        if self.guard is not None:
+            self.guard.cancel()
+            await asyncio.gather(self.guard, return_exceptions=True)
         await self.hub.close()
         await self._changes.close()
 

@@ -5,7 +5,7 @@ rate: with thousands of them everybody hears a little later, of more at once, an
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 #: News of so long are told together.
 GATHER_S = 0.05
@@ -19,7 +19,7 @@ class Hub:
 
     def __init__(self, through: Callable[[], int]) -> None:
         self._through = through
-        self._waiting: dict[asyncio.Future[bool], tuple[int, int]] = {}  # by arrival: cursor's seq, cost
+        self._waiting: dict[asyncio.Future[bool], tuple[int, int, Hashable]] = {}  # by arrival: cursor's seq, cost, who
         self._news = asyncio.Event()
         self._waker: asyncio.Task[None] | None = None
         self._stop: asyncio.Task[None] | None = None
@@ -28,14 +28,17 @@ class Hub:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    async def wait(self, after: int, timeout_s: float, cost: int = 1) -> bool:
-        """Wait for what follows ``after``: False when it did not come in time, or this process ends."""
+    async def wait(self, after: int, timeout_s: float, cost: int = 1, caller: Hashable = None) -> bool:
+        """Wait for what follows ``after``: False when it did not come in time, or this process ends.
+
+        ``caller`` may be sent away meanwhile, which is also False.
+        """
         if self.closed:
             return False
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bool] = loop.create_future()
         timer = loop.call_later(timeout_s, _answer, future, False)
-        self._waiting[future] = (after, cost)
+        self._waiting[future] = (after, cost, caller)
         if self._waker is None or self._waker.done():
             self._waker = asyncio.create_task(self._wake())
         if after < self._through():
@@ -49,6 +52,15 @@ class Hub:
     def news(self) -> None:
         """The stream is further."""
         self._news.set()
+
+    def callers(self) -> set[Hashable]:
+        """Who waits; thousands of readers may be few callers."""
+        return {caller for _, _, caller in self._waiting.values() if caller is not None}
+
+    def send_away(self, caller: Hashable) -> None:
+        """Let all who wait as ``caller`` look for themselves."""
+        for future in [future for future, (_, _, who) in self._waiting.items() if who == caller]:
+            _answer(future, False)
 
     def closes_with(self, stop: asyncio.Event) -> None:
         """Once ``stop`` is set everybody is answered, and nobody waits any more."""
@@ -75,7 +87,7 @@ class Hub:
             await asyncio.sleep(GATHER_S)
             self._news.clear()
             through, spent = self._through(), 0
-            for future, (after, cost) in list(self._waiting.items()):
+            for future, (after, cost, _) in list(self._waiting.items()):
                 if after < through:
                     _answer(future, True)
                     spent += cost
