@@ -75,6 +75,11 @@ REQUEST_SECONDS = Timings(
 )
 REQUESTS_ACTIVE = Gauge("atp_requests_active", "Requests being answered now.")
 PROBLEMS = Counter("atp_problems", "Problem answers, by their code.", ["code"])
+ADMISSION_LIMIT = Gauge("atp_admission_limit", "Requests that may be under way at once.")
+ADMITTED_ACTIVE = Gauge("atp_admitted_active", "Requests under way, by class.", ["cls"])
+ADMISSION_WAITING = Gauge("atp_admission_waiting", "Requests that wait to be begun.")
+REFUSED = Counter("atp_refused", "Requests refused before their body was read, by class.", ["cls"])
+DEGRADATION = Gauge("atp_degradation_step", "What is given up: 0 nothing to 6, docs/reference/overload.md.")
 RESERVATIONS = Counts("atp_reservation_commands", "Decided reservation commands.", ["action", "outcome"])
 
 # Following availability

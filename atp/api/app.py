@@ -62,8 +62,8 @@ def litestar_app(service: Service, handlers: list[HTTPRouteHandler]) -> Litestar
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         with contextlib.suppress(LedgerError):  # start all the same: /health/ready says so, and the loop goes on trying
             await service.clients.run_once()
-        loops = (service.clients.run(), service.quotas.run(), service.rooms.run())
-        tasks = [asyncio.create_task(loop) for loop in loops]
+        loops = (service.clients, service.quotas, service.rooms, service.control)
+        tasks = [asyncio.create_task(each.run()) for each in loops]
         yield
         for task in tasks:
             task.cancel()

@@ -60,7 +60,8 @@ class Call:
     """One request. Headers are looked up by lower-case bytes; path parameters are decoded once, here (R39)."""
 
     __slots__ = (
-        "_limits", "_params", "_query", "_receive", "headers", "meter", "path", "principal", "request_id", "stop",
+        "_limits", "_params", "_query", "_receive", "_waited_s", "headers", "meter", "path", "principal", "request_id",
+        "stop",
         "stopping",
     )  # fmt: skip
 
@@ -77,6 +78,7 @@ class Call:
         self.request_id: str = scope["state"]["request_id"]
         self.stopping: bool = scope["state"].get("stopping", False)
         self.stop: asyncio.Event | None = scope["state"].get("stop")  # set when the process is told to end
+        self._waited_s: float = scope["state"].get("waited_s", 0.0)  # for a slot (admission)
         self.principal: Principal  # set once the caller is known
         self.meter: Meter | None = None  # what limits the caller here, if anything does
         self._query: bytes = scope["query_string"]
@@ -161,7 +163,7 @@ class Call:
             return None
         if not given.isdigit() or len(given) > 9:
             raise invalid("X-Request-Timeout-Ms must be a number of milliseconds.", header="X-Request-Timeout-Ms")
-        ms = int(given)
+        ms = int(given) - int(1000 * self._waited_s)
         if ms < self._limits.deadline_min_ms:
             raise Problem(DEADLINE_TOO_SHORT, "Nothing was applied: the answer could not have come in time.")
         return min(ms / 1000, self._limits.deadline_max_s)

@@ -10,6 +10,9 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from typing import Any
 
+from atp.api.admission.classes import CLASSES, Class, Matcher
+from atp.api.admission.entry import DEADLINE, queue
+from atp.api.admission.refusals import refuse
 from atp.api.answers import problem_of
 from atp.api.call import Answer, Call, ClientGone, given_request_id
 from atp.api.identity import PUBLIC
@@ -52,6 +55,8 @@ def front_door(service: Service | None, app: AsgiApp) -> AsgiApp:
 
     active = 0
     REQUESTS_ACTIVE.set_function(lambda: active)
+    classes = Matcher((route.method, route.template, route.name) for route in ROUTES)
+    gate = service.control.gate if service else None
 
     async def door(scope: Scope, receive: Receive, send: Send) -> None:
         nonlocal active
@@ -60,22 +65,31 @@ def front_door(service: Service | None, app: AsgiApp) -> AsgiApp:
         started = time.perf_counter()
         headers = dict(scope["headers"])
         request_id = given_request_id(headers) or f"{random.getrandbits(128):032x}"
+        method, path = scope["method"], scope["raw_path"]
+        hot = hot_route(method, path) if service else None
+        template, status, begun, cls = hot[0].template if hot else "unmatched", 500, 0.0, Class.P3
         active += 1
-        template, status = "unmatched", 500
         try:
-            hot = hot_route(scope["method"], scope["raw_path"]) if service else None
+            if gate and service:
+                cls = CLASSES[hot[0].name] if hot else classes.match(method, path)
+                if DEADLINE in headers or not gate.enter(cls):
+                    scope["state"] = state = dict(scope.get("state", {}))
+                    if kind := await queue(gate, cls, service.clients, headers, state):
+                        status = await refuse(kind, send, _SECURITY_HEADERS, request_id, gate.retry_after())
+                        return None
+                begun = time.perf_counter()
             if service and hot:
                 route, params = hot
-                template, status = (
-                    route.template,
-                    await _answer_hot(service, route, params, scope, headers, receive, send, request_id),
-                )
+                status = await _answer_hot(service, route, params, scope, headers, receive, send, request_id)
             else:
                 template, status = await _through(app, scope, receive, send, request_id)
         finally:
             active -= 1
-            method = scope["method"] if template != "unmatched" else "any"
-            REQUEST_SECONDS.observe(time.perf_counter() - started, method, template, status)
+            ended = time.perf_counter()
+            if gate and begun:
+                gate.leave(cls, ended - begun if status < 400 or status == 409 else 0.0)
+            method = method if template != "unmatched" else "any"
+            REQUEST_SECONDS.observe(ended - started, method, template, status)
 
     return door
 

@@ -73,6 +73,11 @@ class Clients:
         self._tokens[authorization] = principal
         return principal
 
+    def known(self, headers: dict[bytes, bytes]) -> str:
+        """The client of these headers if it was let in before; "" for everybody else, who share a turn."""
+        principal = self._tokens.get(headers.get(b"authorization", b""))
+        return principal.client if principal else ""
+
     async def run(self) -> None:
         """Keep the copy, and an issuer's keys, fresh until cancelled; who is away leaves the last copy in place."""
         async with asyncio.TaskGroup() as group:

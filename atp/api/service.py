@@ -8,6 +8,7 @@ from typing import Protocol
 import structlog
 from msgspec import structs
 
+from atp.api.admission import Control
 from atp.api.following import Changes, View
 from atp.api.following.feed import Feed
 from atp.api.identity import Clients
@@ -95,6 +96,7 @@ class Service:
         self.view = View(ledger)
         self.feed = Feed(ledger, self.view, changes) if changes else None
         self.rooms = Rooms(ledger, settings.ticket_secrets)
+        self.control = Control(settings.admission, ledger.gauges)
 
     async def decide(self, command: Command, deadline: float | None) -> Result:
         """The law's answer, with the record from the journal where the ledger only recognised a repeat (R18).

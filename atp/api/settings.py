@@ -4,6 +4,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from atp.api.admission.settings import AdmissionSettings
+
 
 class JwtSettings(Struct, frozen=True):
     """Whose tokens are taken, beside API keys, and what their claims are called."""
@@ -44,4 +46,5 @@ class ApiSettings(Struct, frozen=True):
     customer_key: str = ""  # customers are kept as digests under it; "" keeps them as they come
     jwt: JwtSettings | None = None  # None takes API keys only
     asyncapi: bytes = b"{}"  # the document of events, which the rooms that read and write them make
+    admission: AdmissionSettings = AdmissionSettings()
     docs: bool = True  # /docs and /schema; off where the API is public

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from atp.dev.state import Endpoints
 
 
-def dev(*, state_dir: Path = Path(".atp"), port: int = 0, workers: int = 1, fresh: bool = False) -> int:
+def dev(
+    *, state_dir: Path = Path(".atp"), port: int = 0, workers: int = 1, p0_port: int = 0, fresh: bool = False
+) -> int:
     """Run the whole service here: API, ingestion, journal, and embedded Valkey, NATS and PostgreSQL.
 
     Where ATP_REDIS_URL, ATP_NATS_URL or ATP_DATABASE_URL is set, that server is used instead of an embedded one.
@@ -30,13 +32,15 @@ def dev(*, state_dir: Path = Path(".atp"), port: int = 0, workers: int = 1, fres
         Port of the API: by default the one it had before, or 8000. A free one is chosen when it is taken.
     workers
         API processes that share the port.
+    p0_port
+        Port of one more process, for confirm, release and other P0 routes only; 0 for none.
     fresh
         Begin anew: remove all data and keys of this state directory first.
     """
     from atp.dev.stack import DevStack
 
     config = settings.load()
-    stack = DevStack(state_dir, port, workers, fresh=fresh, config=config, say=note)
+    stack = DevStack(state_dir, port, workers, p0_port=p0_port, fresh=fresh, config=config, say=note)
     # Plain asyncio: the supervisor needs options of subprocess that uvloop does not have.
     return asyncio.run(_run(stack, state_dir))
 

@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from atp.api import ApiSettings
 
 
-def serve(*, host: str | None = None, port: int | None = None, shared: bool = False) -> int:
+def serve(
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    shared: bool = False,
+    p0_port: int | None = None,
+    only_p0: bool = False,
+) -> int:
     """Run one API process until SIGTERM; what it accepted is answered first.
 
     Needs ATP_REDIS_URL and ATP_DATABASE_URL; ATP_NATS_URL for stock events over HTTP and for dead letters.
@@ -27,14 +34,20 @@ def serve(*, host: str | None = None, port: int | None = None, shared: bool = Fa
         Port to listen on; ATP_HTTP_PORT otherwise.
     shared
         Share the port with other processes of this kind, to use more cores.
+    p0_port
+        A second port of this process, for confirm, release and other P0 routes only.
+    only_p0
+        Answer P0 routes only: a process for those who pay, which those who reserve cannot crowd.
     """
     config = settings.load()
     config.require("redis_url", "database_url")
     config = structs.replace(config, http_host=host or config.http_host, http_port=port or config.http_port)
-    return run_service(config, lambda stop: _serve(config, stop, shared))
+    return run_service(config, lambda stop: _serve(config, stop, shared, p0_port, only_p0))
 
 
-async def _serve(config: settings.Config, stop: asyncio.Event, shared: bool) -> None:
+async def _serve(
+    config: settings.Config, stop: asyncio.Event, shared: bool, p0_port: int | None, only_p0: bool
+) -> None:
     from atp import api
     from atp.wiring import open_doors, open_journal, open_ledger, watch
 
@@ -49,9 +62,13 @@ async def _serve(config: settings.Config, stop: asyncio.Event, shared: bool) -> 
             ledger, journal, settings_of_api, desk=doors.desk, door=doors.door, raw=doors.raw, suspects=doors.suspects,
             rebuilds=watching, changes=api.Changes(doors.nats) if doors.nats else None,
         )  # fmt: skip
-        serving = api.serve(app, config.http_host, config.http_port, stop, shared=shared)
-        looking = [doors.suspects.run(stop)] if doors.suspects else []
-        await together(stop, serving, ledger.sweep(stop), watching.run(stop), *looking)
+        first = api.only_p0(app) if only_p0 else app
+        loops = [api.serve(first, config.http_host, config.http_port, stop, shared=shared)]
+        if p0_port:
+            loops.append(api.serve(api.beside(api.only_p0(app)), config.http_host, p0_port, stop))
+        if doors.suspects:
+            loops.append(doors.suspects.run(stop))
+        await together(stop, *loops, ledger.sweep(stop), watching.run(stop))
 
 
 def _api_settings(config: settings.Config) -> "ApiSettings":

@@ -39,8 +39,8 @@ class Own:
 class Api(Own):
     """An API process; several share the port."""
 
-    def __init__(self, state_dir: Path, number: int, port: int, settings: Mapping[str, str]) -> None:
-        super().__init__(state_dir, f"api-{number}", ["serve", "--shared"], settings)
+    def __init__(self, state_dir: Path, name: str, port: int, settings: Mapping[str, str], *flags: str) -> None:
+        super().__init__(state_dir, f"api-{name}", ["serve", "--shared", "--port", str(port), *flags], settings)
         self._port = port
 
     def answers(self, pid: int) -> bool:

@@ -29,7 +29,8 @@ class DevStack:
     """``async with DevStack(state_dir=…) as endpoints``: everything runs and answers inside, nothing runs after.
 
     A server whose URL ``config`` names is yours and is only used; the others are embedded. Without ``port`` the API
-    has the port it had before, or 8000. Needs the main thread. Raises DevError when something cannot start.
+    has the port it had before, or 8000; with ``p0_port``, a process of its own answers P0 routes there. Needs the main
+    thread. Raises DevError when something cannot start.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class DevStack:
         port: int = 0,
         workers: int = 1,
         *,
+        p0_port: int = 0,
         fresh: bool = False,
         config: Config | None = None,
         say: Callable[[str], None] = print,
@@ -45,6 +47,7 @@ class DevStack:
         self._state = StateDir(state_dir)
         self._wanted_port = port
         self._workers = workers
+        self._p0_port = p0_port
         self._fresh = fresh
         self._config = config or Config()
         self._say = say
@@ -131,7 +134,9 @@ class DevStack:
     async def _own_processes(self, config: Config) -> None:
         environment = _environment(config)
         path = self._state.path
-        apis = [Api(path, number + 1, config.http_port, environment) for number in range(self._workers)]
+        apis = [Api(path, str(number + 1), config.http_port, environment) for number in range(self._workers)]
+        if self._p0_port:
+            apis.append(Api(path, "p0", self._p0_port, environment, "--only-p0"))
         loops = [Own(path, name, [name], environment) for name in ("drain", "ingest")]
         self._started += [["drain"], ["ingest"], [api.name for api in apis]]
         for program in (*loops, *apis):

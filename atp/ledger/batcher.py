@@ -66,7 +66,7 @@ class Batcher:
         self.limits = limits
         self.epoch = self.seq = self.policy_version = self.next_due = self.unjournaled = 0
         self.clock_offset_ms = 0.0
-        self.replied_at = self._asked_at = 0.0  # monotonic times of the last reply and call
+        self.replied_at = self.asked_at = 0.0  # monotonic times of the last reply and call
         self.batches = self.commands = 0  # totals, for metrics
         self._url = url
         self._meta = keys.meta(namespace, partition)
@@ -83,7 +83,7 @@ class Batcher:
         self._tick = False
         self._pausing = 0  # contended commands that wait to be sent again
         self._closing = False
-        self._away: LedgerError | None = None
+        self.away: LedgerError | None = None  # why newcomers are refused until the ledger answers again
         self._connection: Connection | None = None
         self._task: asyncio.Task | None = None
 
@@ -91,7 +91,7 @@ class Batcher:
 
     def start(self, epoch: int, seq: int, recovering: LedgerRecovering | None = None) -> None:
         """Begin to serve a partition whose head is known, or that is to be rebuilt first."""
-        self.epoch, self.seq, self._away = epoch, seq, recovering
+        self.epoch, self.seq, self.away = epoch, seq, recovering
         self._task = asyncio.create_task(self._run(), name=f"batcher-{self.partition}")
 
     def submit(self, command: Command, deadline: float = 0.0) -> asyncio.Future[Result]:
@@ -99,8 +99,8 @@ class Batcher:
 
         Raises LedgerBusy, LedgerUnavailable or LedgerRecovering at once: nothing was sent.
         """
-        if self._away is not None:
-            raise type(self._away)(str(self._away))
+        if self.away is not None:
+            raise type(self.away)(str(self.away))
         if self._closing:
             raise LedgerUnavailable("this process is stopping")
         if len(self._queue) >= self.limits.queue_max:
@@ -123,7 +123,7 @@ class Batcher:
     @property
     def recovering(self) -> bool:
         """Whether the ledger is not the one that this process knows: it waits for a newer epoch (R2)."""
-        return isinstance(self._away, LedgerRecovering)
+        return isinstance(self.away, LedgerRecovering)
 
     @property
     def load(self) -> float:
@@ -151,7 +151,7 @@ class Batcher:
 
     async def _run(self) -> None:
         while self._queue or self._pausing or not self._closing:
-            if not self._queue and not self._tick and self._away is None:
+            if not self._queue and not self._tick and self.away is None:
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
@@ -231,7 +231,7 @@ class Batcher:
             self._batch, self._process, self._session, self.epoch, self.seq, int(time.time() * 1000),
             settle_max=min(self.limits.settle_max, self._pace.lines),
         )  # fmt: skip
-        self._asked_at = started = time.monotonic()
+        self.asked_at = started = time.monotonic()
         words = (b"FCALL", library.function(function), b"1", self._meta, encode_header(header))
         try:
             data = await connection.ask(
@@ -337,15 +337,15 @@ class Batcher:
         self.replied_at = time.monotonic()
         if reply.due_left:
             self.tick()
-        if self._away is not None:
+        if self.away is not None:
             log.info("the ledger answers again", partition=self.partition)
-            self._away = None
+            self.away = None
 
     def _resolve(self, batch: list[Pending], reply: Reply) -> None:
         again: list[Pending] = []
         waiting: list[tuple[Pending, Result]] = []
         for pending, told in zip(batch, reply.results, strict=True):
-            self._hints.learn(pending.command, told, self._asked_at)
+            self._hints.learn(pending.command, told, self.asked_at)
             result = self._hints.answer(pending, told)
             if result is None or result.outcome is Outcome.AGAIN:
                 again.append(pending)
@@ -382,13 +382,13 @@ class Batcher:
 
     def _go_away(self, why: LedgerError) -> None:
         """Refuse newcomers at once, and what is queued unsent, until the ledger answers again."""
-        if type(self._away) is not type(why):  # once per absence, not per attempt
+        if type(self.away) is not type(why):  # once per absence, not per attempt
             series(LEDGER_ERRORS, type(why).__name__).inc()
         if self._watermark is not None and isinstance(why, LedgerRecovering):
             self._watermark.give_up(OutcomeUnknown(str(why)))
-        if self._away is None:
+        if self.away is None:
             log.warning("the ledger is away", partition=self.partition, reason=str(why))
-        self._away = why
+        self.away = why
         while self._queue:
             pending = self._queue.popleft()
             if not pending.future.done():

@@ -20,6 +20,7 @@ from atp.ledger import fitness, wire
 from atp.ledger.batcher import Batcher
 from atp.ledger.connection import ServerRefused, connect
 from atp.ledger.errors import BasketInProgress, LedgerError, LedgerRecovering, LedgerUnavailable, LedgerUnfit
+from atp.ledger.gauges import Gauges
 from atp.ledger.loading import load_library
 from atp.ledger.looks import Looks
 from atp.ledger.quotas import Quotas
@@ -72,6 +73,7 @@ class Ledger:
         self.sources = Sources(self._batchers, self._readers)
         self.supplies, self.looks = Supplies(self._readers), Looks(self._readers)
         self.quotas, self.rooms = Quotas(self._readers[0]), Rooms(self._readers[0])
+        self.gauges = Gauges(self._batchers, settings.limits.outbox_max)
 
     async def open(self, witness: dict[int, int] | None = None, *, join: bool = False) -> None:
         """Check the server, load the library, find every partition's head, create an empty ledger.
@@ -320,11 +322,6 @@ class Ledger:
     def load(self) -> float:
         """Fill of the fullest queue, 0…1."""
         return max(batcher.load for batcher in self._batchers)
-
-    @property
-    def unjournaled(self) -> int:
-        """Entries waiting for the journal, as of the last replies."""
-        return sum(batcher.unjournaled for batcher in self._batchers)
 
     @property
     def batches(self) -> tuple[int, int]:

@@ -212,7 +212,7 @@ class Stack:
 
     async def _own_processes(self, config: Config) -> None:
         path, environment = self._state.path, settings.as_environment(config)
-        api = Api(path, 1, config.http_port, environment)
+        api = Api(path, "1", config.http_port, environment)
         api.name = "api"
         own = [api, *(Own(path, name, [name.partition("-")[0]], environment) for name in (*OWN[1:], *self._extra))]
         for program in own:

@@ -1,0 +1,209 @@
+"""Gate: slots for requests under way, by class, and the lines in front of them.
+
+On the way of every request: taking a slot is two comparisons and two increments, giving it back one measurement more.
+All else happens only when a request cannot have a slot at once. Callers are on one event loop; nothing here locks.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from atp.api.admission.classes import Class
+from atp.api.admission.line import Line, Waiter
+from atp.api.admission.settings import AdmissionSettings
+from atp.api.problems import DEADLINE_TOO_SHORT, OVERLOADED, Kind
+
+#: Longest time that a line is not looked at.
+LOOK_S = 0.005
+
+#: What a request of each class counts for against the limit.
+_WEIGHTS = (1, 1, 1, 1, 0)
+
+#: Lines are this many times as long as the limit; who came first goes first.
+_LINES_MAX = 2
+
+
+class Counts:
+    """What happened since the last look, by class."""
+
+    __slots__ = ("crowded", "refused", "seconds", "waited")
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []  # of answers that the limit follows
+        self.waited = [0] * len(Class)
+        self.refused = [0] * len(Class)
+        self.crowded = [0] * len(Class)  # of those refused: for want of a slot, though the class is open
+
+
+class Gate:
+    """Gives slots. Whoever looks takes the ``counts`` and leaves new ones.
+
+    Set from outside are ``p50_s``, what an answer usually takes, ``drain``, how many are given a second, and
+    ``turned_away``, how many were refused in the last second.
+    """
+
+    def __init__(self, settings: AdmissionSettings, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.settings = settings
+        self.limit = settings.slots_max
+        self.total = 0
+        self.taken = [0] * len(Class)
+        self.counts = Counts()
+        self.p50_s = self.drain = 0.0
+        self.waiting = self.turned_away = 0
+        self.reconsider: Callable[[], None] = lambda: None  # closes and opens classes as the ledger is now
+        self._clock = clock
+        self._lines = [Line() for _ in Class]
+        self._closed: dict[Class, Kind] = {}
+        self._credit = settings.refusals_min * LOOK_S
+        self._looked_at = self._empty_at = clock()
+        self._look: asyncio.TimerHandle | None = None
+        self.resize(settings.slots_max)
+
+    # -- on the way of every request ---------------------------------------------------------------------------------
+
+    def enter(self, cls: int) -> bool:
+        """Take a slot, if there is one."""
+        taken = self.taken
+        if (self.total < self.limit and taken[cls] < self._ceilings[cls]) or taken[cls] < self._shares[cls]:
+            taken[cls] += 1
+            self.total += _WEIGHTS[cls]
+            return True
+        return False
+
+    def leave(self, cls: int, seconds: float) -> None:
+        """Give the slot back after ``seconds``; 0 for an answer that says nothing about how long work takes."""
+        self.taken[cls] -= 1
+        self.total -= _WEIGHTS[cls]
+        if seconds and cls < Class.P3:
+            self.counts.seconds.append(seconds)
+        if self.waiting:
+            self._serve()
+
+    # -- when there is no slot ---------------------------------------------------------------------------------------
+
+    async def wait(self, cls: Class, client: str = "", remaining_s: float = 0.0) -> Kind | None:
+        """Wait for a slot: None when it was taken, else why the request is refused.
+
+        ``remaining_s`` is how long the caller says it waits, 0 if it does not say.
+        """
+        if self._closed.get(cls, OVERLOADED) is not OVERLOADED:
+            self.reconsider()  # the ledger may have answered since somebody looked
+            if self.enter(cls):
+                return None
+        kind = self._closed.get(cls)
+        if (kind is not None and kind is not OVERLOADED) or cls is Class.IDLE:
+            self.counts.refused[cls] += 1
+            return kind or OVERLOADED
+        now = self._clock()
+        longest = self.settings.wait_max_s
+        until, late = now + longest, OVERLOADED
+        if 0 < remaining_s < longest:
+            until, late = now + remaining_s, DEADLINE_TOO_SHORT
+        waiter = Waiter(asyncio.get_running_loop().create_future(), client, now, until, late)
+        line = self._lines[cls]
+        if not self.waiting:
+            self._empty_at = now
+        line.join(waiter)
+        self.waiting += 1
+        self.counts.waited[cls] += 1
+        if self._look is None:
+            self._look = asyncio.get_running_loop().call_later(LOOK_S, self._look_again)
+        try:
+            return await waiter.answer
+        except asyncio.CancelledError:
+            if waiter.answer.cancelled():
+                self._forget(line)
+            elif waiter.answer.result() is None:
+                self._give_back(cls)
+            raise
+
+    def retry_after(self) -> float:
+        """Seconds after which those who wait, and those who were just refused, will have been served."""
+        return (self.waiting + self.turned_away) / max(self.drain, 1.0)
+
+    def resize(self, limit: float, closed: dict[Class, Kind] | None = None) -> None:
+        """Set the limit, and which classes are refused whatever there is room for."""
+        settings = self.settings
+        self.limit = int(limit)
+        self._closed = closed or {}
+        self._shares = [int(limit * part) for part in settings.shares] + [settings.idle_max]
+        self._ceilings = [int(limit * part) for part in settings.ceilings] + [0]
+        for cls in self._closed:
+            self._shares[cls] = self._ceilings[cls] = 0
+        if self.waiting:
+            self._serve()
+
+    def look(self) -> None:
+        """Refuse who has waited too long."""
+        now = self._clock()
+        pace = max(self.settings.refusals_min, self.settings.refusals_share * self.drain)
+        self._credit = min(self._credit + pace * (now - self._looked_at), max(1.0, pace * self.settings.wait_calm_s))
+        self._looked_at = now
+        for cls in reversed(Class):
+            self._refuse_late(cls, now)
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _standing(self, now: float) -> bool:
+        return now - self._empty_at > self.settings.wait_calm_s
+
+    def _serve(self) -> None:
+        """Give free slots to those who wait: the more important class first."""
+        now = self._clock()
+        newest = self._standing(now)
+        for cls in (Class.P0, Class.P1, Class.P2, Class.P3):
+            line = self._lines[cls]
+            while line.length and self.enter(cls):
+                waiter = line.next(newest=newest)
+                if waiter is not None and now + self.p50_s < waiter.until:
+                    self._answer(line, waiter, None)
+                    continue
+                self.taken[cls] -= 1
+                self.total -= 1
+                if waiter is None:
+                    break
+                self._refuse(cls, waiter, waiter.late)
+
+    def _refuse_late(self, cls: Class, now: float) -> None:
+        line = self._lines[cls]
+        allowed = self._allowed(cls, now)
+        while (waiter := line.oldest()) is not None:
+            age = now - waiter.since
+            if now < waiter.until:
+                crowded = line.length > _LINES_MAX * self.limit
+                if self._credit < 1 or (age < allowed and not crowded):
+                    return
+            self._credit = max(0.0, self._credit - 1)
+            self._refuse(cls, waiter, waiter.late if now >= waiter.until else OVERLOADED)
+
+    def _allowed(self, cls: Class, now: float) -> float:
+        if cls in self._closed:
+            return 0.0
+        if cls is Class.P0:
+            return self.settings.wait_max_s
+        return self.settings.wait_target_s if self._standing(now) else self.settings.wait_calm_s
+
+    def _refuse(self, cls: Class, waiter: Waiter, kind: Kind) -> None:
+        self.counts.refused[cls] += 1
+        self.counts.crowded[cls] += cls not in self._closed
+        self._answer(self._lines[cls], waiter, kind)
+
+    def _answer(self, line: Line, waiter: Waiter, kind: Kind | None) -> None:
+        waiter.answer.set_result(kind)
+        self._forget(line)
+
+    def _give_back(self, cls: Class) -> None:
+        self.taken[cls] -= 1
+        self.total -= _WEIGHTS[cls]
+        if self.waiting:
+            self._serve()
+
+    def _forget(self, line: Line) -> None:
+        line.leave()
+        self.waiting -= 1
+
+    def _look_again(self) -> None:
+        self._look = None
+        self.look()
+        if self.waiting:
+            self._look = asyncio.get_running_loop().call_later(LOOK_S, self._look_again)
