@@ -6,10 +6,11 @@ from typing import NamedTuple
 from msgspec import Struct, field
 
 from atp.check import stored
-from atp.domain.records import Allocation, Leg, Line, Reservation, Version
+from atp.domain.records import Leg, Line, Reservation
 from atp.domain.repair_commands import Counter, at_version, version_in
 from atp.domain.sellers import SEPARATOR, seller_name
 from atp.domain.state import Position
+from atp.domain.tallies import standing
 
 
 class Key(NamedTuple):
@@ -123,8 +124,9 @@ def contended(field: bytes) -> Key:
 
 def _of_positions(line: Line) -> Iterator[Part]:
     for a in line.allocations:
-        if a.counted:
-            yield Key("pending", line.sku, a.location, at_version(a.counted_by, _version_of(a))), a.counted[0]
+        for tally in [tally for tally in a.tallies if tally.source]:
+            for version, units in standing(a, tally).live:
+                yield Key("pending", line.sku, a.location, at_version(tally.source, version)), units
         live = a.held + a.committed
         if not live:
             continue
@@ -136,8 +138,3 @@ def _of_positions(line: Line) -> Iterator[Part]:
                 yield Key("held", line.sku, a.location), a.held
             if a.committed:
                 yield Key("committed", line.sku, a.location), a.committed
-
-
-def _version_of(a: Allocation) -> Version:
-    _, generation, high, low = a.counted
-    return generation, high, low

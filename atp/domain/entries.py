@@ -68,7 +68,7 @@ class DeltaApplied(Entry, array_like=True, tag=3):
     stream: str
     position: int
     as_of: int
-    event: int
+    event: int  # 0: units of orders, which left as of the version
     balances: list[Balance]
     of: str = ""  # the source whose number it changed, if another one: an adjuster's authority (R24)
 
@@ -285,6 +285,7 @@ class SupplyExpected(Entry, array_like=True, tag=22):
     as_of: int
     left: int
     balances: list[Balance]
+    counts: str = ""  # the source whose announcement counts, if it is another one's
 
 
 class SupplyReceived(Entry, array_like=True, tag=23):

@@ -25,6 +25,16 @@ def split_version(version: int) -> tuple[int, int]:
     return version >> 32, version & 0xFFFF_FFFF
 
 
+class Tally(Struct, array_like=True):
+    """What one source told of an allocation's units, each as flat [units, generation, high, low, …]: tallies.py."""
+
+    source: str  # "" stands for all whose numbers are not of measure `available`
+    counts: list[int] = []  # acknowledged as of a version (R1)
+    named: list[int] = []  # of all units ever committed, so many are included as of a version (R39)
+    shipped: list[int] = []  # by its own word, while it was the authority (R8)
+    short: list[int] = []  # not found, by its own word, while it was the authority (R9)
+
+
 class Allocation(Struct, array_like=True):
     """Units of one line at one location; the only place where quantities per state are kept."""
 
@@ -36,10 +46,13 @@ class Allocation(Struct, array_like=True):
     fulfilled: int = 0
     released: int = 0
     expired: int = 0
-    counted_by: str = ""  # source whose `available` number is net of some of the acknowledged units, or will be (R1)
-    counted: list[int] = []  # how many, then the Version from which on it counts them
+    counted_by: str = ""  # not written any more: what ``tallies`` has
+    counted: list[int] = []  # the same
     told: list[int] = []  # minute (ms), units fulfilled by the word of others than its source, those of them that the
     # position keeps as shipped and not counted yet; and again, oldest first (R8)
+    gone: int = 0  # committed units that were released, or moved to another location
+    ahead: int = 0  # units that its source shipped, and others have not told of yet: when they do, it is the same (R8)
+    tallies: list[Tally] = []
 
     @property
     def quantity(self) -> int:

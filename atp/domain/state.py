@@ -35,7 +35,8 @@ class SourceNumber(Struct):
     tie: int = 0  # its stream position: the higher wins between equal versions (R14)
     floor: Version = (0, 0, 0)  # highest version forgotten from the memory of deltas
     as_of: int = 0
-    recent: dict[int, tuple[Version, int]] = field(default_factory=dict)  # event digest → version, quantity
+    # event digest, or of what left by orders the version → version, quantity
+    recent: dict[int | Version, tuple[Version, int]] = field(default_factory=dict)
     included: int = 0  # acknowledged units that the level counts (R1, R12)
     pending: dict[Version, int] = field(default_factory=dict)  # version → acknowledged units it will count
     unsellable: int = 0
@@ -67,9 +68,12 @@ TOLD_MAX = 8
 #: Events that units set aside remember, so that none counts twice.
 ASIDE_EVENTS_MAX = 32
 
+#: Versions that units set aside of one kind and source are kept apart by.
+ASIDES_MAX = 32
+
 
 class Aside(Struct):
-    """Units of a position that cannot be sold, by kind and who said it (R9).
+    """Units of a position that cannot be sold, by kind, who said it, and as of which version (R9).
 
     "short" ones were not on the shelf, until the next level; "unfit" ones came back, and an older status does not
     count them.
@@ -77,8 +81,8 @@ class Aside(Struct):
 
     kind: str
     source: str
-    version: Version  # the newest of those who said so
-    minute: int  # ms, the same by the clock
+    version: Version
+    minute: int  # ms: when the last of them were set aside
     units: int
     events: list[int] = []
 
@@ -102,8 +106,23 @@ class Order(Struct):
     waiting: list[tuple[int, TellOrder]] = []  # until when, and what has found no units yet
 
 
+#: Sources whose last words about one delivery are kept beside the one that counts.
+ANNOUNCED_MAX = 8
+
+
+class Announcement(Struct, array_like=True):
+    """What a source said last of a delivery that another source's word counts for (R10)."""
+
+    source: str
+    version: tuple[int, ...]
+    day: str
+    starts_at: int
+    quantity: int
+    as_of: int
+
+
 class Supply(Struct):
-    """One delivery of a sku to a location, as its source announced it last, and what of it arrived (R10)."""
+    """One delivery of a sku to a location, as it was announced, and what of it arrived (R10)."""
 
     day: str = ""
     starts_at: int = 0
@@ -113,6 +132,8 @@ class Supply(Struct):
     version: tuple[int, ...] = ()  # version and tie of the announcement, in one
     receipts: list[int] = []
     told: bool = False  # that it is overdue
+    as_of: int = 0  # ms: when the announcement was made, by its source; 0 if unknown
+    others: list[Announcement] = []  # of other sources, by source
 
     def overdue(self, now: int) -> bool:
         """Whether some of it should have come by ``now`` (ms) and did not."""

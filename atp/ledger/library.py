@@ -12,9 +12,9 @@ from importlib.resources import files
 #: Files in the order in which they are joined: a local must stand above its first use.
 PARTS = (
     "head", "batch", "writing", "remembering", "exceptions", "clock", "policies", "sources", "positions",
-    "projection", "floors", "inclusion", "shortage", "asides", "stock", "touching", "adjusting", "snapshots",
-    "supply", "returns", "limits", "reservations", "naming", "retention", "drawing", "sourcing", "contended",
-    "reserve", "lifecycle", "shipping", "fulfilment", "legs", "telling", "orders", "affect", "campaigns",
+    "projection", "floors", "tallies", "inclusion", "shortage", "asides", "shipping", "stock", "moves", "touching",
+    "adjusting", "snapshots", "supply", "returns", "limits", "reservations", "naming", "retention", "drawing",
+    "sourcing", "contended", "reserve", "lifecycle", "fulfilment", "legs", "telling", "orders", "affect", "campaigns",
     "authority", "policy", "repairing", "apply", "explain", "look", "read", "promotion", "lease", "quota",
     "room", "rebuild",
 )  # fmt: skip

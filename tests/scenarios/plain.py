@@ -33,7 +33,8 @@ def plain(s: State) -> dict[str, Any]:
             for name, k in s.skus.items() for at, p in k.positions.items()
         },
         "supplies": {
-            key: (s.day, s.starts_at, s.quantity, s.received, s.source, tuple(s.version), list(s.receipts), s.told)
+            key: (s.day, s.starts_at, s.quantity, s.received, s.source, tuple(s.version), list(s.receipts), s.told,
+                  s.as_of, [(x.source, tuple(x.version), x.day, x.starts_at, x.quantity, x.as_of) for x in s.others])
             for key, s in s.supplies.items()
         },
         "recent": {

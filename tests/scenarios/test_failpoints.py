@@ -285,8 +285,8 @@ def test_a_write_among_the_decisions_is_noticed(
     valkey: str, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     early = (
-        "function number_record(p, source)\n",
-        "function number_record(p, source)\n  call('HSET', 'x', 'y', 1)\n",
+        "function inclusion.number_record(p, source)\n",
+        "function inclusion.number_record(p, source)\n  call('HSET', 'x', 'y', 1)\n",
     )
     altered.use(monkeypatch, SWITCHES, SPY, early)
     with pytest.raises(AssertionError, match=r"'x' is not in|between the writes|after something else"):

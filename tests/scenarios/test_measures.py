@@ -4,6 +4,7 @@ acknowledged order is left out only from the level on that counts it (R1, R12)."
 import pytest
 
 from atp.domain.entries import Acknowledged, LevelSet, ShortageFound
+from atp.domain.tallies import GROUPS_MAX
 from tests.scenarios.table import Table
 
 AVAILABLE = 'source wms {"kind":"wms","measure":"available"}\n'
@@ -102,7 +103,7 @@ TABLES = {
         = A@DC1 7 0 1
         = r1 committed 1:0/1
         fulfil r1
-        = A@DC1 7 0 0
+        = A@DC1 8 0 0
     """,
     "of a shipment counted in part, only the rest waits for the source": """
         source wms {"kind":"wms","measure":"available"}
@@ -131,9 +132,9 @@ TABLES = {
         fulfil r2 1:1
         = A@DC1 7 0 2
         level A@DC1 9 v5
-        = A@DC1 7 0 2
+        = A@DC1 8 0 2
     """,
-    "a second acknowledgement of an allocation moves the first to the newer version": """
+    "each part acknowledged counts from its own version on": """
         source wms {"kind":"wms","measure":"available"}
         level A@DC1 10 v1
         reserve r1 A:4
@@ -142,11 +143,11 @@ TABLES = {
         level A@DC1 9 v2
         = A@DC1 6 0 4
         acknowledge r1 1:2 by wms v4
-        = A@DC1 5 0 4
+        = A@DC1 6 0 4
         acknowledge r1 1:1 by wms v1
-        = A@DC1 5 0 4
+        = A@DC1 7 0 4
         level A@DC1 7 v3
-        = A@DC1 3 0 4
+        = A@DC1 5 0 4
         level A@DC1 6 v4
         = A@DC1 6 0 4
     """,
@@ -182,7 +183,7 @@ TABLES = {
         location DC1 {"kind":"warehouse","sources":[{"source":"erp1","role":"authority"}]}
         = A@DC1 2 0 0
     """,
-    "the part that one source counts is dropped when another counts the rest": """
+    "what one source counts is not dropped when another counts the rest (R12)": """
         source erp1 {"kind":"erp","measure":"available"}
         source erp2 {"kind":"erp","measure":"available"}
         location DC1 {"kind":"warehouse","sources":[{"source":"erp1","role":"authority"}]}
@@ -193,8 +194,8 @@ TABLES = {
         acknowledge r1 1:3 by erp1 v2
         = A@DC1 9 0 4
         acknowledge r1 by erp2 v2
-        = r1 acknowledged 1:0/4
-        = A@DC1 6 0 4
+        = r1 committed 1:0/4
+        = A@DC1 9 0 4
         location DC1 {"kind":"warehouse","sources":[{"source":"erp2","role":"authority"}]}
         = A@DC1 7 0 4
     """,
@@ -333,7 +334,9 @@ def test_versions_whose_units_left_take_no_room_in_the_memory(table: Table) -> N
         versions = range(start, start + 515)
         told = [table.command("acknowledge", ["r1", "1:1", "by", "wms", f"v{version}"]) for version in versions]
         table.law.apply(told, table.now)
-    assert list(table.law.dump()["positions"]["A", "DC1"][3]["wms"][7].values()) == [1_030]
+    pending = list(table.law.dump()["positions"]["A", "DC1"][3]["wms"][7].values())
+    assert sum(pending) == 1_030
+    assert len(pending) == GROUPS_MAX
     table.run(
         """
         acknowledge r2 by wms v2000

@@ -165,9 +165,9 @@ TABLES = {
         = r1 committed 1:0/0 2:0/2
         = A@DC1 6 0 0
         reserve r2 A:7@DC1 -> INSUFFICIENT
+        level A@DC1 6 v1 pos 1
+        = A@DC1 2 0 0
         level A@DC1 6 v2
-        = A@DC1 5 0 0
-        level A@DC1 6 v3
         = A@DC1 6 0 0
         = A@DC2 8 0 2
     """,
@@ -184,7 +184,7 @@ TABLES = {
         = r1 released 1:0/0
         = A@DC1 6 0 0
         level A@DC1 10 v3
-        = A@DC1 6 0 0
+        = A@DC1 8 0 0
         level A@DC1 6 v5
         = A@DC1 6 0 0
     """,

@@ -22,6 +22,7 @@ from atp.domain.records import Asked, Reservation
 from atp.domain.results import Result
 from atp.domain.rules.contended import BY_SELLER
 from atp.domain.sellers import seller_name
+from atp.domain.tallies import standing
 from tests.scenarios import altered, drawing
 from tests.scenarios.drawing.legs import FOREIGN
 from tests.scenarios.drawing.reserves import DAYS
@@ -130,18 +131,18 @@ class LawsAgree(RuleBasedStateMachine):
                         live = a.held + a.committed
                         pegged[*place, a.supply] = pegged.get((*place, a.supply), 0) + live
                         due[*place, line.needed_by] = due.get((*place, line.needed_by), 0) + live
-                        assert not a.counted
+                        assert all(t.source == "" or not t.counts for t in a.tallies)
                     else:
                         held[place] = held.get(place, 0) + a.held
                         committed[place] = committed.get(place, 0) + a.committed
                     units += a.held
                     assert min(a.held, a.committed, a.fulfilled, a.released, a.expired) >= 0
                     assert 0 <= a.acknowledged <= a.committed
-                    if a.counted:
-                        counted_units, *version = a.counted
-                        assert 0 < counted_units <= a.acknowledged
-                        key = (line.sku, a.location, a.counted_by)
-                        counted.setdefault(key, {}).setdefault(tuple(version), []).append(counted_units)
+                    for tally in a.tallies if line.sku not in FOREIGN else ():
+                        for version, counted_units in standing(a, tally).live if tally.source else ():
+                            assert 0 < counted_units <= a.acknowledged
+                            key = (line.sku, a.location, tally.source)
+                            counted.setdefault(key, {}).setdefault(version, []).append(counted_units)
             assert (units > 0) == (reservation.id in self.reference.state.due)
         self.counted()
         self.named()

@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Sequence
 
 from atp.domain.projection import peg
-from atp.domain.records import Allocation, Balance, Line, Reservation
+from atp.domain.records import Balance, Line, Reservation
 from atp.domain.rules import policies
 from atp.domain.rules.limits import add, counts_to_campaign
+from atp.domain.rules.moves import count_live
 from atp.domain.rules.shipping import ship
 from atp.domain.sellers import seller_name
 from atp.domain.state import SHIPPED_BUCKET_MS, Position, Sku, SourceNumber, State
+from atp.domain.tallies import standing
 
 
 def sku_of(state: State, sku: str) -> Sku:
@@ -93,19 +95,10 @@ def hang(state: State, before: Sequence[Line], after: Sequence[Line], foreign: S
                 if a.supply:
                     key = line.sku, a.location, a.supply, line.needed_by
                     pegs[key] = pegs.get(key, 0) + sign * (a.held + a.committed)
-                elif a.counted:
-                    _include(number_of(position_of(state, line.sku, a.location), a.counted_by), a, sign)
+                for tally in a.tallies:
+                    if tally.source and (tally.counts or tally.named):
+                        known = number_of(position_of(state, line.sku, a.location), tally.source)
+                        count_live(known, standing(a, tally).live, sign)
     for (sku, location, supply, needed_by), units in pegs.items():
         if units:
             peg(position_of(state, sku, location).supply, supply, needed_by, units)
-
-
-def _include(known: SourceNumber, a: Allocation, sign: int) -> None:
-    units, generation, high, low = a.counted
-    version = generation, high, low
-    if version <= known.version:
-        known.included += sign * units
-        return
-    known.pending[version] = known.pending.get(version, 0) + sign * units
-    if not known.pending[version]:
-        del known.pending[version]

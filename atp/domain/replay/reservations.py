@@ -115,7 +115,7 @@ def _hangs(r: Reservation) -> bool:
     """Whether units hang on more than their position."""
     for line in r.lines:
         for a in line.allocations:
-            if a.supply or a.counted:
+            if a.supply or a.tallies:
                 return True
     return False
 

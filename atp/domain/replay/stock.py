@@ -10,8 +10,9 @@ from atp.domain.records import Version
 from atp.domain.replay.balances import authority_of, location_policy, number_of, position_of, take
 from atp.domain.rules.asides import level_knows, note, status_knows
 from atp.domain.rules.inclusion import include
+from atp.domain.rules.memory import by_time, change
 from atp.domain.rules.shipping import ship
-from atp.domain.rules.stock import by_time, change, count_shipped, is_above
+from atp.domain.rules.stock import count_shipped, is_above
 from atp.domain.rules.touching import mark_touched
 from atp.domain.source_entries import AuthorityReturned, Touched
 from atp.domain.state import SourceNumber, State

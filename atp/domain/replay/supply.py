@@ -3,15 +3,17 @@
 from atp.domain.entries import SupplyExpected, SupplyReceived
 from atp.domain.replay.balances import position_of, take
 from atp.domain.replay.stock import change_number
-from atp.domain.rules.supply import expect
-from atp.domain.state import RECEIPTS_MAX, State, Supply
+from atp.domain.rules.supply import announce, expect
+from atp.domain.state import RECEIPTS_MAX, Announcement, State, Supply
 
 
 def _expected(state: State, entry: SupplyExpected) -> None:
     supply, days = _supply(state, entry), position_of(state, entry.sku, entry.location).supply
     expect(days, supply, -1)
-    supply.day, supply.starts_at, supply.quantity = entry.day, entry.starts_at, entry.quantity
-    supply.source, supply.version = entry.source, (*entry.version, entry.position)
+    told = Announcement(
+        entry.source, (*entry.version, entry.position), entry.day, entry.starts_at, entry.quantity, entry.as_of
+    )
+    announce(supply, told, entry.counts or entry.source)
     expect(days, supply, 1)
     supply.told = supply.told and supply.overdue(entry.at)
     take(state, entry.seq, entry.balances)

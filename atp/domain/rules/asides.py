@@ -1,41 +1,40 @@
 """Units set aside: they are there by the number, and nobody can have them (R9).
 
 Units that a picker did not find come back to nobody: they stay subtracted until a level that knows of it. Units that
-came back unfit are unsellable, and are so beside a status that is older than they are.
+came back unfit are unsellable, and are so beside a status that is older than they are. Each version is kept by itself,
+so a level or a status ends what is not newer, whatever came first; of many versions the two lowest become one, as of
+the later.
 """
 
-from atp.domain.entries import UnitsSetAside
 from atp.domain.records import Version
-from atp.domain.rules.batch import Batch
-from atp.domain.state import ASIDE_EVENTS_MAX, SHIPPED_BUCKET_MS, SHIPPED_COUNTED_MS, Aside, Position
+from atp.domain.state import ASIDE_EVENTS_MAX, ASIDES_MAX, SHIPPED_BUCKET_MS, SHIPPED_COUNTED_MS, Aside, Position
 
 
-def set_aside(
-    batch: Batch, sku: str, location: str, source: str, units: int, version: Version, event: int, cause: str
-) -> None:
-    """Subtract units of a position that its number still counts."""
-    position = batch.position(sku, location)
-    minute = note(batch.now, position, source, "short", units, version, event).minute
-    seq = batch.next_seq()
-    batch.touch(seq, [sku])
-    batch.entries.append(
-        UnitsSetAside(
-            seq, batch.now, "", cause, sku, location, source, units, version, minute, event,
-            [batch.balance(sku, location)],
-        )
-    )  # fmt: skip
-
-
-def note(now: int, position: Position, source: str, kind: str, units: int, version: Version, event: int) -> Aside:
-    """Remember units with those of the same kind and source."""
-    found = next((x for x in position.aside if (x.kind, x.source) == (kind, source)), None)
+def note(now: int, position: Position, source: str, kind: str, units: int, version: Version, event: int) -> int:
+    """Remember units with those of the same kind, source and version, or forget some; returns how many that changed."""
+    found = next((x for x in position.aside if (x.kind, x.source, x.version) == (kind, source, version)), None)
+    units = max(units, -found.units if found else 0)
+    if not units:
+        return 0
     if found is None:
         found = Aside(kind, source, version, 0, 0)
         position.aside = [*position.aside, found]
-    found.version, found.units = max(found.version, version), found.units + units
-    found.minute = now // SHIPPED_BUCKET_MS * SHIPPED_BUCKET_MS
-    found.events = [*found.events, event][-ASIDE_EVENTS_MAX:]
-    return found
+    found.units += units
+    if units > 0:
+        found.minute = now // SHIPPED_BUCKET_MS * SHIPPED_BUCKET_MS
+        found.events = [*found.events, event][-ASIDE_EVENTS_MAX:]
+    if not found.units:
+        position.aside = [x for x in position.aside if x is not found]
+    same = sorted((x for x in position.aside if (x.kind, x.source) == (kind, source)), key=lambda x: x.version)
+    if len(same) > ASIDES_MAX:
+        _merge(position, same[0], same[1])
+    return units
+
+
+def _merge(position: Position, old: Aside, into: Aside) -> None:
+    into.units, into.minute = into.units + old.units, max(into.minute, old.minute)
+    into.events = [*old.events, *into.events][-ASIDE_EVENTS_MAX:]
+    position.aside = [x for x in position.aside if x is not old]
 
 
 def is_noted(position: Position, source: str, kind: str, event: int) -> bool:
@@ -44,12 +43,12 @@ def is_noted(position: Position, source: str, kind: str, event: int) -> bool:
 
 
 def level_knows(position: Position, source: str, version: Version, as_of: int) -> None:
-    """The authority's level knows which units its own people did not find before it, and others' long enough before."""
+    """The authority's level knows which units its own people did not find by then, and others' long enough before."""
     counted = as_of - SHIPPED_COUNTED_MS - SHIPPED_BUCKET_MS
     position.aside = [
         x
         for x in position.aside
-        if x.kind != "short" or (version <= x.version if x.source == source else x.minute >= counted)
+        if x.kind != "short" or (version < x.version if x.source == source else x.minute >= counted)
     ]
 
 

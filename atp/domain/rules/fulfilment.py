@@ -10,7 +10,7 @@ from atp.domain.results import Result
 from atp.domain.rules.allocations import move
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.contended import give_back_tentative
-from atp.domain.rules.inclusion import count, uncount
+from atp.domain.rules.inclusion import acknowledge_live
 from atp.domain.rules.lifecycle import (
     allocation_at,
     changed,
@@ -21,7 +21,8 @@ from atp.domain.rules.lifecycle import (
     total,
     wanted_lines,
 )
-from atp.domain.rules.shipping import note_told, ship
+from atp.domain.rules.moves import Moves
+from atp.domain.rules.shipping import note_told
 from atp.domain.rules.sourcing import Sourcing
 from atp.domain.rules.stock import expected_kind, known_source
 from atp.domain.state import SHIPPED_BUCKET_MS
@@ -41,20 +42,18 @@ def fulfil(batch: Batch, c: Fulfil) -> Result:
     wanted = wanted_lines(batch, found, c.lines, committed_units)
     if isinstance(wanted, Result):
         return wanted
-    minute = batch.now // SHIPPED_BUCKET_MS * SHIPPED_BUCKET_MS
+    minute, moves = batch.now // SHIPPED_BUCKET_MS * SHIPPED_BUCKET_MS, Moves(batch, c.cause)
     for line, quantity in wanted:
         for a in line.allocations:
             units = min(quantity, a.committed)
-            quantity -= units
-            shown = uncount(batch, line.sku, a, units)
-            a.committed -= units
-            a.acknowledged = min(a.acknowledged, a.committed)
-            a.fulfilled += units
-            move(batch, line, a, committed=-units)
             if units:
-                note_told(a, minute, units, units - shown)
-            if units > shown:
-                ship(batch.position(line.sku, a.location), minute, units - shown)
+                quantity -= units
+                moves.watch(line.sku, a)
+                a.committed -= units
+                a.fulfilled += units
+                move(batch, line, a, committed=-units)
+                note_told(a, minute, units, units if line.sku in batch.foreign else 0)
+    moves.settle()
     if c.shipment:
         remember(found, c.shipment, 0)
     changed(batch, found, c.change)
@@ -74,7 +73,7 @@ def acknowledge(batch: Batch, c: Acknowledge) -> Result:
     wanted = wanted_lines(batch, found, c.lines, _unacknowledged)
     if isinstance(wanted, Result):
         return wanted
-    generation = 0
+    generation, moves = 0, Moves(batch, c.cause)
     if c.source:
         if c.version_kind != (expected := expected_kind(batch, c.source, c.version_kind)):
             return Result(Outcome.VERSION_KIND_MISMATCH, found.seq, deepcopy(found), detail=expected)
@@ -83,8 +82,10 @@ def acknowledge(batch: Batch, c: Acknowledge) -> Result:
         for a in line.allocations:
             units = min(quantity, _unacknowledged(a))
             quantity -= units
-            a.acknowledged += units
-            count(batch, line.sku, a, c.source, (generation, *c.version), units)
+            moves.watch(line.sku, a)
+            version = (generation, *c.version) if c.source else None
+            acknowledge_live(batch, line.sku, a, c.source, version, units)
+    moves.settle()
     changed(batch, found, c.change)
     batch.entries.append(Acknowledged(found.seq, batch.now, c.client, c.cause, *batch.after(found)))
     return Result(Outcome.APPLIED, found.seq, deepcopy(found))
@@ -123,17 +124,19 @@ def transfer(batch: Batch, c: Transfer) -> Result:
         tentative = give_back_tentative(batch, sourcing) and sourcing.free(line.sku, c.target) >= c.quantity
         outcome = Outcome.CONTENDED if tentative else Outcome.INSUFFICIENT
         return Result(outcome, found.seq, deepcopy(found), [short])
-    there, quantity = allocation_at(line, c.target), c.quantity
+    there, quantity, moves = allocation_at(line, c.target), c.quantity, Moves(batch, c.cause)
     for state in ("held", "committed"):
         for a in here:
             units = min(quantity, getattr(a, state))
             quantity -= units
-            if state == "committed":
-                uncount(batch, line.sku, a, units)
+            if state == "committed" and units:
+                moves.watch(line.sku, a)
+                moves.watch(line.sku, there)
+                a.gone += units
             for change, allocation in ((-units, a), (units, there)):
                 setattr(allocation, state, getattr(allocation, state) + change)
                 move(batch, line, allocation, **{state: change})
-            a.acknowledged = min(a.acknowledged, a.committed)
+    moves.settle()
     changed(batch, found, c.change)
     batch.entries.append(Transferred(found.seq, batch.now, c.client, c.cause, *batch.after(found)))
     return Result(Outcome.APPLIED, found.seq, deepcopy(found))

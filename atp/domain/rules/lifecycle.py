@@ -18,8 +18,8 @@ from atp.domain.rules.batch import Batch
 from atp.domain.rules.clock import deadline_of, find_record, is_due
 from atp.domain.rules.contended import give_back_tentative
 from atp.domain.rules.exceptions import is_lost
-from atp.domain.rules.inclusion import uncount
 from atp.domain.rules.limits import count_held, count_sold
+from atp.domain.rules.moves import Moves
 from atp.domain.rules.naming import name, unname
 from atp.domain.rules.retention import answer_change, why_ended
 from atp.domain.rules.sourcing import Draws, Sourcing
@@ -70,19 +70,23 @@ def confirm(batch: Batch, c: Confirm) -> Result:
     wanted = wanted_lines(batch, found, c.lines, held_units)
     if isinstance(wanted, Result):
         return wanted
-    _commit_held(batch, found, wanted)
+    _commit_held(batch, found, wanted, c.cause)
     return _committed(batch, found, c)
 
 
-def _commit_held(batch: Batch, reservation: Reservation, wanted: list[tuple[Line, int]]) -> None:
+def _commit_held(batch: Batch, reservation: Reservation, wanted: list[tuple[Line, int]], cause: str) -> None:
+    moves = Moves(batch, cause)
     for line, quantity in wanted:
         for a in line.allocations:
             units = min(quantity, a.held)
             quantity -= units
+            if a.tallies and units:
+                moves.watch(line.sku, a)
             a.held -= units
             a.committed += units
             move(batch, line, a, held=-units, committed=units)
             count_held(batch, reservation, line.sku, -units)
+    moves.settle()
 
 
 def _committed(batch: Batch, found: Reservation, c: Confirm) -> Result:
@@ -134,14 +138,18 @@ def _reacquire(batch: Batch, found: Reservation, c: Confirm) -> Result:
         tentative = give_back_tentative(batch, sourcing) and not _draw_expired(sourcing, found)[1]
         outcome = Outcome.CONTENDED if tentative else Outcome.INSUFFICIENT
         return Result(outcome, found.seq, deepcopy(found), shortfalls)
-    _commit_held(batch, found, wanted_all(found, held_units))
+    _commit_held(batch, found, wanted_all(found, held_units), c.cause)
+    moves = Moves(batch, c.cause)
     for line, a, draws in drawn:
         for at, units, supply in draws:
             a.expired -= units
             taken = allocation_at(line, at, supply)
+            if taken.tallies:
+                moves.watch(line.sku, taken)
             taken.committed += units
             move(batch, line, taken, committed=units)
             count_sold(batch, found, line.sku, units)
+    moves.settle()
     return _committed(batch, found, c)
 
 
@@ -181,11 +189,13 @@ def release(batch: Batch, c: Release) -> Result:
     wanted = wanted_lines(batch, found, c.lines, units_of)
     if isinstance(wanted, Result):
         return wanted
+    moves = Moves(batch, c.cause)
     for line, quantity in wanted:
         if of != "committed":  # of both, what nobody paid for goes first
-            quantity = _give_back(batch, found, line, quantity, "held")
+            quantity = _give_back(batch, found, line, quantity, "held", moves)
         if of != "held":
-            _give_back(batch, found, line, quantity, "committed")
+            _give_back(batch, found, line, quantity, "committed", moves)
+    moves.settle()
     changed(batch, found, c.change)
     copy, balances = batch.after(found)
     batch.entries.append(Released(found.seq, batch.now, c.client, c.cause, copy, balances, c.reason))
@@ -210,16 +220,21 @@ def extend(batch: Batch, c: Extend) -> Result:
 
 
 def _give_back(
-    batch: Batch, reservation: Reservation, line: Line, quantity: int, state: Literal["held", "committed"]
+    batch: Batch,
+    reservation: Reservation,
+    line: Line,
+    quantity: int,
+    state: Literal["held", "committed"],
+    moves: Moves,
 ) -> int:
     """Release units of one state over the line's locations; returns what is left to release."""
     for a in line.allocations:
         units = min(quantity, getattr(a, state))
         quantity -= units
-        if state == "committed":
-            uncount(batch, line.sku, a, units)
+        if state == "committed" and units:
+            moves.watch(line.sku, a)
+            a.gone += units
         setattr(a, state, getattr(a, state) - units)
-        a.acknowledged = min(a.acknowledged, a.committed)
         a.released += units
         move(batch, line, a, **{state: -units})
         count_held(batch, reservation, line.sku, -units if state == "held" else 0)

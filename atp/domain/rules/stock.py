@@ -10,7 +10,7 @@ from atp.domain.entries import AuthorityReturned, AuthorityTaken, CursorMoved, D
 from atp.domain.exceptions import Kind
 from atp.domain.ids import identity_of
 from atp.domain.outcomes import Outcome
-from atp.domain.records import Version, split_version
+from atp.domain.records import Version
 from atp.domain.results import Result
 from atp.domain.rules import shortage
 from atp.domain.rules.asides import level_knows, status_knows
@@ -18,10 +18,9 @@ from atp.domain.rules.batch import Batch
 from atp.domain.rules.clock import find_record
 from atp.domain.rules.exceptions import end_exception, raise_exception
 from atp.domain.rules.inclusion import include, include_order, include_reservation
+from atp.domain.rules.memory import BY_TIME, by_time, change, time_of
 from atp.domain.rules.sources import known_source, note_lag, note_older
 from atp.domain.state import (
-    RECENT_CUT,
-    RECENT_MAX,
     SHIPPED_BUCKET_MS,
     SHIPPED_COUNTED_MS,
     Position,
@@ -35,9 +34,6 @@ StockEvent = Level | Delta | Status | Incoming | Received | TakeBack | Include
 #: Clocks of two sources are taken to differ by no more: within it a change counts as in the level or not, whichever
 #: leaves fewer units (R24).
 OVERLAP_MS = 60_000
-
-#: Generation of the versions that adjusters' changes are remembered by: their times, in ms. A source's own begin at 1.
-BY_TIME = 0
 
 
 def level(batch: Batch, c: Level) -> Result:
@@ -244,20 +240,11 @@ def version_in(c: Delta | Received | TakeBack, of: str, version: Version) -> Ver
     return version if of == c.source else by_time(c.as_of)
 
 
-def by_time(as_of: int) -> Version:
-    """The version of a change that is compared by its time, ms."""
-    return BY_TIME, *split_version(as_of)
-
-
-def _time_of(version: Version) -> int:
-    return (version[1] << 32) + version[2]
-
-
 def is_above(version: Version, quantity: int, level: Version, true_at: int) -> bool:
     """Whether a change is not in a level. Near the level it counts as what leaves fewer units (R24)."""
     if version[0] != BY_TIME:
         return version > level
-    return _time_of(version) > (true_at - OVERLAP_MS if quantity < 0 else true_at)
+    return time_of(version) > (true_at - OVERLAP_MS if quantity < 0 else true_at)
 
 
 def _is_inside(known: SourceNumber, version: Version, quantity: int) -> bool:
@@ -271,16 +258,8 @@ def _is_inside(known: SourceNumber, version: Version, quantity: int) -> bool:
 def _is_late(known: SourceNumber, version: Version) -> bool:
     """Whether a change is older than the memory: it cannot be told from a repeat (R15)."""
     if version[0] == BY_TIME:
-        return _time_of(version) <= known.forgotten_at
+        return time_of(version) <= known.forgotten_at
     return version <= known.floor
-
-
-def change(known: SourceNumber, event: int, version: Version, quantity: int) -> None:
-    """Change the number once, and remember by what: a level that comes later may not include it (R8)."""
-    known.number += quantity
-    known.recent[event] = (version, quantity)
-    if len(known.recent) > RECENT_MAX:
-        _forget(known)
 
 
 def _seen(batch: Batch, c: Level | Delta, known: SourceNumber, source: Source) -> None:
@@ -292,14 +271,3 @@ def count_shipped(position: Position, as_of: int) -> None:
     """The authority's level shows every shipment that lies long enough before it; the others stay subtracted (R8)."""
     counted = as_of - SHIPPED_COUNTED_MS - SHIPPED_BUCKET_MS
     position.shipped = {minute: units for minute, units in position.shipped.items() if minute >= counted}
-
-
-def _forget(known: SourceNumber) -> None:
-    """Forget the oldest changes by version; a level below them can no longer be re-based exactly (R8)."""
-    oldest = sorted((v, event) for event, (v, _) in known.recent.items())[:RECENT_CUT]
-    for version, event in oldest:
-        del known.recent[event]
-        if version[0] == BY_TIME:
-            known.forgotten_at = max(known.forgotten_at, _time_of(version))
-        else:
-            known.floor = max(known.floor, version)

@@ -17,7 +17,7 @@ from atp.domain.rules import shortage
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.exceptions import end_exception, raise_exception
 from atp.domain.rules.stock import change_number, changed_of, known_source, refuse_stock
-from atp.domain.state import RECEIPTS_MAX, Supply
+from atp.domain.state import ANNOUNCED_MAX, RECEIPTS_MAX, Announcement, Supply
 
 
 def incoming(batch: Batch, c: Incoming) -> Result:
@@ -27,13 +27,14 @@ def incoming(batch: Batch, c: Incoming) -> Result:
     source = known_source(batch, c.source, c.version_kind, c.cause)
     version: Version = (source.generation, *c.version)
     supply = _supply(batch, c)
-    if supply.source == c.source and (*version, c.position) <= supply.version:
+    told = Announcement(c.source, (*version, c.position), c.day, c.starts_at, c.quantity, c.as_of)
+    known = announcements(supply)
+    if any(x.source == c.source and told.version <= x.version for x in known):
         return Result(Outcome.STALE, batch.state.seq)
     position = batch.position(c.sku, c.location)
     before = shortage.unpromised(batch, c.sku, c.location)
     expect(position.supply, supply, -1)
-    supply.day, supply.starts_at, supply.quantity = c.day, c.starts_at, c.quantity
-    supply.source, supply.version = c.source, (*version, c.position)
+    announce(supply, told, max([told, *(x for x in known if x.source != c.source)], key=_weight).source)
     expect(position.supply, supply, 1)
     batch.state.supplies[c.sku, c.location, c.supply_id] = supply
     seq = batch.next_seq()
@@ -42,11 +43,37 @@ def incoming(batch: Batch, c: Incoming) -> Result:
         SupplyExpected(
             seq, batch.now, "", c.cause, c.sku, c.location, c.source, c.supply_id, c.quantity, c.day, c.starts_at,
             version, c.stream, c.position, c.as_of, supply.left, [batch.balance(c.sku, c.location)],
+            supply.source if supply.source != c.source else "",
         )
     )  # fmt: skip
     _end_overdue(batch, c, supply)
     shortage.report(batch, c.sku, c.location, c.cause, before)
     return Result(Outcome.APPLIED, seq)
+
+
+def announcements(supply: Supply) -> list[Announcement]:
+    """What each source said last of a delivery; the one that counts is the first, if any is."""
+    if not supply.source:
+        return list(supply.others)
+    first = Announcement(
+        supply.source, supply.version, supply.day, supply.starts_at, supply.quantity, supply.as_of
+    )  # fmt: skip
+    return [first, *supply.others]
+
+
+def announce(supply: Supply, told: Announcement, counts: str) -> None:
+    """Keep a source's last word; the word of ``counts`` is the one that counts. The least of too many is forgotten."""
+    known = [x for x in announcements(supply) if x.source != told.source] + [told]
+    chosen = next(x for x in known if x.source == counts)
+    supply.source, supply.version, supply.as_of = chosen.source, chosen.version, chosen.as_of
+    supply.day, supply.starts_at, supply.quantity = chosen.day, chosen.starts_at, chosen.quantity
+    others = sorted((x for x in known if x is not chosen), key=_weight)
+    supply.others = sorted(others[-ANNOUNCED_MAX:], key=lambda x: x.source.encode())
+
+
+def _weight(x: Announcement) -> tuple[int, bool, int, int, bytes]:
+    """Which of two words counts: the later one, then the one that promises less, or later; then always the same."""
+    return x.as_of, x.quantity == 0, x.starts_at, -x.quantity, x.source.encode()
 
 
 def received(batch: Batch, c: Received) -> Result:

@@ -3,38 +3,42 @@
 from typing import Literal
 
 from atp.domain.commands import Delta
-from atp.domain.entries import Acknowledged, DeltaApplied, Fulfilled, Released, ShipmentNoted
+from atp.domain.entries import Acknowledged, DeltaApplied, Fulfilled, Released
 from atp.domain.order_commands import OrderLine, TellOrder
 from atp.domain.records import Allocation, Line, Reservation, Version
 from atp.domain.rules import shortage
 from atp.domain.rules.allocations import move
-from atp.domain.rules.asides import set_aside
 from atp.domain.rules.batch import Batch
 from atp.domain.rules.exceptions import raise_exception
-from atp.domain.rules.inclusion import count, uncount
+from atp.domain.rules.inclusion import acknowledge, may_acknowledge
 from atp.domain.rules.lifecycle import remember
 from atp.domain.rules.limits import count_held, count_sold
-from atp.domain.rules.shipping import end_told, note_told, ship, told_units
+from atp.domain.rules.memory import change
+from atp.domain.rules.moves import Moves
+from atp.domain.rules.shipping import end_told, note_told
 from atp.domain.rules.stock import change_number
-from atp.domain.state import SHIPPED_BUCKET_MS
+from atp.domain.state import SHIPPED_BUCKET_MS, SourceNumber
+from atp.domain.tallies import add, tally_of, told_units
 
 State = Literal["committed", "held"]
 
 #: Which units an event takes first: those promised where it happened, then those of the order elsewhere.
 POOLS: tuple[tuple[State, bool], ...] = (("committed", True), ("held", True), ("committed", False), ("held", False))
 
-#: Units that left or are missing at a position, and how many of them its number was net of already.
-Effects = dict[tuple[str, str], list[int]]
-
 
 class Telling:
-    """``began`` is when it was told first, ms; ``again`` when only its order part is left to do."""
+    """``began`` is when it was told first, ms; ``again`` when only its order part is left to do.
+
+    Units that the order has are kept with its allocations (``domain/tallies``), and what follows for the stock moves
+    when all of them are known. The others change the stock by the event itself, once.
+    """
 
     def __init__(self, batch: Batch, c: TellOrder, version: Version, began: int, *, again: bool = False) -> None:
         self.batch, self.c, self.version, self.again = batch, c, version, again
         self.found_any = False
         self._minute = began // SHIPPED_BUCKET_MS * SHIPPED_BUCKET_MS
-        self._effects: Effects = {}
+        self._moves = Moves(batch, c.cause, c)
+        self._others: dict[tuple[str, str], int] = {}  # units at a position that no allocation accounts for
         self._changed: dict[str, Reservation] = {}
 
     def tell(self, records: list[Reservation]) -> list[OrderLine]:
@@ -50,7 +54,7 @@ class Telling:
         elif c.what == "fulfilled":
             for line in lines:
                 self._keep_left(left, line, self._ship(records, line))
-            self._count_shipped()
+            self._count_others()
             self._finish()
             if c.complete:
                 self._release_rest(records)
@@ -58,7 +62,6 @@ class Telling:
             for short in (False, True):
                 for line in [x for x in lines if x.short is short]:
                     self._keep_left(left, line, self._cancel(records, line))
-                self._count_short()
                 self._finish("short" if short else "customer")
         for (sku, location), units in before.items():
             shortage.report(self.batch, sku, location, c.cause, units)
@@ -78,17 +81,18 @@ class Telling:
     def _all(self, records: list[Reservation]) -> list[OrderLine]:
         """Everything that the event may speak of, as lines without a location."""
         allocations = [(x.sku, a) for r in records for x in r.lines for a in x.allocations]
-        known = self.c.what == "fulfilled" and any(self._shipment_of(r) is not None for r in records)
+        changes = [key for r in records for key, _ in r.changes]
+        known = self.c.what == "fulfilled" and self.c.shipment in changes
         committed = any(a.committed for _, a in allocations)
         found: dict[str, int] = {}
         for sku, a in allocations:
             if self.c.what == "acknowledged":
-                units = a.committed - a.acknowledged
+                units = may_acknowledge(self.batch, sku, a, self.c.source)
             elif self.c.what == "cancelled":
                 units = a.committed + a.held
             else:
                 units = 0 if known else a.committed if committed else a.held
-                units += told_units(a) if self._mine(a.location) else 0
+                units += told_units(a) if self._mine(a.location) else a.ahead
             found[sku] = found.get(sku, 0) + units
         return [OrderLine(sku, units) for sku, units in found.items() if units]
 
@@ -118,10 +122,16 @@ class Telling:
         self.found_any = True
         self._changed[r.id] = r
 
-    def _effect(self, sku: str, location: str, units: int, shown: int) -> None:
-        effect = self._effects.setdefault((sku, location), [0, 0])
-        effect[0] += units
-        effect[1] += shown
+    def _other(self, sku: str, location: str, units: int) -> None:
+        if units and sku not in self.batch.foreign:
+            self._others[sku, location] = self._others.get((sku, location), 0) + units
+
+    def _place_of(self, records: list[Reservation], line: OrderLine) -> str:
+        """Where units happened to be that the order does not have; "" if nobody can tell, or it was told before."""
+        if self.again:
+            return ""
+        drawn = [a.location for r in records for x in r.lines if x.sku == line.sku for a in x.allocations]
+        return line.location or next(iter(drawn), "")
 
     # -- fulfilled -----------------------------------------------------------------------------------------------------
 
@@ -129,8 +139,7 @@ class Telling:
         rest = line.quantity
         if self.c.lines and self.c.shipment:
             rest -= self._counted_before(records, line)
-        if line.location and not self.again:
-            self._effect(line.sku, line.location, rest, 0)
+        place, elsewhere = self._place_of(records, line), 0
         rest -= self._told_before(records, line, rest)
         for state, near in POOLS:
             for r in records:
@@ -138,122 +147,172 @@ class Telling:
                     for a in x.allocations:
                         if near == (line.location in ("", a.location)) and (units := min(rest, getattr(a, state))):
                             rest -= units
+                            elsewhere += 0 if near else units
                             self._ship_units(r, x, a, state, units, line)
-                            if not line.location:
-                                self._effect(line.sku, a.location, units, 0)
+        if place:
+            self._other(line.sku, place, rest + elsewhere)
         return rest
 
-    def _shipment_of(self, r: Reservation) -> int | None:
-        """1 if the authority told of the shipment before, 0 if others did, None if nobody."""
-        told = [body for key, body in r.changes if key == self.c.shipment]
-        return max(told) if told and self.c.shipment else None
+    def _is_told(self, r: Reservation) -> bool:
+        """Whether the same shipment was told of before: by the authority, if it is now, else by others."""
+        mine = int(any(self._mine(a.location) for x in r.lines for a in x.allocations))
+        return (self.c.shipment, mine) in [tuple(change) for change in r.changes]
 
     def _counted_before(self, records: list[Reservation], line: OrderLine) -> int:
-        """Units of the line that the same shipment brought before, whoever told of it: they have no effect again."""
-        known = 0
-        for r in records:
-            told = self._shipment_of(r)
-            if told == 1 or (told == 0 and not (line.location and self._mine(line.location))):
-                known += sum(a.fulfilled for x in r.lines if x.sku == line.sku for a in x.allocations)
+        """Units of the line that the same shipment brought before: they have no effect again."""
+        told = [r for r in records if self._is_told(r)]
+        known = sum(a.fulfilled for r in told for x in r.lines if x.sku == line.sku for a in x.allocations)
         return min(line.quantity, known)
 
     def _told_before(self, records: list[Reservation], line: OrderLine, rest: int) -> int:
-        """Units that others told of, and that the authority tells of now: its number shows them from here on."""
+        """Units of which others told before, now by the authority, or the other way round: they are the same."""
         taken = 0
         for r in records:
             for x in [x for x in r.lines if x.sku == line.sku and x.sku not in self.batch.foreign]:
                 for a in x.allocations:
-                    if line.location not in ("", a.location) or not self._mine(a.location):
+                    if line.location not in ("", a.location):
                         continue
-                    units, uncounted = end_told(self.batch, self.c, x.sku, a, rest - taken)
+                    if self._mine(a.location):
+                        units = self._end_told(x, a, rest - taken)
+                    else:
+                        units = min(a.ahead, rest - taken)
+                        a.ahead -= units
                     if units:
                         taken += units
                         self._change(r)
-                        self._effect(line.sku, a.location, 0 if line.location else units, units - uncounted)
+                        self._untell(x.sku, a.location, units, line)
         return taken
+
+    def _end_told(self, x: Line, a: Allocation, most: int) -> int:
+        """The authority's number shows from here on what others told of."""
+        if not a.told or not most:
+            return 0
+        self._moves.watch(x.sku, a)
+        ended = end_told(a, most)
+        for minute, _, kept in ended:
+            self._moves.ship(x.sku, a.location, minute, -kept)
+        units = sum(units for _, units, _ in ended)
+        self._tally_shipped(a, units)
+        return units
+
+    def _tally_shipped(self, a: Allocation, units: int) -> None:
+        tally = tally_of(a, self.c.source)
+        tally.shipped = add(tally.shipped, units, self.version)
 
     def _ship_units(self, r: Reservation, x: Line, a: Allocation, state: State, units: int, line: OrderLine) -> None:
         place = line.location or a.location
-        shown = self._leave(r, x, a, state, units)
+        self._leave(r, x, a, state, units)
         a.fulfilled += units
         self._change(r)
         if a.location != place:
             raise_exception(
                 self.batch, "shipped-elsewhere", self.c.cause, x.sku, place, self.c.source, r.id, a.location
             )
-            return
-        self._effect(x.sku, place, 0, shown)
-        foreign = x.sku in self.batch.foreign
-        # A leg elsewhere ships what others tell of; of a named location its own partition has heard.
-        if (foreign and not line.location) or not (foreign or self._mine(place)):
-            note_told(a, self._minute, units, units - shown)
+        elif x.sku in self.batch.foreign:
+            if not line.location:  # a leg elsewhere ships what others tell of; its own partition has heard of the rest
+                note_told(a, self._minute, units, units)
+        elif not self._mine(place):
+            note_told(a, self._minute, units, 0)
+            self._untell(x.sku, place, units, line)
+        elif not self._is_elsewhere(line):
+            self._tally_shipped(a, units)
+            a.ahead += units
+            self._untell(x.sku, place, units, line)
 
-    def _leave(self, r: Reservation, x: Line, a: Allocation, state: State, units: int) -> int:
-        """Take units out of a state; returns how many of them the number that sells there was net of."""
-        shown = uncount(self.batch, x.sku, a, units) if state == "committed" else 0
+    def _is_elsewhere(self, line: OrderLine) -> bool:
+        """Whether what happened to the stock is told to its own partition."""
+        return self.c.part == "order" and line.location != ""
+
+    def _leave(self, r: Reservation, x: Line, a: Allocation, state: State, units: int) -> None:
+        """Take units out of a state."""
+        self._moves.watch(x.sku, a)
         setattr(a, state, getattr(a, state) - units)
-        a.acknowledged = min(a.acknowledged, a.committed)
         move(self.batch, x, a, **{state: -units})
         if state == "held":
             count_held(self.batch, r, x.sku, -units)
-        return shown
 
-    def _count_shipped(self) -> None:
-        """The authority's own number falls, unless its level shows it; others' word waits for that level."""
+    def _untell(self, sku: str, location: str, units: int, line: OrderLine) -> None:
+        """What counted by the event itself before there was an order counts with its allocations now."""
         c, batch = self.c, self.batch
-        effects, self._effects = self._effects, {}
-        for (sku, location), (units, shown) in effects.items():
-            if units <= shown or sku in batch.foreign:
-                continue
+        if not self.again or not line.location:
+            return
+        if not self._mine(location):
+            self._moves.ship(sku, location, self._minute, -units)
+            return
+        known = batch.position(sku, location).sources.get(c.source) or SourceNumber()
+        if c.event in known.recent:
+            change(known, c.event, self.version, units)
+            self._tell_number(sku, location, units, known)
+
+    def _tell_number(self, sku: str, location: str, quantity: int, known: SourceNumber) -> None:
+        c, batch = self.c, self.batch
+        seq = batch.next_seq()
+        batch.touch(seq, [sku])
+        batch.entries.append(
+            DeltaApplied(
+                seq, batch.now, "", c.cause, sku, location, c.source, quantity, known.number, self.version,
+                c.stream, c.position, c.as_of, c.event, [batch.balance(sku, location)],
+            )
+        )  # fmt: skip
+
+    def _count_others(self) -> None:
+        """The authority's own number falls, unless its level shows it; others' word waits for that level."""
+        c = self.c
+        others, self._others = self._others, {}
+        for (sku, location), units in others.items():
             if not self._mine(location):
-                ship(batch.position(sku, location), self._minute, units - shown)
-                seq = batch.next_seq()
-                batch.touch(seq, [sku])
-                batch.entries.append(
-                    ShipmentNoted(
-                        seq, batch.now, "", c.cause, sku, location, c.source, self._minute, units - shown,
-                        [batch.balance(sku, location)],
-                    )
-                )  # fmt: skip
+                self._moves.ship(sku, location, self._minute, units)
                 continue
             told = Delta(
-                sku, location, c.source, shown - units, c.version_kind, c.version, c.stream, c.position, c.as_of,
-                c.event, c.cause,
+                sku, location, c.source, -units, c.version_kind, c.version, c.stream, c.position, c.as_of, c.event,
+                c.cause,
             )  # fmt: skip
-            known, changed = change_number(batch, told, self.version)
+            known, changed = change_number(self.batch, told, self.version)
             if changed:
-                seq = batch.next_seq()
-                batch.touch(seq, [sku])
-                batch.entries.append(
-                    DeltaApplied(
-                        seq, batch.now, "", c.cause, sku, location, c.source, told.quantity, known.number, self.version,
-                        c.stream, c.position, c.as_of, c.event, [batch.balance(sku, location)],
-                    )
-                )  # fmt: skip
+                self._tell_number(sku, location, -units, known)
 
     # -- cancelled, and the rest of what is complete -------------------------------------------------------------------
 
     def _cancel(self, records: list[Reservation], line: OrderLine) -> int:
         rest = line.quantity
-        if line.short and line.location and not self.again:
-            self._effect(line.sku, line.location, rest, 0)
+        place, elsewhere = self._place_of(records, line), 0
         for state, near in POOLS:
             for r in records:
                 for x in [x for x in r.lines if x.sku == line.sku]:
                     for a in x.allocations:
                         if near == (line.location in ("", a.location)) and (units := min(rest, getattr(a, state))):
                             rest -= units
+                            elsewhere += 0 if near else units
                             self._release(r, x, a, state, units, line)
+        if line.short and place:
+            self._miss(line.sku, place, rest + elsewhere)
         return rest
 
     def _release(self, r: Reservation, x: Line, a: Allocation, state: State, units: int, line: OrderLine) -> None:
-        shown = self._leave(r, x, a, state, units)
+        self._leave(r, x, a, state, units)
         a.released += units
+        a.gone += units if state == "committed" or line.short else 0
         count_sold(self.batch, r, x.sku, -units)
         self._change(r)
-        if line.short and line.location in ("", a.location):
-            missing = 0 if line.location or a.supply else units  # nobody looks on a shelf for what is still to come
-            self._effect(x.sku, a.location, missing, shown)
+        if not line.short or line.location not in ("", a.location) or self._is_elsewhere(line):
+            return
+        if a.supply and not line.location:
+            return  # nobody looks on a shelf for what is still to come
+        if self._mine(a.location) and x.sku not in self.batch.foreign:
+            tally = tally_of(a, self.c.source)
+            tally.short = add(tally.short, units, self.version)
+            if self.again and line.location:
+                self._miss(x.sku, a.location, -units)
+        elif not (self.again and line.location):
+            self._miss(x.sku, a.location, units)
+
+    def _miss(self, sku: str, location: str, units: int) -> None:
+        """What was not found stays subtracted, unless the authority's level knows of it already."""
+        if not units or sku in self.batch.foreign:
+            return
+        known = self.batch.position(sku, location).sources.get(self.c.source)
+        if not (self._mine(location) and known and known.has_level and self.version <= known.version):
+            self._moves.miss(sku, location, self.c.source, self.version, units)
 
     def _release_rest(self, records: list[Reservation]) -> None:
         """What the order still has at the locations of a complete shipment was not found there."""
@@ -265,40 +324,39 @@ class Telling:
                         for state in ("committed", "held"):
                             if units := getattr(a, state):
                                 self._release(r, x, a, state, units, OrderLine(x.sku, units, short=True))
-        self._count_short()
         self._finish("short")
-
-    def _count_short(self) -> None:
-        """What was not found stays subtracted, unless the authority's level knows of it already."""
-        c, batch = self.c, self.batch
-        effects, self._effects = self._effects, {}
-        for (sku, location), (units, shown) in effects.items():
-            if units <= shown or sku in batch.foreign:
-                continue
-            known = batch.position(sku, location).sources.get(c.source)
-            if self._mine(location) and known and known.has_level and self.version <= known.version:
-                continue
-            set_aside(batch, sku, location, c.source, units - shown, self.version, c.event, c.cause)
 
     # -- acknowledged --------------------------------------------------------------------------------------------------
 
     def _acknowledge(self, records: list[Reservation], line: OrderLine) -> int:
+        """Of more than there is, the lowest versions count: so the rest is kept, too."""
         rest = line.quantity
-        for r in records:
-            for x in [x for x in r.lines if x.sku == line.sku]:
-                for a in x.allocations:
-                    units = min(rest, a.committed - a.acknowledged) if line.location in ("", a.location) else 0
-                    if units:
-                        rest -= units
-                        a.acknowledged += units
-                        count(self.batch, x.sku, a, self.c.source, self.version, units)
-                        self._change(r)
+        near = [
+            (r, x, a)
+            for r in records
+            for x in r.lines
+            if x.sku == line.sku
+            for a in x.allocations
+            if line.location in ("", a.location)
+        ]
+        for r, x, a in near:
+            if units := min(rest, may_acknowledge(self.batch, x.sku, a, self.c.source)):
+                rest -= units
+                self._count(r, x, a, units)
+        if rest and near:
+            self._count(*near[0], rest)
         return rest
+
+    def _count(self, r: Reservation, x: Line, a: Allocation, units: int) -> None:
+        self._moves.watch(x.sku, a)
+        acknowledge(self.batch, x.sku, a, self.c.source, self.version, units)
+        self._change(r)
 
     # -- what every part ends with -------------------------------------------------------------------------------------
 
     def _finish(self, reason: str = "") -> None:
         """Remember the event in the records that it changed, and log them; ``reason`` is why units were released."""
+        self._moves.settle()
         batch, c = self.batch, self.c
         changed, self._changed = self._changed, {}
         for r in changed.values():

@@ -27,7 +27,7 @@ local function adjust(b, c)
   local authority = authority_of(b, c[3])
   local source = authority ~= '' and lookup(b, b.sources, 'source', authority)
   if not source then return O.NO_AUTHORITY, b.seq, nil, nil, c[3] end
-  local n = number_record(position_record(b, c[2], c[3]), authority)
+  local n = inclusion.number_record(position_record(b, c[2], c[3]), authority)
   local before = shortage.unpromised(b, c[2], c[3])
   local version = after(version_less(n[N_VERSION], n[N_FLOOR]) and n[N_FLOOR] or n[N_VERSION])
   stock.change(b, { 0, c[2], c[3], authority, c[4], '', '', '', 0, 0, c[5] }, source, version)

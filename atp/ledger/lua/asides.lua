@@ -1,33 +1,52 @@
 -- Units set aside: they are there by the number, and nobody can have them; domain/rules/asides.py gives the reasons. An
--- item is {kind, source, version, minute, units, [event, …]}; one of each kind and source.
+-- item is {kind, source, version, minute, units, [event, …]}; one of each kind, source and version.
 
 local asides = {}
 
--- Remember units with those of the same kind and source.
-function asides.note(b, p, source, kind, units, version, event)
-  local found
-  p[P_ASIDE] = p[P_ASIDE] or {}
-  for _, x in ipairs(p[P_ASIDE]) do
-    if x[1] == kind and x[2] == source then found = x end
+-- Of more versions than are kept apart the two lowest become one, as of the later.
+local function merge(p, source, kind)
+  local same = {}
+  for i, x in ipairs(p[P_ASIDE]) do
+    if x[1] == kind and x[2] == source then same[#same + 1] = { x[3], i } end
   end
-  if not found then
-    found = { kind, source, version, 0, 0, {} }
-    p[P_ASIDE][#p[P_ASIDE] + 1] = found
+  if #same <= ASIDES_MAX then return end
+  table.sort(same, function(x, y) return version_less(x[1], y[1]) end)
+  local old, into = p[P_ASIDE][same[1][2]], p[P_ASIDE][same[2][2]]
+  into[4], into[5] = math.max(into[4], old[4]), into[5] + old[5]
+  local events = {}
+  for _, from in ipairs({ old[6], into[6] }) do
+    for _, event in ipairs(from) do events[#events + 1] = event end
   end
-  if version_less(found[3], version) then found[3] = version end
-  found[4], found[5] = math.floor(b.now / SHIPPED_BUCKET_MS) * SHIPPED_BUCKET_MS, found[5] + units
-  found[6][#found[6] + 1] = event
-  if #found[6] > ASIDE_EVENTS_MAX then table.remove(found[6], 1) end
-  return found
+  while #events > ASIDE_EVENTS_MAX do table.remove(events, 1) end
+  into[6] = events
+  table.remove(p[P_ASIDE], same[1][2])
 end
 
--- Subtract units of a position that its number still counts.
-function asides.add(b, sku, location, source, units, version, event, cause)
-  local found = asides.note(b, position_record(b, sku, location), source, 'short', units, version, event)
-  local seq = next_seq(b)
-  touch(b, sku, seq)
-  log(b, pack({ E.ASIDE, seq, b.now, '', cause, sku, location, source, units, version, found[4], event,
-    { balance(b, sku, location) } }))
+-- Remember units with those of the same kind, source and version, or forget some; returns how many that changed.
+function asides.note(b, p, source, kind, units, version, event)
+  local found, at
+  for i, x in ipairs(p[P_ASIDE] or {}) do
+    if x[1] == kind and x[2] == source and not version_less(x[3], version) and not version_less(version, x[3]) then
+      found, at = x, i
+    end
+  end
+  units = math.max(units, found and -found[5] or 0)
+  if units == 0 then return 0 end
+  p[P_ASIDE] = p[P_ASIDE] or {}
+  if not found then
+    at = #p[P_ASIDE] + 1
+    found = { kind, source, version, 0, 0, {} }
+    p[P_ASIDE][at] = found
+  end
+  found[5] = found[5] + units
+  if units > 0 then
+    found[4] = math.floor(b.now / SHIPPED_BUCKET_MS) * SHIPPED_BUCKET_MS
+    found[6][#found[6] + 1] = event
+    if #found[6] > ASIDE_EVENTS_MAX then table.remove(found[6], 1) end
+  end
+  if found[5] == 0 then table.remove(p[P_ASIDE], at) end
+  merge(p, source, kind)
+  return units
 end
 
 function asides.has(p, source, kind, event)
@@ -50,11 +69,11 @@ local function keep_if(p, wanted)
   p[P_ASIDE] = left
 end
 
--- The authority's level knows what its own people did not find before it, and what others did not long enough before.
+-- The authority's level knows what its own people did not find by then, and what others did not long enough before.
 function asides.level_knows(p, source, version, as_of)
   keep_if(p, function(x)
     if x[1] ~= 'short' then return true end
-    if x[2] == source then return not version_less(x[3], version) end
+    if x[2] == source then return version_less(version, x[3]) end
     return x[4] >= as_of - SHIPPED_COUNTED_MS - SHIPPED_BUCKET_MS
   end)
 end

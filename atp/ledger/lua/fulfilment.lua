@@ -13,7 +13,7 @@ local function fulfil(b, c)
     if t.fulfilled > 0 then return answer_found(b, c[2], r, O.REPLAYED) end
     return ended(b, c[2], r, t)
   end
-  local minute = math.floor(b.now / SHIPPED_BUCKET_MS) * SHIPPED_BUCKET_MS
+  local minute, m = math.floor(b.now / SHIPPED_BUCKET_MS) * SHIPPED_BUCKET_MS, moves.start(b, c[7])
   local wanted, refusal, line_id = wanted_lines(r, c[4], 'committed')
   if refusal then return refusal, r[R_SEQ], packed(b, c[2]), nil, line_id end
   for _, want in ipairs(wanted) do
@@ -22,16 +22,15 @@ local function fulfil(b, c)
       local units = math.min(quantity, a[A_COMMITTED])
       if units > 0 then
         quantity = quantity - units
-        local shown = uncount(b, line[L_SKU], a, units)
+        moves.watch(m, line[L_SKU], a)
         a[A_COMMITTED] = a[A_COMMITTED] - units
-        a[A_ACKNOWLEDGED] = math.min(a[A_ACKNOWLEDGED], a[A_COMMITTED])
         a[A_FULFILLED] = a[A_FULFILLED] + units
         shift_units(b, line, a, 0, -units)
-        note_told(a, minute, units, units - shown)
-        if units > shown and not b.foreign[line[L_SKU]] then ship(b, line[L_SKU], a[A_LOCATION], minute, units - shown) end
+        note_told(a, minute, units, b.foreign[line[L_SKU]] and units or 0)
       end
     end
   end
+  moves.settle(m)
   if c[5] > 0 then remember_change(r, { c[5], 0 }) end
   return changed(b, c, r, t.held, E.FULFILLED, c[6], c[7])
 end
@@ -52,24 +51,30 @@ local function acknowledge(b, c)
     if c[9] ~= expected then return O.VERSION_KIND_MISMATCH, r[R_SEQ], packed(b, c[2]), nil, expected end
     version = { source_record(b, c[7], c[9], c[6])[3], c[8][1], c[8][2] }
   end
+  local m = moves.start(b, c[6])
   for _, want in ipairs(wanted) do
     local quantity = want[2]
     for _, a in ipairs(want[1][L_ALLOCATIONS]) do
       local units = math.min(quantity, a[A_COMMITTED] - a[A_ACKNOWLEDGED])
       quantity = quantity - units
-      a[A_ACKNOWLEDGED] = a[A_ACKNOWLEDGED] + units
-      count_units(b, want[1][L_SKU], a, c[7], version, units)
+      moves.watch(m, want[1][L_SKU], a)
+      inclusion.acknowledge_live(b, want[1][L_SKU], a, c[7], version, units)
     end
   end
+  moves.settle(m)
   return changed(b, c, r, t.held, E.ACKNOWLEDGED, c[5], c[6])
 end
 
 -- Move units of one state between two allocations of a line; returns what is left to move.
-local function move_units(b, line, a, there, state, quantity)
+local function move_units(b, m, line, a, there, state, quantity)
   local units = math.min(quantity, a[state])
   if units > 0 then
     local held, committed = state == A_HELD and units or 0, state == A_COMMITTED and units or 0
-    if state == A_COMMITTED then uncount(b, line[L_SKU], a, units) end
+    if state == A_COMMITTED then
+      moves.watch(m, line[L_SKU], a)
+      moves.watch(m, line[L_SKU], there)
+      tallies.leave(a, units)
+    end
     a[state] = a[state] - units
     there[state] = there[state] + units -- after the other: both may be the same allocation
     shift_units(b, line, a, -held, -committed)
@@ -111,11 +116,11 @@ local function transfer(b, c)
     local tentative = legs.give_back_tentative(b, s, { line }) and free_units(s, asked, c[6]) >= c[7]
     return tentative and O.CONTENDED or O.INSUFFICIENT, r[R_SEQ], packed(b, c[2]), short
   end
-  local there, quantity = allocation_at(line, c[6], ''), c[7]
+  local there, quantity, m = allocation_at(line, c[6], ''), c[7], moves.start(b, c[9])
   for _, state in ipairs({ A_HELD, A_COMMITTED }) do
-    for _, a in ipairs(here) do quantity = move_units(b, line, a, there, state, quantity) end
+    for _, a in ipairs(here) do quantity = move_units(b, m, line, a, there, state, quantity) end
   end
-  for _, a in ipairs(here) do a[A_ACKNOWLEDGED] = math.min(a[A_ACKNOWLEDGED], a[A_COMMITTED]) end
+  moves.settle(m)
   return changed(b, c, r, units_of(r).held, E.TRANSFERRED, c[8], c[9])
 end
 

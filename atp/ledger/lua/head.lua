@@ -28,8 +28,9 @@
 --                      [minute, units shipped and not counted yet, …], [supply by day, …],
 --                      [units set aside: see asides.lua]]
 --   supply     hash    sku NUL location NUL supply id -> [format, day, start, quantity, received, source, version, receipts,
---                      true once people were told that it is overdue]
---   recent:sku NUL location NUL source   hash   event digest -> packed version and quantity (R8, R15)
+--                      whether people were told that it is overdue, as of, [other sources' last words, …]]
+--   recent:sku NUL location NUL source   hash   event digest, or g:h:l of a version as of which units of orders left
+--                      -> packed version and quantity (R8, R15)
 --   res        hash    identity -> record (domain/records.py, slot 1 holds the format) and, last, the id's bucket
 --   ended      list    [seq, when, identity] of whole records without live units, oldest first (R18)
 --   buried     list    the same of tombstones: res holds [format, fingerprint, bucket, state, seq, changes] for them
@@ -93,6 +94,9 @@ local RECENT_CUT = 1024
 local PENDING_MAX = 1024
 local TOLD_MAX = 8
 local ASIDE_EVENTS_MAX = 32
+local ASIDES_MAX = 32
+local GROUPS_MAX = 8
+local ANNOUNCED_MAX = 8
 local ORDER_IDS_MAX = 64
 local ORDER_EVENTS_MAX = 32
 local AWAITED_MAX = 10000
@@ -167,8 +171,9 @@ local T = { FINGERPRINT = 2, BUCKET = 3, STATE = 4, SEQ = 5, CHANGES = 6 } -- of
 local L_ID, L_SKU, L_ALLOCATIONS, L_NEEDED = 1, 2, 4, 5 -- the day only of lines that have one
 local A_SUPPLY = 2
 local A_LOCATION, A_HELD, A_COMMITTED, A_ACKNOWLEDGED, A_FULFILLED, A_RELEASED, A_EXPIRED = 1, 3, 4, 5, 6, 7, 8
-local A_COUNTED_BY, A_COUNTED = 9, 10 -- only where a source counts acknowledged units
+local A_COUNTED_BY, A_COUNTED = 9, 10 -- not written any more
 local A_TOLD = 11 -- {minute, units, uncounted, …} that left by the word of others; only where there are any
+local A_GONE, A_AHEAD, A_TALLIES = 12, 13, 14 -- tallies.lua; only where one of them says something
 
 -- What carries out a command, by its tag: each part adds its own.
 local handlers = {}

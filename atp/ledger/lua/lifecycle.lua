@@ -104,20 +104,22 @@ local function changed(b, c, r, held, tag, client, cause, reason)
 end
 
 -- Turn held units of the wanted lines into committed ones; returns how many.
-local function commit_held(b, r, wanted)
-  local moved = 0
+local function commit_held(b, r, wanted, cause)
+  local moved, m = 0, moves.start(b, cause)
   for _, want in ipairs(wanted) do
     local line, quantity = want[1], want[2]
     for _, a in ipairs(line[L_ALLOCATIONS]) do
       local units = math.min(quantity, a[A_HELD])
       if units > 0 then
         quantity, moved = quantity - units, moved + units
+        if a[A_TALLIES] then moves.watch(m, line[L_SKU], a) end
         a[A_HELD], a[A_COMMITTED] = a[A_HELD] - units, a[A_COMMITTED] + units
         shift_units(b, line, a, -units, units)
         count_held(b, r, line[L_SKU], -units)
       end
     end
   end
+  moves.settle(m)
   return moved
 end
 
@@ -165,17 +167,20 @@ local function reacquire(b, c, r, t)
     local tentative = legs.give_back_tentative(b, s, r[R_LINES]) and #select(2, draw_expired(s, r)) == 0
     return tentative and O.CONTENDED or O.INSUFFICIENT, r[R_SEQ], pack_record(c[2], r), short
   end
-  commit_held(b, r, (wanted_lines(r, {}, 'held')))
+  commit_held(b, r, (wanted_lines(r, {}, 'held')), c[7])
+  local m = moves.start(b, c[7])
   for _, found in ipairs(drawn) do
     local line, a = found[1], found[2]
     for _, draw in ipairs(found[3]) do
       a[A_EXPIRED] = a[A_EXPIRED] - draw[2]
       local there = allocation_at(line, draw[1], draw[3] or '')
+      if there[A_TALLIES] then moves.watch(m, line[L_SKU], there) end
       there[A_COMMITTED] = there[A_COMMITTED] + draw[2]
       shift_units(b, line, there, 0, draw[2])
       count_sold(b, r, line[L_SKU], draw[2])
     end
   end
+  moves.settle(m)
   return committed(b, c, r, 0)
 end
 
@@ -211,18 +216,20 @@ local function confirm(b, c)
   end
   local wanted, refusal, line_id = wanted_lines(r, c[5], 'held')
   if refusal then return refusal, r[R_SEQ], packed(b, c[2]), nil, line_id end
-  return committed(b, c, r, t.held - commit_held(b, r, wanted))
+  return committed(b, c, r, t.held - commit_held(b, r, wanted, c[7]))
 end
 
 -- Release units of one state over the line's locations; returns what is left to release.
-local function release_units(b, r, line, quantity, state)
+local function release_units(b, m, r, line, quantity, state)
   for _, a in ipairs(line[L_ALLOCATIONS]) do
     local units = math.min(quantity, a[state])
     if units > 0 then
       quantity = quantity - units
-      if state == A_COMMITTED then uncount(b, line[L_SKU], a, units) end
+      if state == A_COMMITTED then
+        moves.watch(m, line[L_SKU], a)
+        tallies.leave(a, units)
+      end
       a[state] = a[state] - units
-      a[A_ACKNOWLEDGED] = math.min(a[A_ACKNOWLEDGED], a[A_COMMITTED])
       a[A_RELEASED] = a[A_RELEASED] + units
       shift_units(b, line, a, state == A_HELD and -units or 0, state == A_COMMITTED and -units or 0)
       count_held(b, r, line[L_SKU], state == A_HELD and -units or 0)
@@ -244,15 +251,16 @@ local function release(b, c)
   end
   local wanted, refusal, line_id = wanted_lines(r, c[5], of)
   if refusal then return refusal, r[R_SEQ], packed(b, c[2]), nil, line_id end
-  local left = t.held
+  local left, m = t.held, moves.start(b, c[8])
   for _, want in ipairs(wanted) do
     local quantity = want[2]
     if of ~= 'committed' then -- of both, what nobody paid for goes first
-      quantity = release_units(b, r, want[1], quantity, A_HELD)
+      quantity = release_units(b, m, r, want[1], quantity, A_HELD)
       left = left - (want[2] - quantity)
     end
-    if of ~= 'held' then release_units(b, r, want[1], quantity, A_COMMITTED) end
+    if of ~= 'held' then release_units(b, m, r, want[1], quantity, A_COMMITTED) end
   end
+  moves.settle(m)
   return changed(b, c, r, left, E.RELEASED, c[7], c[8], c[6])
 end
 

@@ -90,17 +90,21 @@ local function serve_waiting(b, id, outcome, seq, record, ...)
   return outcome, find_by_id(b, id)[R_SEQ], packed(b, id)
 end
 
--- What the reservation has committed at the level's position is included as of the version.
+-- What the reservation ever committed at the level's position is included as of the version.
 local function include_reservation(b, c, id, r, version)
-  local news = false
+  local news, m = false, moves.start(b, c[12])
   for _, line in ipairs(r[R_LINES]) do
     for _, a in ipairs(line[L_ALLOCATIONS]) do
-      if line[L_SKU] == c[2] and a[A_LOCATION] == c[3] and a[A_COMMITTED] > 0 and a[A_SUPPLY] == '' then
-        news = include_all(b, c, a, version) or news
+      local units = tallies.ever_committed(a)
+      if line[L_SKU] == c[2] and a[A_LOCATION] == c[3] and units > 0 and a[A_SUPPLY] == '' then
+        moves.watch(m, c[2], a)
+        local by = inclusion.counting(b, c[2], a, c[4])
+        news = tallies.name_all(tallies.of(a, by), units, by ~= '' and version or { 0, 0, 0 }) or news
       end
     end
   end
   if news then
+    moves.settle(m)
     local seq = next_seq(b)
     local record, balances = keep(b, id, r, seq, units_of(r).held)
     log_reservation(b, E.ACKNOWLEDGED, seq, '', c[12], record, balances)

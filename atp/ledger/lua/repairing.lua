@@ -51,7 +51,7 @@ function counter_now.number(b, c)
   return n and n[N_NUMBER] or 0
 end
 
-function counter_set.number(b, c, _, value) number_record(position_record(b, c[2], c[3]), c[4])[N_NUMBER] = value end
+function counter_set.number(b, c, _, value) inclusion.number_record(position_record(b, c[2], c[3]), c[4])[N_NUMBER] = value end
 
 function counter_now.contended(b, c, x) return legs.contended_at(b, tentative_key(c, x)) end
 
@@ -96,7 +96,7 @@ function counter_now.included(b, c, x)
   return n and n[N_INCLUDED] or 0
 end
 
-function counter_set.included(b, c, x, value) number_record(position_record(b, c[2], c[3]), x[2])[N_INCLUDED] = value end
+function counter_set.included(b, c, x, value) inclusion.number_record(position_record(b, c[2], c[3]), x[2])[N_INCLUDED] = value end
 
 -- Units that a source will count: its name, and the version.
 local function version_in(x)
@@ -108,15 +108,15 @@ function counter_now.pending(b, c, x)
   local source, version = version_in(x)
   local n = number_at(b, c, source)
   if not version_less(n and n[N_VERSION] or { 0, 0, 0 }, version) then return nil end
-  local at = n and pending_at(n, version)
+  local at = n and inclusion.pending_at(n, version)
   return at and n[N_PENDING][at + 3] or 0
 end
 
 function counter_set.pending(b, c, x, value)
   local source, version = version_in(x)
-  local pending = number_record(position_record(b, c[2], c[3]), source)[N_PENDING]
-  local at = pending_at(number_at(b, c, source), version)
-  if at then drop_pending(pending, at) end
+  local pending = inclusion.number_record(position_record(b, c[2], c[3]), source)[N_PENDING]
+  local at = inclusion.pending_at(number_at(b, c, source), version)
+  if at then inclusion.drop_pending(pending, at) end
   if value ~= 0 then
     for _, word in ipairs({ version[1], version[2], version[3], value }) do pending[#pending + 1] = word end
   end

@@ -8,7 +8,7 @@ local function take_back(b, c)
   local of = counted_as(b, c[4], c[3])
   local counts = c[12] or measure_of(b, of) == 'on_hand'
   local p = position_record(b, c[2], c[3])
-  local n = number_record(p, of)
+  local n = inclusion.number_record(p, of)
   if stock.is_recent(b, c) or asides.has(p, of, 'unfit', c[11]) then return O.DUPLICATE, b.seq end
   local before, changed = shortage.unpromised(b, c[2], c[3]), false
   if counts then

@@ -92,11 +92,20 @@ local function is_recent(recent, event)
   return not recent.whole and recent.count > 0 and not recent.removed[event] and call('HEXISTS', recent.key, event) == 1
 end
 
-local function remember(recent, event, version, quantity)
+local function remember(recent, event, version, quantity, known)
   recent.items[event] = { version, quantity }
   recent.added[event] = struct.pack('>HI4I4i4', version[1], version[2], version[3], quantity)
   recent.removed[event] = nil
-  recent.count = recent.count + 1
+  recent.count = recent.count + (known and 0 or 1)
+end
+
+-- What is remembered of an event, {version, quantity}, or nil.
+local function recall(recent, event)
+  if not recent.items[event] and not recent.whole and recent.count > 0 and not recent.removed[event] then
+    local stored = call('HGET', recent.key, event)
+    if stored then recent.items[event] = unpack_delta(stored) end
+  end
+  return recent.items[event]
 end
 
 local function forget(recent, event)
@@ -151,7 +160,7 @@ end
 local function forget_oldest(recent, n)
   read_recent(recent)
   local events = {}
-  for event, item in pairs(recent.items) do events[#events + 1] = { item[1], tonumber(event), event } end
+  for event, item in pairs(recent.items) do events[#events + 1] = { item[1], tonumber(event) or -1, event } end
   table.sort(events, function(x, y)
     if version_less(x[1], y[1]) then return true end
     if version_less(y[1], x[1]) then return false end
@@ -174,6 +183,38 @@ local function change_number(n, recent, event, version, quantity)
   n[N_NUMBER] = n[N_NUMBER] + quantity
   remember(recent, event, version, quantity)
   if recent.count > RECENT_MAX then forget_oldest(recent, n) end
+end
+
+-- Change the number by what is remembered of an event or a version, which that becomes more or less of.
+local function amend(n, recent, event, version, quantity)
+  local known = recall(recent, event)
+  n[N_NUMBER] = n[N_NUMBER] + quantity
+  remember(recent, event, version, quantity + (known and known[2] or 0), known)
+  if recent.count > RECENT_MAX then forget_oldest(recent, n) end
+end
+
+-- Units of orders left as of a version, or fewer did; what was forgotten does not come back. Returns how many.
+function stock.change_dated(b, sku, location, n, key, version, units)
+  if units == 0 then return 0 end
+  local recent = recent_of(b, { 0, sku, location }, n[N_SOURCE])
+  local known = recall(recent, key)
+  units = math.max(units, known and known[2] or 0)
+  if units == 0 then return 0 end
+  if known and known[2] == units then
+    n[N_NUMBER] = n[N_NUMBER] - units
+    forget(recent, key)
+  else
+    amend(n, recent, key, version, -units)
+  end
+  return units
+end
+
+-- What an event changed by itself before there was an order to account for it: fewer units, if it is remembered.
+function stock.untell(b, c, sku, location, n, version, units)
+  local recent, event = recent_of(b, { 0, sku, location }, c[4]), string.format('%.0f', c[11])
+  if not recall(recent, event) then return false end
+  amend(n, recent, event, version, units)
+  return true
 end
 
 -- The authority's level shows every shipment that lies long enough before it.
@@ -203,7 +244,7 @@ local function level(b, c)
   end
   source[U.OLDER] = 0
   p = position_record(b, c[2], c[3])
-  n = number_record(p, c[4])
+  n = inclusion.number_record(p, c[4])
   local before = shortage.unpromised(b, c[2], c[3])
   local policy = b.policies.locations[c[3]]
   if not policy.listed and not b.policies.authorities[c[3]] then take_authority(b, c[3], c[4], c[12]) end
@@ -220,7 +261,7 @@ local function level(b, c)
   n[N_NUMBER], n[N_LEVEL], n[N_VERSION], n[N_TIE] = number, true, version, c[9]
   local touched = n[N_TOUCHED]
   if touched and not version_less(version, { touched[2], touched[3], touched[4] }) then n[N_TOUCHED] = nil end
-  include(n)
+  inclusion.include(n)
   stock.seen(b, c, source, n)
   if c[4] == authority_of(b, c[3]) then
     count_shipped(p, c[10])
@@ -263,7 +304,7 @@ local function delta(b, c)
     exceptions.raise(b, 'late-delta', c[12], c[2], c[3], of, '', '')
     return O.LATE_DELTA, b.seq
   end
-  n = number_record(p, of)
+  n = inclusion.number_record(p, of)
   local before = shortage.unpromised(b, c[2], c[3])
   change_number(n, recent, event, remembered, c[5])
   stock.seen(b, c, source, n)
@@ -285,7 +326,7 @@ end
 -- changed. Slots as of a delta.
 function stock.change(b, c, source, version)
   local of = counted_as(b, c[4], c[3])
-  local n, remembered = number_record(position_record(b, c[2], c[3]), of), version_in(c, of, version)
+  local n, remembered = inclusion.number_record(position_record(b, c[2], c[3]), of), version_in(c, of, version)
   local recent, event = recent_of(b, c, of), string.format('%.0f', c[11])
   local changed = not is_inside(n, remembered, c[5]) and not is_late(n, remembered) and not is_recent(recent, event)
   if changed then change_number(n, recent, event, remembered, c[5]) end
@@ -308,7 +349,7 @@ local function status(b, c)
     return O.STALE, b.seq
   end
   p = position_record(b, c[2], c[3])
-  n = number_record(p, c[4])
+  n = inclusion.number_record(p, c[4])
   local before = shortage.unpromised(b, c[2], c[3])
   n[N_UNSELLABLE] = c[5] + asides.status_knows(p, c[4], version)
   n[N_STATUS] = { version[1], version[2], version[3], c[9] }

@@ -1,11 +1,12 @@
 -- Incoming supply: domain/rules/supply.py gives the reasons. Both commands share a level's slots up to as_of.
 
-local DAY, STARTS, QUANTITY, RECEIVED, SOURCE, VERSION, RECEIPTS, TOLD = 2, 3, 4, 5, 6, 7, 8, 9
+local DAY, STARTS, QUANTITY, RECEIVED, SOURCE, VERSION, RECEIPTS, TOLD, AS_OF, OTHERS = 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 local OVERDUE_MS = 86400000
 
 local function supply_record(b, c, id)
   local field = position_key(c[2], c[3]) .. '\0' .. id
-  local supply = lookup(b, b.supplies, 'supply', field) or { FORMAT, '', 0, 0, 0, '', {}, {} }
+  local supply = lookup(b, b.supplies, 'supply', field) or { FORMAT, '', 0, 0, 0, '', {}, {}, false, 0, {} }
+  supply[TOLD], supply[AS_OF], supply[OTHERS] = supply[TOLD] or false, supply[AS_OF] or 0, supply[OTHERS] or {}
   return supply, field
 end
 
@@ -19,7 +20,7 @@ local function is_overdue(b, supply) return units_left(supply) > 0 and b.now >= 
 
 local function end_overdue(b, c, id, cause, supply)
   if not supply[TOLD] or is_overdue(b, supply) then return end
-  supply[TOLD] = nil
+  supply[TOLD] = false
   exceptions.over(b, 'supply-overdue', cause, c[2], c[3], '', id, 'over', '', '')
 end
 
@@ -35,28 +36,64 @@ handlers[C.OVERDUE] = function(b, c)
   return O.APPLIED, b.seq
 end
 
+-- Which of two words counts: the later one, then the one that promises less, or later; then any, always the same.
+local function weighs_less(x, y)
+  if x[6] ~= y[6] then return x[6] < y[6] end
+  if (x[5] == 0) ~= (y[5] == 0) then return y[5] == 0 end
+  if x[4] ~= y[4] then return x[4] < y[4] end
+  if x[5] ~= y[5] then return x[5] > y[5] end
+  return bytes_less(x[1], y[1])
+end
+
+-- Keep a source's last word, {source, version and tie, day, start, quantity, as of}; the weightiest of all counts, and the
+-- least of too many is forgotten.
+local function announce(supply, told)
+  local known, others = { told }, supply[OTHERS]
+  if supply[SOURCE] ~= '' then
+    others = { { supply[SOURCE], supply[VERSION], supply[DAY], supply[STARTS], supply[QUANTITY], supply[AS_OF] } }
+    for _, x in ipairs(supply[OTHERS]) do others[#others + 1] = x end
+  end
+  for _, x in ipairs(others) do
+    if x[1] ~= told[1] then known[#known + 1] = x end
+  end
+  table.sort(known, function(x, y) return weighs_less(y, x) end)
+  local first = table.remove(known, 1)
+  supply[SOURCE], supply[VERSION], supply[DAY] = first[1], first[2], first[3]
+  supply[STARTS], supply[QUANTITY], supply[AS_OF] = first[4], first[5], first[6]
+  known[ANNOUNCED_MAX + 1] = nil
+  table.sort(known, function(x, y) return bytes_less(x[1], y[1]) end)
+  supply[OTHERS] = known
+end
+
+-- The version and tie of the source's last word on it, or nil.
+local function last_word(supply, source)
+  if supply[SOURCE] == source then return supply[VERSION] end
+  for _, x in ipairs(supply[OTHERS]) do
+    if x[1] == source then return x[2] end
+  end
+end
+
 local function incoming(b, c)
   local refusal, detail = stock.refuse(b, c, '')
   if refusal then return refusal, b.seq, nil, nil, detail end
   local source = source_record(b, c[4], c[6], c[14])
   local version = { source[3], c[7][1], c[7][2] }
   local supply, field = supply_record(b, c, c[11])
-  local last = supply[VERSION]
-  if supply[SOURCE] == c[4] and (version_less(version, last) or (not version_less(last, version) and c[9] <= last[4])) then
+  local last = last_word(supply, c[4])
+  if last and (version_less(version, last) or (not version_less(last, version) and c[9] <= last[4])) then
     return O.STALE, b.seq
   end
   local days = position_record(b, c[2], c[3])[P_SUPPLY]
   local before = shortage.unpromised(b, c[2], c[3])
   expect(days, supply[DAY], supply[STARTS], -units_left(supply))
-  supply[DAY], supply[STARTS], supply[QUANTITY], supply[SOURCE] = c[12], c[13], c[5], c[4]
-  supply[VERSION] = { version[1], version[2], version[3], c[9] }
+  announce(supply, { c[4], { version[1], version[2], version[3], c[9] }, c[12], c[13], c[5], c[10] })
   local left = units_left(supply)
   expect(days, supply[DAY], supply[STARTS], left)
   keep_supply(b, field, supply)
   local seq = next_seq(b)
   touch(b, c[2], seq)
   log(b, pack({ E.EXPECTED, seq, b.now, '', c[14], c[2], c[3], c[4], c[11], c[5], c[12], c[13], version, c[8], c[9], c[10],
-    left, { balance(b, c[2], c[3]) } }))
+    left, { balance(b, c[2], c[3]) }, supply[SOURCE] ~= c[4] and supply[SOURCE] or nil }))
   end_overdue(b, c, c[11], c[14], supply)
   shortage.report(b, c[2], c[3], c[14], before)
   return O.APPLIED, seq

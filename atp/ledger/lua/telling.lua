@@ -1,14 +1,15 @@
 -- Telling: one event about an order on its way through the order's reservations, and through the stock;
--- domain/rules/telling.py gives the reasons. `t` is the event under way: its command c, its version, the
--- minute it was told first, whether only its order part is left to do, and what it changed so far.
+-- domain/rules/telling.py gives the reasons. `t` is the event under way: its command c, its version, the minute it was
+-- told first, whether only its order part is left to do, what it moves, units that no allocation accounts for by place,
+-- and what it changed so far.
 
 local telling = {}
 
 local POOLS = { { A_COMMITTED, true }, { A_HELD, true }, { A_COMMITTED, false }, { A_HELD, false } }
 
 function telling.start(b, c, version, began, again)
-  return { c = c, version = version, again = again, found_any = false, effects = {}, by_place = {}, changed = {},
-    known = {}, told = {}, minute = math.floor(began / SHIPPED_BUCKET_MS) * SHIPPED_BUCKET_MS }
+  return { c = c, version = version, again = again, found_any = false, others = {}, by_place = {}, changed = {},
+    known = {}, moves = moves.start(b, c[15], c), minute = math.floor(began / SHIPPED_BUCKET_MS) * SHIPPED_BUCKET_MS }
 end
 
 -- Calls visit(id, record, line, allocation) for every allocation of the order's reservations, of one sku if it is named.
@@ -41,46 +42,56 @@ local function change(t, found)
   end
 end
 
-local function effect(t, sku, location, units, shown)
+-- Units at a position that no allocation accounts for.
+local function other(b, t, sku, location, units)
+  if units == 0 or b.foreign[sku] then return end
   local place = position_key(sku, location)
   local known = t.by_place[place]
   if not known then
-    known = { sku, location, 0, 0 }
+    known = { sku, location, 0 }
     t.by_place[place] = known
-    t.effects[#t.effects + 1] = known
+    t.others[#t.others + 1] = known
   end
-  known[3], known[4] = known[3] + units, known[4] + shown
+  known[3] = known[3] + units
 end
 
-local function take_effects(t)
-  local effects = t.effects
-  t.effects, t.by_place = {}, {}
-  return effects
+-- Where units happened to be that the order does not have; nil if nobody can tell, or it was told before.
+local function place_of_others(t, records, line)
+  if t.again then return nil end
+  if line[3] ~= '' then return line[3] end
+  local found
+  each(records, line[1], function(_, _, a) found = found or a[A_LOCATION] end)
+  return found
 end
 
--- 1 if the authority told of the shipment before, 0 if others did, nil if nobody.
-local function shipment_of(t, r)
-  local told
-  for _, known in ipairs(r[R_CHANGES]) do
-    if t.c[13] > 0 and known[1] == t.c[13] then told = math.max(told or 0, known[2]) end
+-- Whether the same shipment was told of before: by the authority, if it is now, else by others.
+local function is_told(b, t, found)
+  local mine = 0
+  each({ found }, nil, function(_, _, a)
+    if is_mine(b, t, a[A_LOCATION]) then mine = 1 end
+  end)
+  for _, known in ipairs(found[2][R_CHANGES]) do
+    if known[1] == t.c[13] and known[2] == mine then return true end
   end
-  return told
+  return false
 end
 
 -- Everything that the event may speak of, as lines without a location.
 local function all_lines(b, t, records)
   local what, known, committed, order, found = t.c[2], false, false, {}, {}
-  for _, record in ipairs(records) do known = known or (what == 'fulfilled' and shipment_of(t, record[2]) ~= nil) end
+  for _, record in ipairs(records) do
+    for _, told in ipairs(record[2][R_CHANGES]) do known = known or (what == 'fulfilled' and told[1] == t.c[13]) end
+  end
   each(records, nil, function(_, _, a) committed = committed or a[A_COMMITTED] > 0 end)
   each(records, nil, function(_, line, a)
     local units = 0
     if what == 'acknowledged' then
-      units = a[A_COMMITTED] - a[A_ACKNOWLEDGED]
+      units = inclusion.may_acknowledge(b, line[L_SKU], a, t.c[4])
     elseif what == 'cancelled' then
       units = a[A_COMMITTED] + a[A_HELD]
     else
       if not known then units = a[committed and A_COMMITTED or A_HELD] end
-      if is_mine(b, t, a[A_LOCATION]) then units = units + told_units(a) end
+      units = units + (is_mine(b, t, a[A_LOCATION]) and told_units(a) or a[A_AHEAD] or 0)
     end
     local sku = line[L_SKU]
     if not found[sku] then order[#order + 1] = sku end
@@ -115,14 +126,12 @@ local function look_before(b, t, records, lines)
   return places
 end
 
--- Take units out of a state; returns how many of them the number that sells there was net of.
-local function leave(b, found, line, a, state, units)
-  local shown = state == A_COMMITTED and uncount(b, line[L_SKU], a, units) or 0
+-- Take units out of a state.
+local function leave(b, t, found, line, a, state, units)
+  moves.watch(t.moves, line[L_SKU], a)
   a[state] = a[state] - units
-  a[A_ACKNOWLEDGED] = math.min(a[A_ACKNOWLEDGED], a[A_COMMITTED])
   shift_units(b, line, a, state == A_HELD and -units or 0, state == A_COMMITTED and -units or 0)
   if state == A_HELD then count_held(b, found[2], line[L_SKU], -units) end
-  return shown
 end
 
 -- Take units of a line from the pools in their order; returns what no reservation had.
@@ -133,134 +142,187 @@ local function from_pools(records, line, rest, take)
       local units = math.min(rest, a[state])
       if units > 0 and near == (line[3] == '' or line[3] == a[A_LOCATION]) then
         rest = rest - units
-        take(found, drawn, a, state, units)
+        take(found, drawn, a, state, units, near)
       end
     end)
   end
   return rest
 end
 
--- Units of the line that the same shipment brought before, whoever told of it: they have no effect again.
+-- Units of the line that the same shipment brought before: they have no effect again.
 local function counted_before(b, t, records, line)
-  local known, mine = 0, line[3] ~= '' and is_mine(b, t, line[3])
-  each(records, line[1], function(found, _, a)
-    local told = t.told[found[1]]
-    if told == nil then
-      told = shipment_of(t, found[2]) or false
-      t.told[found[1]] = told
+  local known = 0
+  for _, found in ipairs(records) do
+    if is_told(b, t, found) then
+      each({ found }, line[1], function(_, _, a) known = known + a[A_FULFILLED] end)
     end
-    if told == 1 or (told == 0 and not mine) then known = known + a[A_FULFILLED] end
-  end)
+  end
   return math.min(line[2], known)
 end
 
--- Units that others told of, and that the authority tells of now: its number shows them from here on.
+local function tell_number(b, t, sku, location, quantity, n)
+  local c, seq = t.c, next_seq(b)
+  touch(b, sku, seq)
+  log(b, pack({ E.DELTA, seq, b.now, '', c[15], sku, location, c[4], quantity, n[N_NUMBER], t.version, c[8], c[9], c[10],
+    c[11], { balance(b, sku, location) } }))
+end
+
+-- What counted by the event itself before there was an order counts with its allocations now.
+local function untell(b, t, sku, location, units, line)
+  if not t.again or line[3] == '' then return end
+  if not is_mine(b, t, location) then return moves.ship(t.moves, sku, location, t.minute, -units) end
+  local n = inclusion.number_record(position_record(b, sku, location), t.c[4])
+  if stock.untell(b, t.c, sku, location, n, t.version, units) then tell_number(b, t, sku, location, units, n) end
+end
+
+local function tally_shipped(t, a, units)
+  local tally = tallies.of(a, t.c[4])
+  tally[4] = tallies.add(tally[4], units, t.version)
+end
+
+-- The authority's number shows from here on what others told of.
+local function end_told_units(t, sku, a, most)
+  if not a[A_TOLD] or not a[A_TOLD][1] or most == 0 then return 0 end
+  moves.watch(t.moves, sku, a)
+  local units = 0
+  for _, ended in ipairs(end_told(a, most)) do
+    units = units + ended[2]
+    moves.ship(t.moves, sku, a[A_LOCATION], ended[1], -ended[3])
+  end
+  tally_shipped(t, a, units)
+  return units
+end
+
+-- Units of which others told before, now by the authority, or the other way round: they are the same.
 local function told_before(b, t, records, line, rest)
-  local taken = 0
-  each(records, line[1], function(found, drawn, a)
-    if b.foreign[drawn[L_SKU]] or (line[3] ~= '' and line[3] ~= a[A_LOCATION]) or not is_mine(b, t, a[A_LOCATION]) then
-      return
+  local taken, sku = 0, line[1]
+  if b.foreign[sku] then return 0 end
+  each(records, sku, function(found, _, a)
+    if line[3] ~= '' and line[3] ~= a[A_LOCATION] then return end
+    local units
+    if is_mine(b, t, a[A_LOCATION]) then
+      units = end_told_units(t, sku, a, rest - taken)
+    else
+      units = math.min(a[A_AHEAD] or 0, rest - taken)
+      if units > 0 then a[A_AHEAD] = a[A_AHEAD] - units end
     end
-    local units, uncounted = end_told(b, t.c, line[1], a, rest - taken)
     if units > 0 then
       taken = taken + units
       change(t, found)
-      effect(t, line[1], a[A_LOCATION], line[3] ~= '' and 0 or units, units - uncounted)
+      untell(b, t, sku, a[A_LOCATION], units, line)
     end
   end)
   return taken
 end
 
+-- Whether what happened to the stock is told to its own partition.
+local function is_elsewhere(t, line) return t.c[16] == 'order' and line[3] ~= '' end
+
+local function ship_units(b, t, line, found, drawn, a, state, units)
+  local sku, place = line[1], line[3] ~= '' and line[3] or a[A_LOCATION]
+  leave(b, t, found, drawn, a, state, units)
+  a[A_FULFILLED] = a[A_FULFILLED] + units
+  change(t, found)
+  if a[A_LOCATION] ~= place then
+    exceptions.raise(b, 'shipped-elsewhere', t.c[15], sku, place, t.c[4], found[1], a[A_LOCATION])
+  elseif b.foreign[sku] then
+    -- A leg elsewhere ships what others tell of; its own partition has heard of the rest.
+    if line[3] == '' then note_told(a, t.minute, units, units) end
+  elseif not is_mine(b, t, place) then
+    note_told(a, t.minute, units, 0)
+    untell(b, t, sku, place, units, line)
+  elseif not is_elsewhere(t, line) then
+    tally_shipped(t, a, units)
+    a[A_AHEAD] = a[A_AHEAD] + units
+    untell(b, t, sku, place, units, line)
+  end
+end
+
 local function ship_line(b, t, records, line)
-  local rest, c, sku = line[2], t.c, line[1]
+  local rest, c, elsewhere = line[2], t.c, 0
   if #c[12] > 0 and c[13] > 0 then rest = rest - counted_before(b, t, records, line) end
-  if line[3] ~= '' and not t.again then effect(t, sku, line[3], rest, 0) end
+  local place = place_of_others(t, records, line)
   rest = rest - told_before(b, t, records, line, rest)
-  return from_pools(records, line, rest, function(found, drawn, a, state, units)
-    local place = line[3] ~= '' and line[3] or a[A_LOCATION]
-    local shown = leave(b, found, drawn, a, state, units)
-    a[A_FULFILLED] = a[A_FULFILLED] + units
-    change(t, found)
-    if a[A_LOCATION] ~= place then
-      exceptions.raise(b, 'shipped-elsewhere', c[15], sku, place, c[4], found[1], a[A_LOCATION])
-    else
-      effect(t, sku, place, 0, shown)
-      -- A leg elsewhere ships what others tell of; of a named location its own partition has heard.
-      local noted = not is_mine(b, t, place)
-      if b.foreign[sku] then noted = line[3] == '' end
-      if noted then note_told(a, t.minute, units, units - shown) end
-    end
-    if line[3] == '' then effect(t, sku, place, units, 0) end
+  rest = from_pools(records, line, rest, function(found, drawn, a, state, units, near)
+    if not near then elsewhere = elsewhere + units end
+    ship_units(b, t, line, found, drawn, a, state, units)
   end)
+  if place then other(b, t, line[1], place, rest + elsewhere) end
+  return rest
 end
 
 -- The authority's own number falls, unless its level shows it; others' word waits for that level.
-local function count_shipped_units(b, t)
-  local c = t.c
-  for _, found in ipairs(take_effects(t)) do
-    local sku, location, units = found[1], found[2], found[3] - found[4]
-    if units > 0 and not b.foreign[sku] then
-      if not is_mine(b, t, location) then
-        log_shipment(b, c, sku, location, t.minute, units)
-      else
-        local told = { C.DELTA, sku, location, c[4], -units, c[6], c[7], c[8], c[9], c[10], c[11] }
-        local n, changed = stock.change(b, told, b.sources[c[4]], t.version)
-        if changed then
-          local seq = next_seq(b)
-          touch(b, sku, seq)
-          log(b, pack({ E.DELTA, seq, b.now, '', c[15], sku, location, c[4], -units, n[N_NUMBER], t.version, c[8], c[9],
-            c[10], c[11], { balance(b, sku, location) } }))
-        end
-      end
+local function count_others(b, t)
+  local c, others = t.c, t.others
+  t.others, t.by_place = {}, {}
+  for _, found in ipairs(others) do
+    local sku, location, units = found[1], found[2], found[3]
+    if not is_mine(b, t, location) then
+      moves.ship(t.moves, sku, location, t.minute, units)
+    else
+      local told = { C.DELTA, sku, location, c[4], -units, c[6], c[7], c[8], c[9], c[10], c[11] }
+      local n, changed = stock.change(b, told, b.sources[c[4]], t.version)
+      if changed then tell_number(b, t, sku, location, -units, n) end
     end
   end
 end
 
-local function release_told(b, t, found, drawn, a, state, units, short, location)
-  local shown = leave(b, found, drawn, a, state, units)
+-- What was not found stays subtracted, unless the authority's level knows of it already.
+local function miss(b, t, sku, location, units)
+  if units == 0 or b.foreign[sku] then return end
+  local n = find_number(position_record(b, sku, location), t.c[4])
+  local known = n and n[N_LEVEL] and not version_less(n[N_VERSION], t.version)
+  if not (known and is_mine(b, t, location)) then
+    moves.miss(t.moves, sku, location, t.c[4], t.version, units)
+  end
+end
+
+local function release_told(b, t, found, drawn, a, state, units, line)
+  local sku, short, location = drawn[L_SKU], line[4], line[3]
+  leave(b, t, found, drawn, a, state, units)
   a[A_RELEASED] = a[A_RELEASED] + units
-  count_sold(b, found[2], drawn[L_SKU], -units)
+  if state == A_COMMITTED or short then tallies.leave(a, units) end
+  count_sold(b, found[2], sku, -units)
   change(t, found)
-  if short and (location == '' or location == a[A_LOCATION]) then
-    -- Nobody looks on a shelf for what is still to come.
-    effect(t, drawn[L_SKU], a[A_LOCATION], (location ~= '' or a[A_SUPPLY] ~= '') and 0 or units, shown)
+  if not short or (location ~= '' and location ~= a[A_LOCATION]) or is_elsewhere(t, line) then return end
+  if a[A_SUPPLY] ~= '' and location == '' then return end -- nobody looks on a shelf for what is still to come
+  if is_mine(b, t, a[A_LOCATION]) and not b.foreign[sku] then
+    local tally = tallies.of(a, t.c[4])
+    tally[5] = tallies.add(tally[5], units, t.version)
+    if t.again and location ~= '' then miss(b, t, sku, a[A_LOCATION], -units) end
+  elseif not (t.again and location ~= '') then
+    miss(b, t, sku, a[A_LOCATION], units)
   end
 end
 
 local function cancel_line(b, t, records, line)
-  if line[4] and line[3] ~= '' and not t.again then effect(t, line[1], line[3], line[2], 0) end
-  return from_pools(records, line, line[2], function(found, drawn, a, state, units)
-    release_told(b, t, found, drawn, a, state, units, line[4], line[3])
+  local place, elsewhere = place_of_others(t, records, line), 0
+  local rest = from_pools(records, line, line[2], function(found, drawn, a, state, units, near)
+    if not near then elsewhere = elsewhere + units end
+    release_told(b, t, found, drawn, a, state, units, line)
   end)
+  if line[4] and place then miss(b, t, line[1], place, rest + elsewhere) end
+  return rest
 end
 
--- What was not found stays subtracted, unless the authority's level knows of it already.
-local function count_short(b, t)
-  local c = t.c
-  for _, found in ipairs(take_effects(t)) do
-    local sku, location, units = found[1], found[2], found[3] - found[4]
-    if units > 0 and not b.foreign[sku] then
-      local p = find_position(b, sku, location)
-      local n = p and find_number(p, c[4])
-      local known = n and n[N_LEVEL] and not version_less(n[N_VERSION], t.version)
-      if not (known and is_mine(b, t, location)) then
-        asides.add(b, sku, location, c[4], units, t.version, c[11], c[15])
-      end
-    end
-  end
-end
-
+-- Of more than there is, the lowest versions count: so the rest is kept, too.
 local function acknowledge_line(b, t, records, line)
-  local rest = line[2]
+  local rest, first = line[2], nil
+  local function count(found, drawn, a, units)
+    moves.watch(t.moves, drawn[L_SKU], a)
+    inclusion.acknowledge(b, drawn[L_SKU], a, t.c[4], t.version, units)
+    change(t, found)
+  end
   each(records, line[1], function(found, drawn, a)
-    local units = math.min(rest, a[A_COMMITTED] - a[A_ACKNOWLEDGED])
-    if units > 0 and (line[3] == '' or line[3] == a[A_LOCATION]) then
+    if line[3] ~= '' and line[3] ~= a[A_LOCATION] then return end
+    first = first or { found, drawn, a }
+    local units = math.min(rest, inclusion.may_acknowledge(b, drawn[L_SKU], a, t.c[4]))
+    if units > 0 then
       rest = rest - units
-      a[A_ACKNOWLEDGED] = a[A_ACKNOWLEDGED] + units
-      count_units(b, drawn[L_SKU], a, t.c[4], t.version, units)
-      change(t, found)
+      count(found, drawn, a, units)
     end
   end)
+  if rest > 0 and first then count(first[1], first[2], first[3], rest) end
   return rest
 end
 
@@ -273,6 +335,7 @@ end
 
 -- Remember the event in the records that it changed, and log them; `reason` is why units were released.
 local function finish(b, t, reason)
+  moves.settle(t.moves)
   local c, tag = t.c, E.FULFILLED
   if reason then tag = E.RELEASED elseif c[2] == 'acknowledged' then tag = E.ACKNOWLEDGED end
   for _, found in ipairs(t.changed) do
@@ -300,11 +363,12 @@ local function release_rest(b, t, records)
   each(records, nil, function(found, drawn, a)
     if anywhere or places[a[A_LOCATION]] then
       for _, state in ipairs({ A_COMMITTED, A_HELD }) do
-        if a[state] > 0 then release_told(b, t, found, drawn, a, state, a[state], true, '') end
+        if a[state] > 0 then
+          release_told(b, t, found, drawn, a, state, a[state], { drawn[L_SKU], a[state], '', true })
+        end
       end
     end
   end)
-  count_short(b, t)
   finish(b, t, 'short')
 end
 
@@ -326,13 +390,12 @@ function telling.tell(b, t, records)
     finish(b, t)
   elseif c[2] == 'fulfilled' then
     each_line(ship_line)
-    count_shipped_units(b, t)
+    count_others(b, t)
     finish(b, t)
     if c[14] then release_rest(b, t, records) end
   else
     for _, short in ipairs({ false, true }) do
       each_line(cancel_line, function(line) return line[4] == short end)
-      count_short(b, t)
       finish(b, t, short and 'short' or 'customer')
     end
   end

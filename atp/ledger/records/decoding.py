@@ -12,6 +12,7 @@ from atp.domain.commands import TellOrder
 from atp.domain.outcomes import Outcome
 from atp.domain.records import Leg, Reservation, Shortfall
 from atp.domain.state import (
+    Announcement,
     Basket,
     Campaign,
     Location,
@@ -150,15 +151,18 @@ def remember(position: Position, source: str, items: list[bytes]) -> None:
     """Fill the source's memory of deltas."""
     known = position.sources.setdefault(source, SourceNumber())
     for event, packed in _fields(items):
-        *version, quantity = unpack(">HIIi", packed)
-        known.recent[int(event)] = (version[0], version[1], version[2]), quantity
+        *parts, quantity = unpack(">HIIi", packed)
+        version = parts[0], parts[1], parts[2]
+        known.recent[version if ":" in event else int(event)] = version, quantity
 
 
 def _supply(d: Decoding, _: str, items: list[bytes]) -> None:
     for key, stored in _fields(items):
         sku, at, id = key.split("\0")
-        _, day, starts_at, quantity, received, source, version, receipts, *told = _unpack(stored)
-        supply = Supply(day, starts_at, quantity, received, source, tuple(version), receipts, bool(told))
+        _, day, starts_at, quantity, received, source, version, receipts, *rest = _unpack(stored)
+        told, as_of, others = rest if len(rest) == 3 else (bool(rest), 0, [])  # as before there could be several words
+        words = msgspec.convert(others, list[Announcement])
+        supply = Supply(day, starts_at, quantity, received, source, tuple(version), receipts, bool(told), as_of, words)
         d.state.supplies[sku, at, id] = supply
 
 

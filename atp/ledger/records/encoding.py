@@ -59,13 +59,18 @@ def _stock(state: State) -> Iterator[Page]:
 
 
 def _supply(x: Supply) -> bytes:
-    told = [True] if x.told else []
-    return _pack([FORMAT, x.day, x.starts_at, x.quantity, x.received, x.source, x.version, x.receipts, *told])
+    return _pack(
+        [
+            FORMAT, x.day, x.starts_at, x.quantity, x.received, x.source, x.version, x.receipts, x.told, x.as_of,
+            x.others,
+        ]
+    )  # fmt: skip
 
 
 def _recent(known: SourceNumber) -> Iterator[tuple[str, bytes]]:
     for event, (version, quantity) in known.recent.items():
-        yield str(event), pack(">HIIi", *version, quantity)
+        name = str(event) if isinstance(event, int) else ":".join(map(str, event))
+        yield name, pack(">HIIi", *version, quantity)
 
 
 def _reservations(state: State) -> Iterator[Page]:
