@@ -6,7 +6,7 @@ from typing import NamedTuple
 from msgspec import Struct, field
 
 from atp.check import stored
-from atp.domain.records import Leg, Line, Reservation
+from atp.domain.records import Leg, Line, Reservation, Version
 from atp.domain.repair_commands import Counter, at_version, version_in
 from atp.domain.sellers import SEPARATOR, seller_name
 from atp.domain.state import Position

@@ -153,7 +153,6 @@ def test_parts_of_one_order_are_told_in_either_order(table: Table, parts: str, m
     if parts == "shipments":
         table.run("= A@DC1 6 0 1\nwait 300\nlevel A@DC1 7 v9 at 300\n= A@DC1 6 0 1")
     else:
-        counted = 3 if measure == "available" else 0
-        table.run(
-            f"= A@DC1 6 0 4\nlevel A@DC1 10 v5\n= A@DC1 {6 + counted // 3} 0 4\nlevel A@DC1 10 v7\n= A@DC1 {6 + counted} 0 4"
-        )
+        one, all = (1, 3) if measure == "available" else (0, 0)
+        table.run(f"= A@DC1 6 0 4\nlevel A@DC1 10 v5\n= A@DC1 {6 + one} 0 4")
+        table.run(f"level A@DC1 10 v7\n= A@DC1 {6 + all} 0 4")

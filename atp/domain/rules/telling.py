@@ -329,7 +329,7 @@ class Telling:
     # -- acknowledged --------------------------------------------------------------------------------------------------
 
     def _acknowledge(self, records: list[Reservation], line: OrderLine) -> int:
-        """Of more than there is, the lowest versions count: so the rest is kept, too."""
+        """Of more than there is, the lowest versions count: so the rest is kept, too, if it does not wait."""
         rest = line.quantity
         near = [
             (r, x, a)
@@ -343,7 +343,7 @@ class Telling:
             if units := min(rest, may_acknowledge(self.batch, x.sku, a, self.c.source)):
                 rest -= units
                 self._count(r, x, a, units)
-        if rest and near:
+        if rest and near and not self.holds_any(records):
             self._count(*near[0], rest)
         return rest
 

@@ -305,7 +305,7 @@ local function cancel_line(b, t, records, line)
   return rest
 end
 
--- Of more than there is, the lowest versions count: so the rest is kept, too.
+-- Of more than there is, the lowest versions count: so the rest is kept, too, if it does not wait.
 local function acknowledge_line(b, t, records, line)
   local rest, first = line[2], nil
   local function count(found, drawn, a, units)
@@ -322,7 +322,9 @@ local function acknowledge_line(b, t, records, line)
       count(found, drawn, a, units)
     end
   end)
-  if rest > 0 and first then count(first[1], first[2], first[3], rest) end
+  local held = false
+  each(records, nil, function(_, _, a) held = held or a[A_HELD] > 0 end)
+  if rest > 0 and first and not held then count(first[1], first[2], first[3], rest) end
   return rest
 end
 

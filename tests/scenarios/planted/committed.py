@@ -14,7 +14,6 @@ MUTANTS = (
     ("another source's level counts a shipment", "if c[4] == authority_of(b, c[3]) then\n    count_shipped", "if true then\n    count_shipped"),
     ("a parcel counts twice", "if known[1] == c[5] then return answer_found(b, c[2], r, O.REPLAYED) end", ""),
     ("a transfer takes what is not free", "if available < c[7] then", "if false then"),
-    ("a transfer keeps acknowledgements", "for _, a in ipairs(here) do a[A_ACKNOWLEDGED] = math.min(a[A_ACKNOWLEDGED], a[A_COMMITTED]) end", ""),
     ("a record is cut down before it is journaled", "return item[1] <= b.trimmed and item[2]", "return item[2]"),
     ("a record that came back to life is cut down", "and r[R_SEQ] == item[1] then", "then"),
     ("a tombstone forgets its last changes", "for _, known in ipairs(tombstone[T.CHANGES]) do", "for _, known in ipairs({}) do"),

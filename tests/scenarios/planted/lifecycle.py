@@ -8,16 +8,7 @@ MUTANTS = (
     ("a change's body is not compared", "return r, known[2] == change[2] and O.REPLAYED or O.KEY_REUSED", "return r, O.REPLAYED"),
     ("more than 32 changes are remembered", "if #changes > CHANGES_MAX then table.remove(changes, 1) end", ""),
     ("a due hold is changed before it is settled", "r[R_EXPIRES] + GRACE_MS <= b.now and units_of(r).held > 0 then return r, O.AGAIN end", "false then return r, O.AGAIN end"),
-    ("of both, committed units go first", """\
-    if of ~= 'committed' then -- of both, what nobody paid for goes first
-      quantity = release_units(b, r, want[1], quantity, A_HELD)
-      left = left - (want[2] - quantity)
-    end
-    if of ~= 'held' then release_units(b, r, want[1], quantity, A_COMMITTED) end
-""", """\
-    if of ~= 'held' then quantity = release_units(b, r, want[1], quantity, A_COMMITTED) end
-    if of ~= 'committed' then left = left - (quantity - release_units(b, r, want[1], quantity, A_HELD)) end
-"""),
+    ("of both, committed units go first", "    if of ~= 'committed' then -- of both, what nobody paid for goes first\n      quantity = release_units(b, m, r, want[1], quantity, A_HELD)\n      left = left - (want[2] - quantity)\n    end\n    if of ~= 'held' then release_units(b, m, r, want[1], quantity, A_COMMITTED) end\n", "    if of ~= 'held' then quantity = release_units(b, m, r, want[1], quantity, A_COMMITTED) end\n    if of ~= 'committed' then left = left - (quantity - release_units(b, m, r, want[1], quantity, A_HELD)) end\n"),
     ("the grace is missing", "r[R_EXPIRES] + GRACE_MS or false", "r[R_EXPIRES] or false"),
     ("a deadline moves nearer", "math.max(r[R_EXPIRES], b.now + c[4])", "b.now + c[4]"),
     ("the longest hold counts from now", "if expires > r[R_SINCE] + channel_of(","if expires > b.now + channel_of("),

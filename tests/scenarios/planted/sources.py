@@ -44,7 +44,7 @@ MUTANTS = (
     ("a position never returns", "if n and n[N_MARKS] and n[N_MARKS][1] == record[Y.SINCE] then return nil end", ""),
     ("a fallback's level returns the position", "    returns = on_fallback(b, p, c[3])\n    if returns then returned = returns[Y.SINCE] end\n  end\n", "  end\n  returns = on_fallback(b, p, c[3])\n  if returns then returned = returns[Y.SINCE] end\n"),
     ("a return is not told", "if returns then log(b, pack({ E.RETURNED,", "if false then log(b, pack({ E.RETURNED,"),
-    ("on fallback a shipment that one shows is hidden", "a[A_LOCATION]) and alone and", "a[A_LOCATION]) and"),
+    ("on fallback a shipment that one shows is hidden", "\n      and not on_fallback(b, find_position(b, sku, a[A_LOCATION]), a[A_LOCATION]) then", " then"),
     ("a put keeps the fallback of before", "if record and record[Y.SINCE] > 0 and (now[1] ~= before[1] or now[2] ~= before[2]) then", "if record and record[Y.SINCE] > 0 and now[1] ~= before[1] then"),
     ("every put ends the fallback", "if record and record[Y.SINCE] > 0 and (now[1] ~= before[1] or now[2] ~= before[2]) then", "if record and record[Y.SINCE] > 0 then"),
     ("a cut-over counts twice", "      return O.REPLAYED, b.seq, nil, nil, string.format('%.0f', current), true\n", "      break\n"),
