@@ -200,7 +200,8 @@ where r.partition = $1 and r.skus @> array[$2::text] and r.state in ('held', 'co
     and r.first_seq <= $4 and r.first_seq > $6
     and jsonb_path_exists(
         r.body,
-        'strict $[12][*] ? (@[1] == $sku)[3][*] ? (@[0] == $at && @[3] > 0 && (@[3] > @[4] || @[8] != $source))',
+        'strict $[12][*] ? (@[1] == $sku)[3][*] ? (@[0] == $at && @[3] > 0 && (@[3] > @[4]
+            || !exists(@[13][*] ? (@[0] == $source && (@[1].size() > 0 || @[2].size() > 0)))))',
         jsonb_build_object('sku', $2::text, 'at', $3::text, 'source', $5::text)
     )
     and (

@@ -43,4 +43,4 @@ class Supplies:
 
 def _is_overdue(stored: bytes, now: int) -> bool:
     _, _, starts_at, quantity, received, _, _, _, *told = _decode(stored)
-    return quantity > received and now >= starts_at + OVERDUE_MS and not told
+    return quantity > received and now >= starts_at + OVERDUE_MS and not any(told[:1])

@@ -45,6 +45,9 @@ CASES = {
     "counted by two": (
         "DC1", 50, 50, "acknowledged 4 v3 oms", "acknowledged 4 v4 wms", "level 50 v5 wms",
     ),
+    "named by two levels": (
+        "DC1", 51, 51, "level 50 v5 wms named", "level 51 v7 wms named", "short 2 v9 wms", "fulfilled 2 v9 wms",
+    ),
     "named by one that counts nothing": (
         "DC1", 50, 50, "level 70 v5 erp named", "acknowledged 4 v4 wms", "level 50 v5 wms",
     ),
