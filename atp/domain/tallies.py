@@ -98,6 +98,11 @@ def standing(a: Allocation, tally: Tally) -> Standing:
     return Standing(counted, _merged([*left, *matched]), _merged(missing), unmatched, deficit)
 
 
+def most_live(a: Allocation) -> int:
+    """Acknowledged units that are still promised, by the source that has most of them."""
+    return max((sum(units for _, units in standing(a, t).live) for t in a.tallies), default=0)
+
+
 def told_units(a: Allocation) -> int:
     """Units shipped by the word of others, of which the authority has not told."""
     return sum(a.told[1::3])

@@ -14,8 +14,8 @@ PARTS = (
     "head", "batch", "writing", "remembering", "exceptions", "clock", "policies", "sources", "positions",
     "projection", "floors", "tallies", "inclusion", "shortage", "asides", "shipping", "stock", "moves", "touching",
     "adjusting", "snapshots", "supply", "returns", "limits", "reservations", "naming", "retention", "drawing",
-    "sourcing", "contended", "reserve", "lifecycle", "fulfilment", "legs", "telling", "orders", "affect", "campaigns",
-    "authority", "policy", "repairing", "apply", "explain", "look", "read", "promotion", "lease", "quota",
+    "sourcing", "contended", "reserve", "lifecycle", "fulfilment", "legs", "picking", "telling", "orders", "affect",
+    "campaigns", "authority", "policy", "repairing", "apply", "explain", "look", "read", "promotion", "lease", "quota",
     "room", "rebuild",
 )  # fmt: skip
 

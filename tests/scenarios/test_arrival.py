@@ -143,8 +143,15 @@ def play(table: Table, name: str, *, late: bool = False, prefix: str = "K") -> N
         assert end[:least] == ends[0][:least]
 
 
+def test_what_was_acknowledged_before_is_none_of_what_is_confirmed_later(table: Table) -> None:
+    """The acknowledgement was of all 4 that there were, 2 of which had left before."""
+    table.run(SOURCES + "level A@DC1 40 v1\nreserve r1 A:6@DC1 order X\nconfirm r1 1:4")
+    table.run("fulfilled X A:2@DC1 v3 e3\nacknowledged X A:4@DC1 v9 e9\nlevel A@DC1 36 v10\n= A@DC1 34 2 2")
+    table.run("confirm r1\n= A@DC1 34 0 4\nacknowledged X A:2@DC1 v11 e11\nlevel A@DC1 34 v12\n= A@DC1 34 0 4")
+
+
 ANNOUNCED = {
-    "the later word counts": ("10 d5 v2 by wms at 1", "7 d9 v9 by erp at 2", "d9 7"),
+    "the later word counts": ("10 d9 v2 by wms at 1", "7 d5 v9 by erp at 2", "d5 7"),
     "without times the later day": ("10 d5 v2 by wms", "7 d9 v9 by erp", "d9 7"),
     "then the one that promises less": ("10 d5 v9 by wms", "7 d5 v2 by erp", "d5 7"),
     "what is called off does not come": ("0 d5 v9 by wms", "7 d9 v2 by erp", ""),

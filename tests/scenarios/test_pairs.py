@@ -68,7 +68,7 @@ def test_a_pair_ends_the_same_in_either_order(table: Table, pair: tuple[str, str
         assert state_of(table, sku) == before
     states = [state_of(table, sku) for sku in ARRIVALS]
     if set(pair) == {"fulfil", "acknowledge"}:  # a call that is refused leaves nothing behind
-        states = [(committed, free)]
+        states = []
     assert states == states[:1] * len(states)
     table.line("wait 300")
     for sku in ARRIVALS:

@@ -131,10 +131,13 @@ def transfer(batch: Batch, c: Transfer) -> Result:
             quantity -= units
             if state == "committed" and units:
                 moves.watch(line.sku, a)
-                moves.watch(line.sku, there)
                 a.gone += units
+                a.committed -= units
+                moves.commit(line.sku, there, units)
+            elif units:
+                a.held -= units
+                there.held += units
             for change, allocation in ((-units, a), (units, there)):
-                setattr(allocation, state, getattr(allocation, state) + change)
                 move(batch, line, allocation, **{state: change})
     moves.settle()
     changed(batch, found, c.change)

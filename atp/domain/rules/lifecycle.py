@@ -80,10 +80,8 @@ def _commit_held(batch: Batch, reservation: Reservation, wanted: list[tuple[Line
         for a in line.allocations:
             units = min(quantity, a.held)
             quantity -= units
-            if a.tallies and units:
-                moves.watch(line.sku, a)
             a.held -= units
-            a.committed += units
+            moves.commit(line.sku, a, units)
             move(batch, line, a, held=-units, committed=units)
             count_held(batch, reservation, line.sku, -units)
     moves.settle()
@@ -144,9 +142,7 @@ def _reacquire(batch: Batch, found: Reservation, c: Confirm) -> Result:
         for at, units, supply in draws:
             a.expired -= units
             taken = allocation_at(line, at, supply)
-            if taken.tallies:
-                moves.watch(line.sku, taken)
-            taken.committed += units
+            moves.commit(line.sku, taken, units)
             move(batch, line, taken, committed=units)
             count_sold(batch, found, line.sku, units)
     moves.settle()

@@ -15,7 +15,7 @@ from atp.domain.rules.batch import Batch
 from atp.domain.rules.memory import DATED, change
 from atp.domain.rules.shipping import ship
 from atp.domain.state import SHIPPED_BUCKET_MS, SourceNumber
-from atp.domain.tallies import Step, find_tally, standing, told_units
+from atp.domain.tallies import Step, find_tally, most_live, standing, told_units
 
 
 class Moves:
@@ -35,6 +35,15 @@ class Moves:
             tallies = [structs.replace(t) for t in a.tallies]
             self._watched[id(a)] = sku, a, structs.replace(a, tallies=tallies)
 
+    def commit(self, sku: str, a: Allocation, units: int) -> None:
+        """More units are promised for good; what was acknowledged before is none of them."""
+        live = most_live(a)
+        if a.tallies and units:
+            self.watch(sku, a)
+        a.committed += units
+        if a.tallies:
+            a.gone += max(0, most_live(a) - live)
+
     def ship(self, sku: str, location: str, minute: int, units: int) -> None:
         """Units left by the word of others; negative ones are shown by now."""
         if units and sku not in self.batch.foreign:
@@ -51,7 +60,7 @@ class Moves:
         """Let everything follow from what the watched allocations are now."""
         watched, self._watched = self._watched, {}
         for sku, a, before in watched.values():
-            a.acknowledged = min(a.committed, _most_live(a) if a.tallies else a.acknowledged)
+            a.acknowledged = min(a.committed, most_live(a) if a.tallies else a.acknowledged)
             if sku not in self.batch.foreign:
                 for tally in a.tallies:
                     if tally.source:
@@ -158,8 +167,3 @@ def count_live(known: SourceNumber, live: list[Step], sign: int) -> None:
             known.pending[version] = known.pending.get(version, 0) + sign * units
             if not known.pending[version]:
                 del known.pending[version]
-
-
-def _most_live(a: Allocation) -> int:
-    """Acknowledged units that are still promised, by the source that has most of them."""
-    return max(sum(units for _, units in standing(a, t).live) for t in a.tallies)

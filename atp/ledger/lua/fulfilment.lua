@@ -72,11 +72,14 @@ local function move_units(b, m, line, a, there, state, quantity)
     local held, committed = state == A_HELD and units or 0, state == A_COMMITTED and units or 0
     if state == A_COMMITTED then
       moves.watch(m, line[L_SKU], a)
-      moves.watch(m, line[L_SKU], there)
       tallies.leave(a, units)
     end
     a[state] = a[state] - units
-    there[state] = there[state] + units -- after the other: both may be the same allocation
+    if state == A_COMMITTED then
+      moves.commit(m, line[L_SKU], there, units)
+    else
+      there[state] = there[state] + units -- after the other: both may be the same allocation
+    end
     shift_units(b, line, a, -held, -committed)
     shift_units(b, line, there, held, committed)
   end

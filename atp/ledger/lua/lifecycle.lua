@@ -112,8 +112,8 @@ local function commit_held(b, r, wanted, cause)
       local units = math.min(quantity, a[A_HELD])
       if units > 0 then
         quantity, moved = quantity - units, moved + units
-        if a[A_TALLIES] then moves.watch(m, line[L_SKU], a) end
-        a[A_HELD], a[A_COMMITTED] = a[A_HELD] - units, a[A_COMMITTED] + units
+        a[A_HELD] = a[A_HELD] - units
+        moves.commit(m, line[L_SKU], a, units)
         shift_units(b, line, a, -units, units)
         count_held(b, r, line[L_SKU], -units)
       end
@@ -174,8 +174,7 @@ local function reacquire(b, c, r, t)
     for _, draw in ipairs(found[3]) do
       a[A_EXPIRED] = a[A_EXPIRED] - draw[2]
       local there = allocation_at(line, draw[1], draw[3] or '')
-      if there[A_TALLIES] then moves.watch(m, line[L_SKU], there) end
-      there[A_COMMITTED] = there[A_COMMITTED] + draw[2]
+      moves.commit(m, line[L_SKU], there, draw[2])
       shift_units(b, line, there, 0, draw[2])
       count_sold(b, r, line[L_SKU], draw[2])
     end

@@ -18,6 +18,18 @@ function moves.watch(m, sku, a)
   m.watched[#m.watched + 1] = { sku, a, before }
 end
 
+-- More units are promised for good; what was acknowledged before is none of them.
+function moves.commit(m, sku, a, units)
+  if not a[A_TALLIES] then
+    a[A_COMMITTED] = a[A_COMMITTED] + units
+    return
+  end
+  local live = tallies.most_live(a)
+  moves.watch(m, sku, a)
+  a[A_COMMITTED] = a[A_COMMITTED] + units
+  tallies.leave(a, math.max(0, tallies.most_live(a) - live))
+end
+
 -- Sums in the order in which they were begun.
 local function sum(sums, key, units, ...)
   local known = sums[key]

@@ -1,4 +1,4 @@
-"""A source with several lanes (CONTRACT "NATS"): one reader, the order of each subject kept, whatever the shards are."""
+"""A source with several lanes (CONTRACT "NATS"): one reader, and the order of each subject is kept."""
 
 import pytest
 
@@ -20,7 +20,9 @@ async def test_events_of_every_shard_are_taken_in_the_order_of_the_stream(room):
                 events.append(feed.level("wms", id, [(sku, "DC1", 100 * n)], sequence=n, shard=shard))
             else:
                 events.append(feed.delta("wms", id, [(sku, "DC1", -n)], sequence=n, shard=shard))
-    events += [feed.level("wms", f"tie-{shard}", [(f"S{shard}", "DC1", 7)], sequence=16, shard=shard) for shard in SHARDS]
+    events += [
+        feed.level("wms", f"tie-{shard}", [(f"S{shard}", "DC1", 7)], sequence=16, shard=shard) for shard in SHARDS
+    ]
     last = await room.publish(*events)
     room.start()
     await room.settled(last)

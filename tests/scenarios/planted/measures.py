@@ -21,7 +21,7 @@ MUTANTS = (
     ("a pending shipment counts as shown", "if not n[N_LEVEL] or version_less(n[N_VERSION], step[1]) then", "if false then"),
     ("an old measure hides a shipment", "  if measure_of(b, authority) == 'available'\n      and not on_fallback", "  if not on_fallback"),
     ("released units of an included order are sold", "      if state == A_COMMITTED then\n        moves.watch(m, line[L_SKU], a)\n        tallies.leave(a, units)\n", "      if state == A_COMMITTED then\n"),
-    ("a transfer keeps the inclusion", "      moves.watch(m, line[L_SKU], a)\n      moves.watch(m, line[L_SKU], there)\n      tallies.leave(a, units)\n", ""),
+    ("a transfer keeps the inclusion", "      moves.watch(m, line[L_SKU], a)\n      tallies.leave(a, units)\n    end\n    a[state]", "    end\n    a[state]"),
     ("units that left stay acknowledged", "    a[A_ACKNOWLEDGED] = math.min(a[A_COMMITTED], live)\n", ""),
     ("an acknowledgement's kind of version is not compared", "if c[9] ~= expected then return O.VERSION_KIND_MISMATCH, r[R_SEQ]", "if false then return O.VERSION_KIND_MISMATCH, r[R_SEQ]"),
 )  # fmt: skip
