@@ -6,7 +6,7 @@ Skus that start with "far" live in another partition: home's record has their li
 import pytest
 
 from atp.domain.entries import BasketAborted, BasketOpened, Held, LegDropped, LegFollowed, LegTaken
-from tests.scenarios.table import Table
+from tests.scenarios.table import Table, id_of
 
 TABLES = {
     "a basket is held once all legs stand": """
@@ -477,3 +477,9 @@ def test_a_late_leg_of_an_earlier_attempt_is_still_asked_about(table: Table) -> 
     assert list(table.law.dump()["undecided"]) == ["b1:r1"]
     table.run("drop r1 attempt 99")
     assert table.law.dump()["undecided"] == {}
+
+
+def test_a_basket_under_way_is_not_forgotten_with_its_leg(table: Table) -> None:
+    """Somebody has to abort it, if its coordinator died."""
+    table.run("level A@DC1 5 v1\nopen r1 A:2 far:1\ntake r1 A:2\ndrop r1")
+    assert list(table.law.dump()["undecided"]) == [id_of("r1")]

@@ -26,7 +26,7 @@ local function fulfil(b, c)
         a[A_COMMITTED] = a[A_COMMITTED] - units
         a[A_FULFILLED] = a[A_FULFILLED] + units
         shift_units(b, line, a, 0, -units)
-        note_told(a, minute, units, b.foreign[line[L_SKU]] and units or 0)
+        shipping.note_told(a, minute, units, b.foreign[line[L_SKU]] and units or 0)
       end
     end
   end

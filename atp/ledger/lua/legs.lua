@@ -124,7 +124,7 @@ local function move_all(b, r, before, after)
       shift_units(b, { '', sku, 0, {}, known[7] }, { location, known[6] }, held, committed)
       local shipped = (new[8] or 0) - (old[8] or 0)
       if shipped > 0 and not b.foreign[sku] then
-        ship(b, sku, location, math.floor(b.now / SHIPPED_BUCKET_MS) * SHIPPED_BUCKET_MS, shipped)
+        shipping.ship(b, sku, location, math.floor(b.now / SHIPPED_BUCKET_MS) * SHIPPED_BUCKET_MS, shipped)
       end
       count_held(b, r, sku, held)
       count_sold(b, r, sku, held + committed + fulfilled)

@@ -138,9 +138,9 @@ local function tell_shipped(m)
   local minute_now = math.floor(b.now / SHIPPED_BUCKET_MS) * SHIPPED_BUCKET_MS
   for _, known in ipairs(m.shipped) do
     local sku, location, minute = known[2], known[3], known[4]
-    local units = math.max(known[1], -shipped_in(b, sku, location, minute))
+    local units = math.max(known[1], -shipping.shipped_in(b, sku, location, minute))
     if units ~= 0 then
-      ship(b, sku, location, minute, units)
+      shipping.ship(b, sku, location, minute, units)
       if c or minute ~= minute_now or units < 0 then
         local seq = next_seq(b)
         touch(b, sku, seq)

@@ -1,7 +1,9 @@
 -- Shipping: units that left by the word of others than the location's source; domain/rules/shipping.py gives the reasons.
 
+local shipping = {}
+
 -- Keep units subtracted from the position, as of a minute; negative ones are shown by now.
-local function ship(b, sku, location, minute, units)
+function shipping.ship(b, sku, location, minute, units)
   local shipped = position_record(b, sku, location)[P_SHIPPED]
   for i = 1, #shipped, 2 do
     if shipped[i] == minute then
@@ -18,7 +20,7 @@ local function ship(b, sku, location, minute, units)
 end
 
 -- Others told of units of an allocation; the position keeps `uncounted` of them. The last minutes may be one.
-local function note_told(a, minute, units, uncounted)
+function shipping.note_told(a, minute, units, uncounted)
   tallies.fill(a)
   local told = a[A_TOLD]
   local n = #told
@@ -29,7 +31,7 @@ local function note_told(a, minute, units, uncounted)
   end
 end
 
-local function shipped_in(b, sku, location, minute)
+function shipping.shipped_in(b, sku, location, minute)
   local shipped = position_record(b, sku, location)[P_SHIPPED]
   for i = 1, #shipped, 2 do
     if shipped[i] == minute then return shipped[i + 1] end
@@ -38,7 +40,7 @@ local function shipped_in(b, sku, location, minute)
 end
 
 -- The authority tells of up to `most` units that others told of: {minute, units, those that the position keeps} each.
-local function end_told(a, most)
+function shipping.end_told(a, most)
   local ended, left, told = {}, {}, a[A_TOLD] or {}
   for i = 1, #told, 3 do
     local taken = math.min(told[i + 1], most)

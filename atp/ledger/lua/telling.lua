@@ -98,7 +98,7 @@ local function end_told_units(t, sku, a, most)
   if not a[A_TOLD] or not a[A_TOLD][1] or most == 0 then return 0 end
   moves.watch(t.moves, sku, a)
   local units = 0
-  for _, ended in ipairs(end_told(a, most)) do
+  for _, ended in ipairs(shipping.end_told(a, most)) do
     units = units + ended[2]
     moves.ship(t.moves, sku, a[A_LOCATION], ended[1], -ended[3])
   end
@@ -140,9 +140,9 @@ local function ship_units(b, t, line, found, drawn, a, state, units)
     exceptions.raise(b, 'shipped-elsewhere', t.c[15], sku, place, t.c[4], found[1], a[A_LOCATION])
   elseif b.foreign[sku] then
     -- A leg elsewhere ships what others tell of; its own partition has heard of the rest.
-    if line[3] == '' then note_told(a, t.minute, units, units) end
+    if line[3] == '' then shipping.note_told(a, t.minute, units, units) end
   elseif not is_mine(b, t, place) then
-    note_told(a, t.minute, units, 0)
+    shipping.note_told(a, t.minute, units, 0)
     untell(b, t, sku, place, units, line)
   elseif not is_elsewhere(t, line) then
     tally_shipped(t, a, units)

@@ -17,7 +17,7 @@ MUTANTS = (
     ("what the authority tells of after others is not its own", "  tally_shipped(t, a, units)\n  return units", "  return units"),
     ("the authority's shipment lowers nothing", "    tally_shipped(t, a, units)\n    a[A_AHEAD]", "    a[A_AHEAD]"),
     ("what waited for its order counts twice", "    tally_shipped(t, a, units)\n    a[A_AHEAD] = a[A_AHEAD] + units\n    untell(b, t, sku, place, units, line)\n", "    tally_shipped(t, a, units)\n    a[A_AHEAD] = a[A_AHEAD] + units\n"),
-    ("what others told of a late order counts twice", "    note_told(a, t.minute, units, 0)\n    untell(b, t, sku, place, units, line)\n", "    note_told(a, t.minute, units, 0)\n"),
+    ("what others told of a late order counts twice", "    shipping.note_told(a, t.minute, units, 0)\n    untell(b, t, sku, place, units, line)\n", "    shipping.note_told(a, t.minute, units, 0)\n"),
     ("what an order does not have left from nowhere", "  if place then other(b, t, line[1], place, rest + elsewhere) end\n", ""),
     ("what an order does not have is there", "  if line[4] and place then miss(b, t, line[1], place, rest + elsewhere) end\n", ""),
     ("what is missing is not remembered", "    tally[5] = tallies.add(tally[5], units, t.version)\n", ""),
