@@ -15,7 +15,7 @@ MUTANTS = (
     ("what others tell of after the authority counts again", "    a[A_AHEAD] = a[A_AHEAD] + units\n", ""),
     ("what others tell of after the authority never counts", "      if units > 0 then a[A_AHEAD] = a[A_AHEAD] - units end\n", ""),
     ("what the authority tells of after others is not its own", "  tally_shipped(t, a, units)\n  return units", "  return units"),
-    ("the authority's shipment lowers nothing", "    tally_shipped(t, a, units)\n    a[A_AHEAD]", "    a[A_AHEAD]"),
+    ("the authority's shipment lowers nothing", "    tally_shipped(t, a, units)\n    a[A_AHEAD]", "    tallies.fill(a)\n    a[A_AHEAD]"),
     ("what waited for its order counts twice", "    tally_shipped(t, a, units)\n    a[A_AHEAD] = a[A_AHEAD] + units\n    untell(b, t, sku, place, units, line)\n", "    tally_shipped(t, a, units)\n    a[A_AHEAD] = a[A_AHEAD] + units\n"),
     ("what others told of a late order counts twice", "    shipping.note_told(a, t.minute, units, 0)\n    untell(b, t, sku, place, units, line)\n", "    shipping.note_told(a, t.minute, units, 0)\n"),
     ("what an order does not have left from nowhere", "  if place then other(b, t, line[1], place, rest + elsewhere) end\n", ""),
