@@ -47,7 +47,7 @@ def ended(id: str, stored: bytes | None, last: Reservation) -> Reservation | Non
     for a in (a for line in found.lines for a in line.allocations):
         setattr(a, state, getattr(a, state) + a.held + a.committed)
         a.held = a.committed = a.acknowledged = 0
-        a.counted_by, a.counted, a.told = "", [], []
+        a.counted_by, a.counted, a.told, a.gone, a.ahead, a.tallies = "", [], [], 0, 0, []
     return found
 
 
