@@ -39,7 +39,7 @@ RETRY_MAX_S = 30
 _CLASSES = {
     **dict.fromkeys(("reserve", "reserve_batch"), "reserve"),
     **dict.fromkeys(("confirm", "release", "extend", "fulfil", "acknowledge", "transfer", "get_reservation"), "change"),
-    **dict.fromkeys(("get_availability", "query_availability"), "read"),
+    **dict.fromkeys(("get_availability", "query_availability", "list_changes", "stream_changes"), "read"),
 }
 
 
