@@ -11,7 +11,7 @@ from atp.ledger.records.page import PAGE_ITEMS, Page
 Ask = Callable[..., Awaitable[Any]]
 
 #: Keys that are no state.
-LEFT_OUT = {"sessions", "outbox", "lease", "witness", "rebuild", "progress", "quota", "frozen"}
+LEFT_OUT = {"sessions", "outbox", "lease", "witness", "rebuild", "progress", "quota", "room", "early", "frozen"}
 
 _TYPES = {key.pattern.partition(":")[0]: key.type for key in keys.TABLE}
 

@@ -39,6 +39,8 @@ NEEDED = {
     "POST /v1/reservations/{id:str}/transfer": "reservations:fulfil",
     "GET /v1/availability/{sku:str}": "availability:read",
     "POST /v1/availability/query": "availability:read",
+    "GET /v1/availability/changes": "availability:read",
+    "GET /v1/availability/stream": "availability:read",
     "GET /v1/locations": "admin",
     "GET /v1/locations/{id:str}": "admin",
     "PUT /v1/locations/{id:str}": "admin",
