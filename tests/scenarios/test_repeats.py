@@ -57,6 +57,7 @@ REPEATS = {
     "TakeBack of what is unfit": (STOCK, "returned A@DC1 3 v4 e2 unfit", "", "DUPLICATE"),
     "Include": (SOLD + "\n level A@DC1 9 v2", "booked A@DC1 9 v2 r1", "", ""),
     "Reserve": (STOCK, "reserve r1 A:4 order X for c1", "", "REPLAYED replayed"),
+    "Recall": (STOCK + "\n reserve r1 A:4", "recall r1", "REPLAYED replayed", "REPLAYED replayed"),
     "Confirm": (STOCK + "\n reserve r1 A:4", "confirm r1 1:2", "", "REPLAYED replayed"),
     "Release": (SOLD, "release r1 1:2 of committed", "", "REPLAYED replayed"),
     "Extend": (STOCK + "\n reserve r1 A:4", "extend r1 900", "", "REPLAYED replayed"),

@@ -22,9 +22,11 @@ __all__ = ["journal"]
 #: Routes that write no entry by themselves: they ask, or they bring a message into a stream, whose entries carry the
 #: request (test_stock_events, test_raw_stock); what is done with dead letters is logged, a check says who asked, and a
 #: rebuild ends with a LedgerOpened, and with who accepted its loss. Who forgot a customer is logged, and not whom.
+#: A place in a waiting room is a number, and what is bought with it says so.
 ELSEWHERE = {
     "query_availability", "request_check", "rebuild", "post_stock_events", "post_raw_stock",
     "replay_dead_letter", "discard_dead_letter", "replay_dead_letters", "discard_dead_letters", "forget_customer",
+    "make_ticket",
 }  # fmt: skip
 
 _LINE = {"sku": "A", "quantity": 2}
