@@ -36,6 +36,8 @@ _HEADERS = {
     "Idempotency-Key": "A key of your own for this request; repeat it with every retry. A repeat has no second "
     "effect. A dry run needs none.",
     "ATP-Ticket": "A ticket of the campaign's waiting room, if it has one.",
+    "X-Request-Timeout-Ms": "How long you still wait. What could not be answered in time is refused before it has any "
+    "effect; what began and took longer is `outcome-unknown`.",
     "If-Match": "The version the object must have, as its ETag says; else 412.",
     "Last-Event-ID": "The id of the last event that arrived; goes before `after`.",
     "If-None-Match": "An ETag you have; `*` on PUT creates only.",
@@ -143,7 +145,7 @@ def operation_class(route: Route) -> type[Operation]:
 
 def _parameters(route: Route) -> list[Any]:
     text = Schema(type=OpenAPIType.STRING)
-    headers = ("Idempotency-Key", *route.headers) if route.keyed else route.headers
+    headers = ("Idempotency-Key", "X-Request-Timeout-Ms", *route.headers) if route.keyed else route.headers
     return [
         Parameter(name, "header", schema=text, required=name == "Idempotency-Key", description=_HEADERS[name])
         for name in headers

@@ -106,6 +106,7 @@ async def test_the_document_names_every_route(api: Api) -> None:
     reserve = document["paths"]["/v1/reservations"]["post"]
     assert [(p["name"], p["required"]) for p in reserve["parameters"]] == [
         ("Idempotency-Key", True),
+        ("X-Request-Timeout-Ms", False),
         ("ATP-Ticket", False),
     ]
     assert reserve["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith("QuoteView")
