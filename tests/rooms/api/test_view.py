@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
+from atp.api.following.tail import Tail
 from atp.dev.valkey import Valkey
 from atp.domain.commands import Level, PutPolicy
 from atp.ledger import Ledger, LedgerSettings
@@ -158,3 +159,19 @@ async def test_a_trimmed_outbox_is_noticed(api: Api, other: Ledger) -> None:
         (result,) = await other.apply([Level("A", "DC1", "wms", 9 + n, "sequence", (0, 100 + n), "", 0, 0)])
         await other.trim(0, result.seq)
         await wait_until_async(lambda wanted=9 + n: is_ats(api, wanted))
+
+
+async def test_a_part_of_the_outbox_that_is_missing_is_noticed(api: Api) -> None:
+    """The first of two entries is trimmed: what it changed is not known, so anything may have."""
+    await api.stock("A", 9)
+    told: list[tuple[int, set[str] | None, int]] = []
+    tail = Tail(api.ledger, lambda *change: told.append(change))
+    await tail._look()
+    told.clear()
+    for sku in ("A", "B"):
+        await api.stock(sku, 5)
+    head = (await api.ledger.heads())[0].seq
+    await api.ledger.trim(0, head - 1)
+    await tail._look()
+    assert (0, None, head) in told
+    assert tail.through == [head]
