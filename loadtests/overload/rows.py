@@ -50,6 +50,7 @@ class Shown(Struct):
     paid: int
     payments: int
     payments_p99_ms: float
+    ahead: bool  # requests were sent ahead of answers, so times say how long they lay unread
     failures: dict[str, int]
     recovered_s: float | None  # None: not within the time that is looked at
     rss_mb: tuple[float, float]  # of the API process, at the beginning and the highest
@@ -96,8 +97,8 @@ def shown(
     return Shown(
         row.name, row.bar, seen.statuses.get(201, 0) / bench.seconds, percentile(seen.good_ms, 50),
         percentile(seen.good_ms, 99), seen.statuses.get(503, 0) / bench.seconds, percentile(seen.refused_ms, 99),
-        others, seen.broken, seen.missed, paid.done, paid.asked, percentile(paid.took_ms, 99), paid.failures,
-        recovered, memory, os.getloadavg()[0],
+        others, seen.broken, seen.missed, paid.done, paid.asked, percentile(paid.took_ms, 99), row.depth > 1,
+        paid.failures, recovered, memory, os.getloadavg()[0],
     )  # fmt: skip
 
 
