@@ -21,7 +21,7 @@ from tests.support import wait_until_async
 
 from .checkers.conservation import Place
 from .shop import PLAIN, SCARCE
-from .stack import Stack
+from .stack import ASK_S, Stack
 
 _QUERY_S = 2.0
 _HEAD_S = 30.0
@@ -52,7 +52,7 @@ class Observer:
     async def ledger(self) -> Sight:
         """The ledger's side."""
         try:
-            connection = await connect(self._stack.servers["valkey"].url)  # type: ignore[attr-defined]
+            connection = await connect(self._stack.servers["valkey"].url, ASK_S)  # type: ignore[attr-defined]
         except LedgerUnavailable:
             return Sight()
         try:
