@@ -162,14 +162,15 @@ class Batcher:
         """The next batch: the oldest commands within the bounds; one whose deadline passed unsent is refused."""
         now = asyncio.get_running_loop().time()
         taken: list[Pending] = []
-        lines, lines_max = 0.0, self._pace.lines
+        lines, lines_max, frees = 0.0, self._pace.lines, False
         self._hints.forget_due(self.next_due, time.time() * 1000 + self.clock_offset_ms)
         while self._queue and len(taken) < self.limits.commands_max:
-            self._hints.stand_in(self._queue[0])
-            lines += self._queue[0].weight
+            pending = self._queue[0]
+            self._hints.stand_in(pending, behind_what_frees=frees)
+            lines += pending.weight
             if taken and lines > lines_max:
                 break
-            pending = self._queue.popleft()
+            self._queue.popleft()
             if pending.future.done():
                 continue
             if pending.deadline < now and pending.contended is not None:
@@ -179,6 +180,7 @@ class Batcher:
                 pending.future.set_exception(LedgerBusy("the command waited too long and was not sent"))
                 continue
             taken.append(pending)
+            frees = frees or self._hints.may_free(pending.command)
         return taken
 
     async def _apply(self, batch: list[Pending], *, sent: bool = False) -> None:

@@ -55,10 +55,16 @@ class Hints:
             self._version = policy_version
             self._found.clear()
 
-    def stand_in(self, pending: Pending) -> None:
-        """Let a look-up travel instead of a reserve that is known to be pointless."""
+    def stand_in(self, pending: Pending, *, behind_what_frees: bool = False) -> None:
+        """Let a look-up travel instead of a reserve that is known to be pointless, by what is known now.
+
+        Not ``behind_what_frees`` units in the same batch: nobody has seen yet what it frees.
+        """
+        self.stand_back(pending)
         c = pending.command
-        if not self._found or not isinstance(c, Reserve) or c.dry_run or c.replaces or pending.contended:
+        if behind_what_frees or not self._found or not isinstance(c, Reserve):
+            return
+        if c.dry_run or c.replaces or pending.contended:
             return
         if c.allow_partial and len(c.lines) > 1:
             return
@@ -73,13 +79,26 @@ class Hints:
             pending.command = Recall(c.id, c.fingerprint)
             pending.weight = weight(pending.command)
 
+    def stand_back(self, pending: Pending) -> None:
+        """Let the reserve travel itself."""
+        if pending.hinted is not None:
+            pending.command, pending.weight, pending.hinted = (
+                pending.hinted.reserve,
+                weight(pending.hinted.reserve),
+                None,
+            )
+
+    def may_free(self, command: Command) -> bool:
+        """Whether a command may free units of what is known to be sold out."""
+        return bool(self._found) and not isinstance(command, _TAKING) and not _only_takes(command)
+
     def answer(self, pending: Pending, result: Result) -> Result | None:
         """The answer to a reserve that travelled as a look-up; None if it has to travel itself after all."""
         hinted = pending.hinted
         if hinted is None or result.outcome is not Outcome.NOT_FOUND:
             return result
         if time.monotonic() - hinted.at > HINT_S:
-            pending.command, pending.weight, pending.hinted = hinted.reserve, weight(hinted.reserve), None
+            self.stand_back(pending)
             return None
         RESERVES_HINTED.inc()
         return structs.replace(result, outcome=Outcome.INSUFFICIENT, shortfalls=hinted.shortfalls, detail=HINTED)
@@ -113,6 +132,10 @@ class Hints:
             del self._found[scope]
             return None
         return hint
+
+
+def _only_takes(command: Command) -> bool:
+    return isinstance(command, Reserve) and not command.replaces
 
 
 def _scope(c: Reserve, line: ReserveLine) -> Scope:

@@ -10,7 +10,7 @@ local function new_batch(prefix, meta, now)
     orders = {}, dirty_orders = {}, awaited = {}, awaited_count = tonumber(meta.awaited or 0),
     next_silence = tonumber(meta.next_silence or 0), silence_from = tonumber(meta.silence_from or 0),
     dirty_locations = {}, apart = false, moved = meta.moved and unpack_one(meta.moved) or {}, clock_changed = false,
-    prefix = prefix, now = now, seq = tonumber(meta.seq), due_left = false,
+    prefix = prefix, meta = meta, now = now, seq = tonumber(meta.seq), due_left = false,
     entries = {}, entry_count = 0,
     skus = {}, positions = {}, supplies = {}, reservations = {}, raw = {}, sources = {}, cursors = {}, refused = {},
     dirty_skus = {}, dirty_positions = {}, dirty_supplies = {}, dirty_reservations = {}, dirty_sources = {}, dirty_cursors = {},
@@ -19,7 +19,7 @@ local function new_batch(prefix, meta, now)
     policy_version = tonumber(meta.policy_version), network = tonumber(meta.network),
     baskets = {}, basket_count = tonumber(meta.baskets or 0), foreign = {}, following = {}, -- legs.lua
     floors = {}, watched = {}, watching = false, holding = {}, dirty_holding = {}, buyers = {}, closed = {},
-    dirty_campaigns = {}, places = {}, dirty_places = {}, empty = {},
+    dirty_campaigns = {}, places = {}, dirty_places = {}, empty = {}, recounted = {},
     refused_gen = tonumber(meta.refused_gen), refused_since = tonumber(meta.refused_since), refused_count = nil,
   }
 end

@@ -148,19 +148,20 @@ end
 
 function counter_set.awaited(b, _, x) naming.schedule(b, x[2]) end
 
--- How many there are is counted when all is written.
-local counted = { shortages = { 'HLEN', 'shortage' }, exceptions = { 'HLEN', 'exception' },
-  baskets = { 'HLEN', 'baskets' }, awaited = { 'ZCARD', 'awaited' } }
+-- How many there are: nothing of this batch is written yet, so by how much the count was wrong can be asked.
+local counted = { shortages = { 'HLEN', 'shortage', 'shortage_count' }, exceptions = { 'HLEN', 'exception', 'exception_count' },
+  baskets = { 'HLEN', 'baskets', 'basket_count' }, awaited = { 'ZCARD', 'awaited', 'awaited_count' } }
 
 function counter_set.count(b, _, x)
-  b.recount = b.recount or {}
-  b.recount[x[2]] = counted[x[2]]
+  local name = x[2]
+  if b.recounted[name] then return end
+  local how = counted[name]
+  b[how[3]] = b[how[3]] + call(how[1], b.prefix .. how[2]) - tonumber(b.meta[name] or 0)
+  b.recounted[name] = how[3]
 end
 
 local function write_counts(b)
-  for name, asked in pairs(b.recount or {}) do
-    call('HSET', b.prefix .. 'meta', name, call(asked[1], b.prefix .. asked[2]))
-  end
+  for name, counter in pairs(b.recounted) do call('HSET', b.prefix .. 'meta', name, b[counter]) end
 end
 
 -- Sums went with the counters or with the records, who knows: they are made anew by whoever needs them next.

@@ -92,6 +92,16 @@ async def test_what_frees_units_ends_the_hint_at_once(ledger: Ledger, freeing: o
     assert isinstance(freeing, PutPolicy) or after.outcome is Outcome.APPLIED
 
 
+async def test_who_comes_behind_a_release_in_one_batch_is_not_refused_unseen(ledger: Ledger) -> None:
+    await ledger.apply([level("A", 1)])
+    (won,) = await ledger.apply([reserve("winner")])
+    assert won.reservation is not None
+    await hinted(ledger)
+    given_back = ledger.submit(Release(won.reservation.id, Change(1, 1), "", []))
+    next_one = ledger.submit(reserve("next"))
+    assert [(await given_back).outcome, (await next_one).outcome] == [Outcome.APPLIED, Outcome.APPLIED]
+
+
 async def test_what_takes_units_leaves_the_hint(ledger: Ledger) -> None:
     await ledger.apply([level("A", 1), level("B", 99), reserve("winner")])
 
