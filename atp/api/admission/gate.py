@@ -54,7 +54,7 @@ class Gate:
         self._clock = clock
         self._lines = [Line() for _ in Class]
         self._closed: dict[Class, Kind] = {}
-        self._credit = settings.refusals_min * LOOK_S
+        self._credit = 1.0
         self._looked_at = self._empty_at = clock()
         self._look: asyncio.TimerHandle | None = None
         self.resize(settings.slots_max)
