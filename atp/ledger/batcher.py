@@ -76,13 +76,11 @@ class Batcher:
         self._pace = Pace(limits.script_us, limits.lines_max)
         self._watermark = watermark  # at level journal: answers wait for it
         self._witness = Witness(namespace, partition, process)
-        self._session = 1
-        self._batch = 0
+        self._session, self._batch = 1, 0
         self._queue: deque[Pending] = deque()
         self._arrived = asyncio.Event()
-        self._tick = False
+        self._tick = self._closing = False
         self._pausing = 0  # contended commands that wait to be sent again
-        self._closing = False
         self.away: LedgerError | None = None  # why newcomers are refused until the ledger answers again
         self._connection: Connection | None = None
         self._task: asyncio.Task | None = None

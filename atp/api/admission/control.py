@@ -37,6 +37,7 @@ class Control:
         self.gate = Gate(settings, clock)
         self.gate.reconsider = self._reconsider
         self.step = Step.NORMAL
+        DEGRADATION.set(self.step)
         self._ledger = ledger
         self._clock = clock
         self._limit = Limit(settings.answer_target_ms, settings.slots_min, settings.slots_max)
