@@ -50,6 +50,7 @@ class Control:
         self._looks = 0
         self._looked_at = clock()
         self._memory_max = settings.memory_max_bytes or memory.available()
+        self._show(Counts())
 
     async def run(self) -> None:
         """Look until cancelled."""
