@@ -1,5 +1,6 @@
 """What the service keeps, read past its own processes: the ledger's server, PostgreSQL and NATS themselves."""
 
+import asyncio
 import time
 from contextlib import suppress
 
@@ -25,6 +26,7 @@ from .stack import ASK_S, Stack
 
 _QUERY_S = 2.0
 _HEAD_S = 30.0
+_TIMES = 30
 _EVENTS = "atp.v1.reservation.*"
 
 _decode = json.Decoder(AnyEntry).decode
@@ -105,6 +107,11 @@ class Observer:
         client = Client(self._stack.api_url, self._stack.keys.api_key)
         body = json.encode({"skus": [*SCARCE, *PLAIN]})
         answer = await client.ask("POST", "/v1/availability/query", body)
+        for _ in range(_TIMES):  # reads are the first to be shed, for a while also behind what was too much
+            if answer.status != 503:
+                break
+            await asyncio.sleep(1)
+            answer = await client.ask("POST", "/v1/availability/query", body)
         client.close()
         listed = documents.availability_list(answer.body).availability
         return {(item.sku, at.location): (at.ats, at.held, at.committed) for item in listed for at in item.locations}
