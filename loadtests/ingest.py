@@ -24,6 +24,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from atp.dev.nats import Nats
 from atp.dev.valkey import Valkey
+from atp.domain.collecting import rarely
 from atp.domain.commands import PutPolicy
 from atp.ingest import Consumer, Event, Feed, Settings, ensure_streams
 from atp.ingest.feed import level
@@ -115,6 +116,7 @@ async def lag(nc: Client, ledger: Ledger, first: int, rate: int, seconds: float)
 
 async def run(options: argparse.Namespace, nats_url: str, valkey_url: str) -> dict[str, object]:
     """All rounds."""
+    rarely()  # as every process of the service does
     nc = await nats.connect(nats_url, pending_size=0)
     plain = await nats.connect(nats_url)  # of its own: our consumer replaces parts of its connection's client
     ledger = Ledger(LedgerSettings(valkey_url, "load"))
