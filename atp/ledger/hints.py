@@ -90,7 +90,8 @@ class Hints:
 
     def may_free(self, command: Command) -> bool:
         """Whether a command may free units of what is known to be sold out."""
-        return bool(self._found) and not isinstance(command, _TAKING) and not _only_takes(command)
+        only_takes = isinstance(command, Reserve) and not command.replaces
+        return bool(self._found) and not only_takes and not isinstance(command, _TAKING)
 
     def answer(self, pending: Pending, result: Result) -> Result | None:
         """The answer to a reserve that travelled as a look-up; None if it has to travel itself after all."""
@@ -108,7 +109,7 @@ class Hints:
         if isinstance(command, Reserve) and not command.replaces:
             if result.outcome is Outcome.INSUFFICIENT and not result.replayed and len(command.lines) == 1:
                 self._note(_scope(command, command.lines[0]), Hint(at, result.shortfalls[0]))
-        elif self._found and not isinstance(command, _TAKING):
+        elif self.may_free(command):
             self._cleared_by(command, result)
 
     def _note(self, scope: Scope, hint: Hint) -> None:
@@ -132,10 +133,6 @@ class Hints:
             del self._found[scope]
             return None
         return hint
-
-
-def _only_takes(command: Command) -> bool:
-    return isinstance(command, Reserve) and not command.replaces
 
 
 def _scope(c: Reserve, line: ReserveLine) -> Scope:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import nats as nats_client
 from msgspec import Struct, json
 from nats.aio.client import Client as Nats
 from nats.js.errors import NotFoundError
@@ -119,6 +120,19 @@ class Room:
     async def told_events(self) -> list[Told]:
         """Messages of entries: all but availability, and the policies that the room begins with."""
         return [told for told in await self.told() if told.subject not in ("availability", "network")]
+
+
+@asynccontextmanager
+async def opened(valkey: str, nats: str, database: str, namespace: str) -> AsyncIterator[Room]:
+    """A deployment with a NATS connection of its own."""
+    client = await nats_client.connect(nats, pending_size=0)
+    room = Room(valkey, database, client, namespace)
+    await room.open()
+    try:
+        yield room
+    finally:
+        await room.close()
+        await client.close()
 
 
 def level(quantity: int, version: int = 1, sku: str = "TSHIRT", location: str = "DC1") -> Level:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 
-import nats as nats_client
 import pytest
 from nats.aio.client import Client as Nats
 
@@ -10,7 +9,7 @@ from atp.ledger import Ledger, keys
 from atp.ledger.connection import connect
 from atp.outbox.handover import Handover
 from atp.rebuild import LastTold, Rebuilder, Rebuilt, Settings
-from tests.rooms.outbox.room import Room, level, reserve
+from tests.rooms.outbox.room import Room, level, opened, reserve
 from tests.support import wait_until_async
 
 pytestmark = pytest.mark.anyio
@@ -18,12 +17,8 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def room(valkey: str, nats: str, migrated: str, namespace: str) -> AsyncIterator[Room]:
-    client = await nats_client.connect(nats, pending_size=0)
-    room = Room(valkey, migrated, client, namespace)
-    await room.open()
-    yield room
-    await room.close()
-    await client.close()
+    async with opened(valkey, nats, migrated, namespace) as room:
+        yield room
 
 
 async def tell_too_much(room: Room) -> int:
