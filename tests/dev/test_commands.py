@@ -123,7 +123,7 @@ def test_keys_are_made_listed_and_revoked(capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize("form", ["json", "console"])
 def test_logs_conceal_passwords_and_keys(form: str, capsys: pytest.CaptureFixture[str]) -> None:
     root = logging.getLogger()
-    before, level = root.handlers[:], root.level
+    before, level, structured = root.handlers[:], root.level, structlog.get_config()
     key = "atp_abcdefghij12_" + "s" * 43
     try:
         logs.configure(Config(log_format=form))  # type: ignore[arg-type]
@@ -134,7 +134,7 @@ def test_logs_conceal_passwords_and_keys(form: str, capsys: pytest.CaptureFixtur
     finally:
         root.handlers[:] = before
         root.setLevel(level)
-        structlog.reset_defaults()
+        structlog.configure(**structured)
     written = capsys.readouterr().err
     assert "atp_abcdefghij12_***" in written
     assert "hunter2" not in written
