@@ -1,7 +1,8 @@
 """Two laws behind one face: the rules in Python and the Lua library in Valkey, for tests that run on both."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from typing import Any
 
@@ -63,6 +64,11 @@ class RulesLaw:
         self.replayed.check(self.state)
         return results, entries
 
+    @staticmethod
+    def beside() -> AbstractContextManager["RulesLaw"]:
+        """An empty ledger of another partition."""
+        return nullcontext(RulesLaw())
+
     def trim(self, through: int) -> None:
         """The journal has everything up to here."""
         self.state.trimmed = max(self.state.trimmed, min(through, self.state.seq))
@@ -121,14 +127,25 @@ class RulesLaw:
 class LuaLaw:
     """The library in a real server, driven through one connection without batcher or clock of its own."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, connection: Connection, namespace: str, partition: int) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        connection: Connection,
+        namespace: str,
+        partition: int = 0,
+        partitions: int = 1,
+    ) -> None:
         self._loop, self._connection = loop, connection
+        self._namespace, self._partition = namespace, partition
         self._prefix = keys.prefix(namespace, partition)
         self._meta = keys.meta(namespace, partition)
         self._batch, self._seq = 0, 0
         self.next_due = 0  # by the last reply: what the sweeper goes by
         self._replayed = Replayed(State(seq=1, last_now=START_MS, refused_since=START_MS))
         self._trimmed = 0
+        self._ask("FCALL", library.function("create"), 1, self._meta, partition, partitions, 1, 1, 0)
+        # The tests' clock is not the server's: the refusals' generation must start with it.
+        self._ask("HSET", self._meta, "refused_since", START_MS, "last_now", START_MS)
 
     @classmethod
     def open(
@@ -137,13 +154,9 @@ class LuaLaw:
         async def prepare() -> Connection:
             connection = await connect(url, PATIENCE_S)
             await load_library(connection)
-            meta = keys.meta(namespace, partition)
-            await connection.ask("FCALL", library.function("create"), 1, meta, partition, partitions, 1, 1, 0)
-            # The tests' clock is not the server's: the refusals' generation must start with it.
-            await connection.ask("HSET", meta, "refused_since", START_MS, "last_now", START_MS)
             return connection
 
-        return cls(loop, loop.run_until_complete(prepare()), namespace, partition)
+        return cls(loop, loop.run_until_complete(prepare()), namespace, partition, partitions)
 
     def apply(
         self,
@@ -167,6 +180,17 @@ class LuaLaw:
         self._seq, self.next_due = reply.seq, reply.next_due
         self._replayed.follow(entries, reply.now, self._trimmed)
         return reply.results, entries
+
+    @contextmanager
+    def beside(self) -> Iterator["LuaLaw"]:
+        """An empty ledger of the next partition, which is gone behind the block."""
+        there = self._partition + 1
+        other = type(self)(self._loop, self._connection, self._namespace, there, there + 1)
+        try:
+            yield other
+            other.check_replay()
+        finally:
+            self._loop.run_until_complete(other._unlink())
 
     def trim(self, through: int) -> None:
         self._ask("FCALL", library.function("trim"), 1, self._meta, through)

@@ -26,8 +26,8 @@
     journal                                      the journal has everything so far; gone r1: only a tombstone is left
     repair A@DC1 held 2 pegged:d3 -1 [of 9]      putback r1 [journaled] [of 9] [order X]      repair_words.py
     raise drift A@DC1      resolve drift A@DC1 [of 9]        an exception; of an older one, by its seq
-    fulfilled X A:3@DC1 B:1 v5 e7 [by oms] [shipment 9] [closed] [pos 7]      what a source says of order X, or of
-        reservation `r:r1`; likewise: acknowledged, cancelled, where A:1@DC1! was not on the shelf.
+    fulfilled X A:3@DC1 B:1 v5 e7 [by oms] [shipment 9] [closed] [pos 7] [part stock]     what a source says of order
+        X, or of reservation `r:r1`; likewise: acknowledged, cancelled, where A:1@DC1! was not on the shelf.
         waits X 2: events; names X 1: reservations
     returned A@DC1 3 v4 e2 [unfit] [by pos]      units that came back; level … [includes X,Y]: orders that it counts
     booked A@DC1 9 v2 r1,r2 [as level]           reservations that a level of this version is net of
@@ -68,7 +68,7 @@ from tests.scenarios.laws import START_MS, LuaLaw, RulesLaw, records_in
 _VALUED = (
     "by", "pos", "at", "ttl", "as", "as-client", "key", "body", "order", "of", "measure", "replaces", "for", "shipment",
     "after", "via", "in", "with", "attempt", "call", "seq", "includes",
-    "full", "gen",
+    "full", "gen", "part",
 )  # fmt: skip
 _FLAGS = ("time", "partial", "whole", "dry", "reacquire", "last", "journaled", "stale", "short", "closed", "unfit")
 
@@ -389,6 +389,7 @@ class Table:
         return c.TellOrder(
             what, "" if order else id_of(plain[0][2:]), named.get("by", "wms"), order, *Table.told(version, named),
             crc32(event.encode()), lines, int(named.get("shipment", 0)), "closed" in named, "e",
+            named.get("part", ""),
         )  # fmt: skip
 
     def check(self, rest: list[str]) -> None:

@@ -72,6 +72,23 @@ TABLES = {
         fulfilled X v2 e4 by erp -> DUPLICATE
         raised none
     """,
+    "the authority's own word ends nothing that others told of another order": AVAILABLE + """
+        level A@DC1 10 v1
+        reserve r1 A:4 order X
+        reserve r2 A:2 order Y
+        confirm r1
+        confirm r2
+        acknowledged X v2 e2
+        fulfilled X v7 e7 by oms
+        fulfilled Y v8 e8 by oms
+        = A@DC1 4 0 0
+        fulfilled X v3 e3
+        = A@DC1 4 0 0
+        level A@DC1 6 v4
+        = A@DC1 4 0 0
+        fulfilled Y v5 e5
+        = A@DC1 4 0 0
+    """,
     "one shipment counts once whichever way it arrives": ERP_SELLS + """
         level A@DC1 10 v1 by erp
         reserve r1 A:4 order X
@@ -195,6 +212,17 @@ TABLES = {
         level A@DC1 8 v3
         cancelled X A:2@DC1! v2 e2
         = A@DC1 6 0 2
+    """,
+    "nor is it subtracted again because nobody knows the order yet, or it has fewer units": """
+        level A@DC1 10 v3
+        cancelled X A:2@DC1! v2 e2 -> AWAITED
+        = A@DC1 10 0 0
+        reserve r1 A:4 order Y
+        confirm r1
+        cancelled Y A:5@DC1! v3 e3 -> ORPHANED
+        = A@DC1 10 0 0
+        cancelled Z A:2@DC1! v4 e4 -> AWAITED
+        = A@DC1 8 0 0
     """,
     "another system's word of an empty shelf ends by time": ERP_SELLS + """
         level A@DC1 10 v1 by erp

@@ -46,6 +46,8 @@ MUTANTS = (
     ("a basket under way is forgotten with its leg", "if basket and basket[BASKET.ID] == id and basket[BASKET.DEADLINE] > 0 then return end", ""),
     ("home moves other partitions' positions", "if b.foreign[line[L_SKU]] then return end -- of another partition, where a leg follows", ""),
     ("home ships other partitions' units", "b.foreign[line[L_SKU]] and units or 0", "0"),
+    ("home ships other partitions' units by others' word", "shipping.note_told(a, t.minute, units, units)", "shipping.note_told(a, t.minute, units, 0)"),
+    ("home ships what its partition has heard of", "if line[3] == '' then shipping.note_told(a, t.minute, units, units) end", "shipping.note_told(a, t.minute, units, units)"),
     ("home takes again what expired elsewhere", " and not legs.spans(b, r) then return reacquire", " then return reacquire"),
     ("legs do not hear of a change", "if basket and basket[6] == 0 then b.following[id] = seq end", ""),
     ("a newer change is taken for followed", "if seq ~= c[3] then return O.STALE, b.seq end", ""),
