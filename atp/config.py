@@ -42,6 +42,7 @@ class Config(Struct, frozen=True, kw_only=True):
     journal_days: int = 0
     journal_old: Literal["keep", "drop"] = "keep"
     baseline_hours: int = 24
+    outbox_max: int = 2_000_000
     ticket_secrets: str = ""
     public_url: str = ""
     http_host: str = "127.0.0.1"
@@ -189,6 +190,7 @@ _SETTINGS = (
     _Setting("JOURNAL_DAYS", "days that entries stay, 0 for ever; atp migrate tells the journal", _whole(0, 36_500)),
     _Setting("JOURNAL_OLD", "older days: keep as tables of their own, or drop", _one_of("keep", "drop")),
     _Setting("BASELINE_HOURS", "between two baselines that drain makes, 0 for none", _whole(0, 8760)),
+    _Setting("OUTBOX_MAX", "entries that wait in the ledger for a journal that is away", _whole(1_000, 100_000_000)),
     _Setting(
         "TICKET_SECRETS",
         "signs tickets of waiting rooms; a second one, behind a comma, is still good",

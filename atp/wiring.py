@@ -20,7 +20,7 @@ from atp.deadletters import Desk, Suspects
 from atp.ingest import Posting
 from atp.ingest.raw import Doorway, Formats, Webhooks
 from atp.journal import Journal, JournalSettings, JournalUnavailable
-from atp.ledger import Ledger, LedgerSettings
+from atp.ledger import Ledger, LedgerSettings, Limits
 from atp.natspy import tell_lost
 from atp.rebuild import LastTold, Watch
 from atp.rebuild import Settings as RebuildSettings
@@ -67,6 +67,7 @@ async def open_ledger(
             partitions=config.partitions,
             durability="fsync" if config.durability == "journal" and not answering else config.durability,
             unproven_server=config.unproven_server == "allow",
+            limits=Limits(outbox_max=config.outbox_max),
         )
     )
     await ledger.open(await _witness(journal), join=join)

@@ -5,6 +5,8 @@ from random import Random
 
 import pytest
 
+from atp.config import Config
+
 from .checkers.violation import tell
 from .journal_down import run_out
 from .kinds.disk import PowerLoss, TornTail
@@ -37,7 +39,7 @@ async def test_a_sale_survives(folder: Path) -> None:
         fault.lasts_s = LASTS_S
     skipped = [f"{fault.name}: {fault.missing()}" for fault in faults if fault.missing()]
     chance = Random(3)
-    async with Stack(folder, {"api": f"outbox={OUTBOX}"}) as stack, open_sale(stack) as sale:
+    async with Stack(folder, config=Config(outbox_max=OUTBOX)) as stack, open_sale(stack) as sale:
         for fault in faults:
             if not fault.missing():
                 await fault.run(stack, chance)
