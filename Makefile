@@ -11,7 +11,7 @@ ARGS ?=
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test soak check lint types arch fmt lock clean
+.PHONY: help install demo dev test soak loadtest check lint types arch fmt lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test: $(INSTALLED) ## Run the tests, against real servers of their own
 
 soak: $(INSTALLED) ## Run the long tests
 	@$(BIN)/python -m pytest -m soak $(ARGS)
+
+loadtest: $(INSTALLED) ## Play people at a sale against a service of its own, and prove what became of every unit
+	@$(BIN)/python -m loadtests.people $(ARGS)
 
 check: lint types arch test ## All that must hold before a merge
 

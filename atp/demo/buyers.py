@@ -7,10 +7,11 @@ from random import Random
 from msgspec import json
 
 from atp.demo import documents
-from atp.demo.books import Books, Request, Sale, SoldLine
-from atp.demo.http import Answer, Client
+from atp.demo.books import Books, Sale, SoldLine
+from atp.demo.clerk import Clerk, Wanted
+from atp.demo.http import Client
 from atp.demo.patience import Patience, Unsettled
-from atp.demo.retailer import Item, Retailer
+from atp.demo.retailer import Retailer
 from atp.demo.tally import Tally
 
 #: Pause between two steps: people think, and this machine also runs the servers.
@@ -25,8 +26,6 @@ _PLANS = {"confirm": 70, "release": 11, "abandon": 10, "split": 9}
 _BROWSE, _LOCATED, _REPEAT, _HURRY, _TRY_LESS = 0.4, 0.12, 0.04, 0.01, 0.4
 _HURRY_S = 0.002
 
-Wanted = list[tuple[Item, int, str]]  # item, quantity, location or ""
-
 
 class Buyer:
     """One customer after another over one connection."""
@@ -37,6 +36,7 @@ class Buyer:
         self._rng = Random(f"buyer {seed} {number}")  # noqa: S311 - a game, no secret
         self._patience = Patience(client, books, tally, Random(f"pauses {seed} {number}"))  # noqa: S311
         self._books = books
+        self._clerk = Clerk(books, tally)
         self._tally = tally
         self._keys = 0
 
@@ -48,7 +48,7 @@ class Buyer:
 
     async def run_once(self) -> None:
         """One visit."""
-        wanted = self._basket()
+        wanted = choose(self._retailer, self._rng)
         plan = self._rng.choices(list(_PLANS), list(_PLANS.values()))[0]
         try:
             if self._rng.random() < _BROWSE:
@@ -94,21 +94,17 @@ class Buyer:
         """The sale, or None and what could be had instead."""
         abandoned = plan == "abandon"
         ttl = self._rng.randint(*_TTL_ABANDONED_S) if abandoned else _TTL_S
-        lines = [
-            {"sku": item.sku, "quantity": quantity, "line_id": str(number), **({"location": at} if at else {})}
-            for number, (item, quantity, at) in enumerate(wanted, 1)
-        ]
-        body = json.encode({"lines": lines, "customer": f"demo-{self._name}", "ttl_seconds": ttl})
+        body = reserve_body(wanted, f"demo-{self._name}", ttl)
         key = self._key()
         ends_after = time.monotonic() + ttl
         hurry = _HURRY_S if self._rng.random() < _HURRY else 0.0
         answer = await self._patience.settle("reserve", "POST", "/v1/reservations", body, key, hurry)
         if answer.status == 201:
-            sale = self._note_sale(answer, wanted, ends_after, key)
+            sale = self._clerk.sold(answer, wanted, ends_after, key)
             if sale and self._rng.random() < _REPEAT:
                 await self._repeat(sale, body, key)
             return sale, []
-        return None, self._note_refusal(answer, wanted, key)
+        return None, self._clerk.refused(answer, wanted, key)
 
     async def _repeat(self, sale: Sale, body: bytes, key: str) -> None:
         """A retry must be answered with the same reservation."""
@@ -128,77 +124,7 @@ class Buyer:
         if answer.status == 200 and self._rng.random() < _REPEAT:
             answer = await self._patience.settle(action, "POST", path, raw, key)
             self._tally.done["replayed"] += 1
-        end = "committed" if action == "confirm" else "released"
-        if answer.status == 200:
-            if line:
-                line.end = end
-            else:
-                sale.end(end)
-            self._tally.done["confirmed" if action == "confirm" else "released"] += 1
-            self._compare(sale, answer)
-        elif _code(answer) == "reservation-expired" and time.monotonic() > sale.ends_after:
-            sale.end("expired")
-        else:
-            self._books.contradict(f"{action} of {sale.id} was answered {answer.status} {answer.body[:200]!r}")
-
-    # -- notes -------------------------------------------------------------------------------------------------------
-
-    def _note_sale(self, answer: Answer, wanted: Wanted, ends_after: float, key: str) -> Sale | None:
-        found = documents.reservation(answer.body)
-        sale = Sale(
-            found.id,
-            [SoldLine(line.line_id, line.sku, line.quantity, line.places()) for line in found.lines],
-            ends_after,
-            _request(wanted, key),
-        )
-        if sale.id in self._books.sales:
-            self._books.contradict(f"two requests got the same reservation {sale.id}")
-            return None
-        self._books.sales[sale.id] = sale
-        self._tally.done["reserved"] += 1
-        self._tally.units += sum(line.quantity for line in sale.lines)
-        for line, (item, quantity, at) in zip(found.lines, wanted, strict=True):
-            right_place = not at or set(line.places()) == {at}
-            if (line.sku, line.quantity) != (item.sku, quantity) or not right_place:
-                self._books.contradict(f"{sale.id} gave {line.quantity} {line.sku}, asked were {quantity} {item.sku}")
-        self._compare(sale, answer)
-        return sale
-
-    def _compare(self, sale: Sale, answer: Answer) -> None:
-        """An answer shows quantities that add up, and the allocations that were promised."""
-        found = documents.reservation(answer.body)
-        self._tally.saw(found.position)
-        for line, mine in zip(found.lines, sale.lines, strict=True):
-            parts = line.held + line.committed + line.fulfilled + line.released + line.expired
-            if not line.quantity == parts == sum(line.places().values()) or line.places() != mine.allocations:
-                self._books.contradict(f"{sale.id} line {line.line_id} does not add up: {line}")
-            elif mine.end == "held" and line.expired and time.monotonic() > sale.ends_after:
-                continue  # the answer came late, after an outage
-            elif getattr(line, mine.end) != mine.quantity:
-                self._books.contradict(f"{sale.id} line {line.line_id} should be {mine.end}: {line}")
-
-    def _note_refusal(self, answer: Answer, wanted: Wanted, key: str) -> Wanted:
-        """Only a real lack is a reason; what is left is worth a try."""
-        code = _code(answer)
-        self._tally.refusals[code] += 1
-        self._books.refused.append(_request(wanted, key))
-        faults = documents.problem(answer.body).errors if answer.status == 409 else []
-        if code != "insufficient-availability" or not faults or any(f.available >= f.requested for f in faults):
-            self._books.contradict(f"a reserve was answered {answer.status} {answer.body[:200]!r}")
-        largest = {fault.sku: fault.largest_quantity for fault in faults}
-        left = [(item, min(quantity, largest.get(item.sku, quantity)), at) for item, quantity, at in wanted]
-        return [line for line in left if line[1] > 0]
-
-    # -- choices -----------------------------------------------------------------------------------------------------
-
-    def _basket(self) -> Wanted:
-        count = self._rng.choices((1, 2, 3), (70, 20, 10))[0]
-        chosen = self._rng.choices(self._retailer.on_sale, cum_weights=self._retailer.popularity, k=count)
-        wanted: Wanted = []
-        for item in {item.sku: item for item in chosen}.values():
-            at = self._rng.choice(list(item.opening)) if self._rng.random() < _LOCATED else ""
-            wanted.append((item, self._rng.choices((1, 2, 3), (70, 20, 10))[0], at))
-        return wanted
+        self._clerk.changed(sale, action, answer, line)
 
     def _key(self) -> str:
         self._keys += 1
@@ -208,9 +134,21 @@ class Buyer:
         await asyncio.sleep(self._rng.expovariate(1 / THINK_S))
 
 
-def _request(wanted: Wanted, key: str) -> Request:
-    return Request(key, min(item.sku for item, _, _ in wanted))
+def choose(retailer: Retailer, rng: Random) -> Wanted:
+    """A basket: mostly one line, of what is popular; some ask for a place."""
+    count = rng.choices((1, 2, 3), (70, 20, 10))[0]
+    chosen = rng.choices(retailer.on_sale, cum_weights=retailer.popularity, k=count)
+    wanted: Wanted = []
+    for item in {item.sku: item for item in chosen}.values():
+        at = rng.choice(list(item.opening)) if rng.random() < _LOCATED else ""
+        wanted.append((item, rng.choices((1, 2, 3), (70, 20, 10))[0], at))
+    return wanted
 
 
-def _code(answer: Answer) -> str:
-    return documents.problem(answer.body).code if answer.status >= 400 else str(answer.status)
+def reserve_body(wanted: Wanted, customer: str, ttl_seconds: int) -> bytes:
+    """The request to reserve it."""
+    lines = [
+        {"sku": item.sku, "quantity": quantity, "line_id": str(number), **({"location": at} if at else {})}
+        for number, (item, quantity, at) in enumerate(wanted, 1)
+    ]
+    return json.encode({"lines": lines, "customer": customer, "ttl_seconds": ttl_seconds})

@@ -7,34 +7,19 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from random import Random
 
 import msgspec
 
 from atp.config import Config
-from atp.demo import checks, closing, records
-from atp.demo.books import Books
-from atp.demo.buyers import Buyer
-from atp.demo.checks import Check, Position
 from atp.demo.evidence import Evidence, open_evidence
-from atp.demo.feeders import Feeder
 from atp.demo.http import Client, NoAnswer
-from atp.demo.opening import put_policies
-from atp.demo.patience import Patience
 from atp.demo.report import Report, compose
-from atp.demo.retailer import SOURCES, Retailer, build
 from atp.demo.settings import Settings
-from atp.demo.tally import Tally
+from atp.demo.shop import Shop
 from atp.demo.view import View
 from atp.demo.watch import Watch
 from atp.dev.stack import DevStack
 from atp.dev.state import Endpoints, StateDir
-from atp.ingest.feed import Feed
-
-#: The client whose key buyers use (atp/dev/clients.py); reservation ids are derived from it.
-_CLIENT = "dev"
-#: Refused requests whose absence is looked up one by one; the journal's check finds any of the others.
-_LOOKED_UP_MAX = 500
 
 
 async def run(settings: Settings, config: Config, view: View) -> Report:
@@ -56,105 +41,40 @@ class Promotion:
 
     def __init__(self, settings: Settings, tag: str, evidence: Evidence, run_dir: Path, view: View) -> None:
         self._settings = settings
-        self._retailer: Retailer = build(settings, tag)
-        self._evidence = evidence
         self._view = view
-        self._books = Books()
-        self._tally = Tally()
-        self._watch = Watch(evidence, run_dir, self._retailer.hot, self._tally)
-        feed = Feed(evidence.nc)
-        self._feeders = [Feeder(name, settings.seed, self._retailer, feed, self._tally) for name in SOURCES]
-        self._customers = f"demo-{tag}-%"
+        self._shop = Shop(settings, tag, evidence, view.say)
+        self._watch = Watch(evidence, run_dir, self._shop.retailer.hot, self._shop.tally)
 
     async def run(self) -> Report:
         """The whole. What fails a check is in the report; what raises could not be run."""
-        endpoints, evidence, say = self._evidence.endpoints, self._evidence, self._view.say
-        heads = await evidence.ledger_heads()
-        starts = {stream: await evidence.last_message(stream) for stream in ("ATP", "STOCK_DLQ")}
-        say("Opening: locations, items, and the first stock.")
-        await put_policies(self._retailer, endpoints.api, endpoints.admin_key)
-        for feeder in self._feeders:
-            await feeder.open()
-        await closing.until("Waiting until the stock is counted.", self._stock_settled, lambda _: None)
+        await self._shop.open()
         seconds = await self._sell()
-        in_time, caught_up, last = await self._close()
-        say("Comparing the books.")
-        found = await self._check(in_time, caught_up, last, heads, starts)
-        return compose(self._settings.seed, seconds, found, self._tally, self._watch.sight.restarts)
+        await self._shop.close()
+        await self._watch.run_once()
+        found = await self._shop.check()
+        return compose(self._settings.seed, seconds, found, self._shop.tally, self._watch.sight.restarts)
 
     async def _sell(self) -> float:
         """The sale; gives how long it took until the last buyer had an answer."""
-        s, stop = self._settings, asyncio.Event()
-        self._view.say(f"The sale is on: {s.buyers} buyers, {len(self._retailer.on_sale):,} skus, {s.seconds:g} s.")
-        self._tally.started = time.monotonic()
+        s, shop, stop = self._settings, self._shop, asyncio.Event()
+        self._view.say(f"The sale is on: {s.buyers} buyers, {len(shop.retailer.on_sale):,} skus, {s.seconds:g} s.")
+        shop.tally.started = time.monotonic()
         helpers = [
             asyncio.create_task(self._watch.run()),
-            asyncio.create_task(self._view.follow(s.seconds, self._tally, self._watch.sight, self._retailer.hot)),
+            asyncio.create_task(self._view.follow(s.seconds, shop.tally, self._watch.sight, shop.retailer.hot)),
         ]
         try:
             async with asyncio.TaskGroup() as tasks:
-                for feeder in self._feeders:
-                    tasks.create_task(feeder.run(stop))
+                tasks.create_task(shop.feed(stop))
                 for number in range(s.buyers):
-                    tasks.create_task(self._buyer(number).run(stop))
+                    tasks.create_task(shop.buyer(number).run(stop))
                 await asyncio.sleep(s.seconds)
                 stop.set()
         finally:
             for helper in helpers:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
-        return time.monotonic() - self._tally.started
-
-    async def _close(self) -> tuple[bool, bool, tuple[int, list[str]]]:
-        """Wait for quiet: (holds ended in time, journal caught up, the last units)."""
-        say = self._view.say
-        settled = await closing.until("Waiting until every stock event is settled.", self._stock_settled, say)
-        in_time = await closing.until("Waiting until abandoned holds have expired.", self._holds_ended, say)
-        say("Selling the last units of the hot skus.")
-        buyer = self._buyer(self._settings.buyers)
-        last = await closing.sell_the_last(buyer, self._patience(), self._books, self._retailer.hot)
-        caught_up = await closing.until("Waiting for the journal.", lambda: closing.all_journaled(self._evidence), say)
-        await self._watch.run_once()
-        return in_time, caught_up and settled, last
-
-    async def _check(
-        self, in_time: bool, caught_up: bool, last: tuple[int, list[str]], heads: dict[int, int], starts: dict[str, int]
-    ) -> list[Check]:
-        evidence, books, retailer = self._evidence, self._books, self._retailer
-        counts: dict[Position, int] = {at: units for feeder in self._feeders for at, units in feeder.count.items()}
-        reader = checks.Reader(evidence.endpoints.api, evidence.endpoints.api_key)
-        stock = await reader.stock([item.sku for item in retailer.items])
-        known = await reader.reservations(books.sales)
-        refused = await reader.reservations([request.id(_CLIENT) for request in books.refused[:_LOOKED_UP_MAX]])
-        poison = {feeder.source: feeder.poison for feeder in self._feeders}
-        return [
-            checks.oversold(counts, books, stock),
-            checks.numbers(counts, retailer, books, stock),
-            checks.lost(books, known),
-            checks.phantoms(books, _CLIENT, refused),
-            checks.stranded(books, stock, in_time, last),
-            checks.answers(books, self._tally.done["replayed"]),
-            await records.sequence(evidence, caught_up),
-            await records.reservations(evidence, books, self._customers),
-            await records.levels(evidence, retailer, counts),
-            await records.events(evidence, starts["ATP"], heads),
-            await records.dead_letters(evidence, starts["STOCK_DLQ"], poison, retailer.tag),
-        ]
-
-    def _buyer(self, number: int) -> Buyer:
-        endpoints = self._evidence.endpoints
-        client = Client(endpoints.api, endpoints.api_key)
-        return Buyer(number, self._settings.seed, self._retailer, client, self._books, self._tally)
-
-    def _patience(self) -> Patience:
-        endpoints = self._evidence.endpoints
-        return Patience(Client(endpoints.api, endpoints.api_key), self._books, self._tally, Random(0))  # noqa: S311
-
-    async def _stock_settled(self) -> bool:
-        return await closing.stock_settled(self._evidence, max(feeder.position for feeder in self._feeders))
-
-    async def _holds_ended(self) -> bool:
-        return await closing.holds_ended(self._evidence, self._customers)
+        return time.monotonic() - shop.tally.started
 
 
 def _tag(settings: Settings) -> str:

@@ -92,9 +92,9 @@ def test_killed_processes_make_no_difference(started: Started) -> None:
 
 
 def test_a_ledger_that_oversells_is_found_out(environment: dict[str, str]) -> None:
-    script = Path(__file__).parent / "oversell" / "demo.py"
+    script = Path(__file__).parent / "oversell" / "planted.py"
     demo = subprocess.run(
-        [sys.executable, str(script), *SMALL, "--seconds", "3", "--json"],
+        [sys.executable, str(script), "atp", "demo", *SMALL, "--seconds", "3", "--json"],
         env=environment,
         capture_output=True,
         timeout=90,

@@ -1,12 +1,15 @@
-"""``atp demo`` whose servers run with the broken ledger of ``sitecustomize``; the demo itself is untouched."""
+"""``python planted.py MODULE …``: a program whose servers run with the broken ledger of ``sitecustomize``.
 
+The program itself is untouched, and so are the checks it makes.
+"""
+
+import runpy
 import sys
 from os import pathsep
 from pathlib import Path
 
 import msgspec
 
-from atp.cli.app import run
 from atp.dev.own import Own
 from atp.dev.process import Launch
 
@@ -22,4 +25,5 @@ def _launch_broken(self: Own) -> Launch:
 Own.launch = _launch_broken  # type: ignore[method-assign]
 
 if __name__ == "__main__":
-    sys.exit(run(["demo", *sys.argv[1:]]))
+    sys.argv = sys.argv[1:]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
