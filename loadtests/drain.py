@@ -16,6 +16,7 @@ from pathlib import Path
 import nats
 import uvloop
 
+from atp.bench.cpu import cpu_s
 from atp.dev.nats import Nats
 from atp.dev.postgres import Postgres
 from atp.dev.valkey import Valkey
@@ -25,7 +26,6 @@ from atp.domain.ids import reservation_id
 from atp.journal import Journal, JournalSettings, migrate
 from atp.ledger import Ledger, LedgerSettings
 from atp.outbox import Outbox
-from loadtests.cpu import cpu_s
 
 
 async def fill(ledger: Ledger, entries: int, skus: int) -> None:

@@ -3,7 +3,7 @@
     python -m loadtests.feeds [--readers 2000] [--polls 0.5] [--seconds 5] [--rounds 3] [--connections 64] [--json]
 
 Readers are server-sent events and long polls; all follow the skus that are sold meanwhile, so they do hear of changes.
-Rounds alternate, so that a slow minute of the machine meets both. Needs wrk, and a file descriptor for each reader.
+Rounds alternate, so that a slow minute of the machine meets both. Needs a file descriptor for each reader.
 """
 
 import argparse
@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import json
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,10 +23,15 @@ from urllib.parse import urlsplit
 
 from msgspec import json as msgspec_json
 
+from atp.bench import load
+from atp.bench.asks import Asks
+from atp.bench.figures import Round
+from atp.bench.subjects import reserving
 from atp.dev.stack import DevStack
 from atp.dev.state import Endpoints
 from loadtests.http import making
-from loadtests.http.__main__ import HERE, Bench, Round
+
+ROOT = Path(__file__).parent.parent
 
 #: Opened at once: a server's queue of new connections is short.
 OPENING = 50
@@ -113,9 +117,7 @@ def followers(endpoints: Endpoints, options: argparse.Namespace, heard: list[dic
     """Readers in a process of their own; what they heard is added to ``heard``."""
     command = [sys.executable, "-m", "loadtests.feeds", "--follow", endpoints.api, "--key", endpoints.api_key]
     command += ["--readers", str(options.readers), "--polls", str(options.polls)]
-    process = subprocess.Popen(
-        command, cwd=HERE.parent.parent, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin
     assert process.stdout
     try:
@@ -138,13 +140,18 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         folder = Path(name)
         async with DevStack(folder / "atp", say=lambda _: None) as endpoints:
             await making.stock(endpoints, options.skus)
-            bench = Bench(options, folder, endpoints, {})
-            await bench.round("reserve")  # the first one is nobody's
+            asks = reserving(Asks(endpoints.api, endpoints.api_key), tuple(f"SKU-{n}" for n in range(options.skus)))
+
+            async def reserve() -> Round:
+                pids = {"api": int((folder / "atp" / "run" / "api-1.pid").read_text())}
+                return await load.play(folder, endpoints.api, asks, options.connections, options.seconds, pids)
+
+            await reserve()  # the first one is nobody's
             for _ in range(options.rounds):
-                rounds["alone"].append(await bench.round("reserve"))
+                rounds["alone"].append(await reserve())
                 with contextlib.ExitStack() as stack:
                     await asyncio.to_thread(stack.enter_context, followers(endpoints, options, heard))
-                    rounds["followed"].append(await bench.round("reserve"))
+                    rounds["followed"].append(await reserve())
     rate = {name: median(r.rate for r in found) for name, found in rounds.items()}
     cpu = {name: median(api_us(r) for r in found) for name, found in rounds.items()}
     return {
@@ -155,7 +162,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def api_us(found: Round) -> float:
     """CPU of the API's process a request, µs: steadier than the rate where others use the machine as well."""
-    return sum(us for name, us in found.cpu_us.items() if name.startswith("api"))
+    return found.cpu_us["api"]
 
 
 def main() -> None:
@@ -175,8 +182,6 @@ def main() -> None:
     if options.follow:
         asyncio.run(follow(options.follow, options.key, options.readers, options.polls))
         return
-    if not shutil.which("wrk"):
-        raise SystemExit("wrk is not installed; on Debian: apt-get install wrk")
     found = asyncio.run(measure(options))
     if options.json:
         print(msgspec_json.encode(found).decode())
@@ -184,7 +189,7 @@ def main() -> None:
     for name, each in found["rounds"].items():
         for r in each:
             print(f"{name:9} {r.rate:9,.0f}/s  p50 {r.p50_ms:6.2f} ms  p99 {r.p99_ms:6.2f} ms  "
-                  f"API {api_us(r):5.0f} µs a request  refused {r.refused:.0f}  errors {r.errors:.0f}")  # fmt: skip
+                  f"API {api_us(r):5.0f} µs a request  refused {r.refused}  errors {r.errors}")  # fmt: skip
     print(f"heard {found['heard']}")
     by_cpu = f"by the API's CPU {found['cpu_ratio']:.3f}"
     print(f"followed ÷ alone = {found['ratio']:.3f}, {by_cpu}  ({options.readers} readers)")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 from atp import __version__
-from atp.cli import config, dlq, exceptions, keys, mapping, source
+from atp.cli import bench, config, dlq, exceptions, keys, mapping, source
 from atp.cli.baseline import baseline
 from atp.cli.check import check
 from atp.cli.demo import demo
@@ -47,6 +47,9 @@ def build() -> App:
     app.command(history, name="history")
     app.command(audit, name="audit")
     app.command(version, name="version")
+    measures = App(name="bench", help="Measures beside references and peers, on servers of their own.")
+    measures.command(bench.reserve, name="reserve")
+    app.command(measures)
     letters = App(name="dlq", help="Dead letters: stock messages that failed by their own content.")
     letters.command(dlq.list_letters, name="list")
     letters.command(dlq.show, name="show")

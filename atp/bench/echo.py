@@ -1,10 +1,8 @@
 """The references of the ratios, on the server that atp uses: decode and encode the same JSON, and do nothing else.
 
-python -m loadtests.http.echo bare|litestar PORT
+python -m atp.bench.echo bare|litestar PORT
 """
 
-import asyncio
-import signal
 import sys
 from typing import Any
 
@@ -12,7 +10,7 @@ import msgspec
 from litestar import Litestar, get, post
 
 from atp.api.requests import ReserveBody
-from atp.api.server import serve
+from atp.bench.hosting import host, no_lifespan
 from atp.domain.records import Allocation, Line, Reservation
 from atp.domain.views import ReservationView, reservation_view
 
@@ -30,7 +28,7 @@ _ok = {**_created, "status": 200}
 async def bare(scope: Any, receive: Any, send: Any) -> None:
     """Read, decode, encode, answer; a GET has nothing to decode."""
     if scope["type"] != "http":
-        await lifespan(receive, send)
+        await no_lifespan(receive, send)
         return
     if scope["method"] == "GET":
         await send(_ok)
@@ -45,14 +43,6 @@ async def bare(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": _encode(_answer)})
 
 
-async def lifespan(receive: Any, send: Any) -> None:
-    """Nothing to open."""
-    await receive()
-    await send({"type": "lifespan.startup.complete"})
-    await receive()
-    await send({"type": "lifespan.shutdown.complete"})
-
-
 @post("/v1/reservations")
 async def reserve(data: ReserveBody) -> ReservationView:
     """A handler as the framework's documentation writes it."""
@@ -65,15 +55,6 @@ async def availability(sku: str) -> ReservationView:
     return _answer
 
 
-async def main(kind: str, port: int) -> None:
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    app = bare if kind == "bare" else Litestar([reserve, availability], openapi_config=None, logging_config=None)
-    await serve(app, "127.0.0.1", port, stop)  # pyright: ignore[reportArgumentType] - names ASGI's types its own way
-
-
 if __name__ == "__main__":
-    import uvloop
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main(sys.argv[1], int(sys.argv[2])))
+    standard = Litestar([reserve, availability], openapi_config=None, logging_config=None)
+    host(bare if sys.argv[1] == "bare" else standard, int(sys.argv[2]))

@@ -1,0 +1,189 @@
+"""Rounds over HTTP: the service, references and peers in turn, and what must hold after them."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import product
+from pathlib import Path
+
+from msgspec import Struct
+
+from atp.bench import load, peers, proof, shapes
+from atp.bench.asks import Ask, Asks
+from atp.bench.figures import PEER, REFERENCE, SUBJECT, Ratio, Round, Series, ratio
+from atp.bench.hosting import python, serving
+from atp.bench.keeping import Keeping
+from atp.bench.peers import FOLDER, Peer
+from atp.bench.report import Finding
+from atp.bench.shapes import FEW, PLENTY, Shape
+from atp.bench.subjects import LIKE, SUBJECTS, UNKNOWN_RATE, Subject, reserving
+from atp.dev import ports
+from atp.dev.stack import DevStack
+from atp.dev.state import Endpoints
+
+#: References by their titles: the same server, the same JSON in and out, and nothing else.
+REFERENCES = {"bare echo": "bare", "Litestar echo": "litestar"}
+
+#: How long the sale of the last units goes on.
+LAST_S = 1.0
+
+_HOT = "ONE-0"  # what peers sell
+_LAST = "LAST-0"
+
+
+class Asked(Struct, frozen=True):
+    """What to measure. Peers are measured at the first number of connections."""
+
+    subjects: tuple[str, ...]
+    connections: tuple[int, ...] = (64, 256)
+    seconds: float = 3.0
+    rounds: int = 3
+    skus: int = 1
+    rate: float = 0.0  # of an open loop; 0: closed
+    peers: str = "all"
+    peers_folder: Path = FOLDER
+
+
+class Found(Struct):
+    """What was measured, and what held."""
+
+    series: list[Series]
+    ratios: list[Ratio]
+    findings: list[Finding]
+    skipped: dict[str, str]
+
+
+Say = Callable[[str], None]
+
+
+async def measure(asked: Asked, say: Say) -> Found:
+    """Start everything of its own, measure in alternating rounds, prove, and end everything."""
+    wanted = peers.chosen(asked.peers_folder, asked.peers)
+    selling = any(SUBJECTS[name].reserved == 1.0 for name in asked.subjects)
+    sold = [shapes.hot("one", 1, asked.skus), shapes.hot("twelve", 12, asked.skus), shapes.hot("last", 1, 1, FEW)]
+    with tempfile.TemporaryDirectory(prefix="atp-bench-", ignore_cleanup_errors=True) as name, ExitStack() as exits:
+        folder = Path(name)
+        say("starting the service")
+        async with DevStack(folder / "atp", ports.free_port(), say=lambda _: None) as endpoints:
+            await shapes.stock(endpoints, [*sold, Shape("fed", (), ("FED",))])
+            references = {
+                title: exits.enter_context(serving(python("-m", "atp.bench.echo", kind), folder / "log", kind))
+                for title, kind in REFERENCES.items()
+            }
+            if wanted and selling:
+                say("starting peers")
+            async with peers.started(asked.peers_folder, wanted if selling else [], folder / "peers") as (run, skipped):
+                for peer in run.values():
+                    await peer.seed(_HOT, PLENTY)
+                    await peer.seed(_LAST, FEW)
+                return await Rounds(asked, folder, endpoints, references, run, sold, say).all(skipped)
+
+
+class Rounds:
+    """The rounds of a run, and who was told what in them."""
+
+    def __init__(
+        self, asked: Asked, folder: Path, endpoints: Endpoints, references: Mapping[str, tuple[str, int]],
+        running: Mapping[str, Peer], sold: Sequence[Shape], say: Say,
+    ) -> None:  # fmt: skip
+        self._asked, self._folder, self._say = asked, folder, say
+        self._endpoints, self._references, self._peers = endpoints, references, running
+        self._shapes = {shape.name: shape for shape in sold}
+        self._keeping = Keeping(endpoints)
+        self._series: dict[tuple[str, int, str], Series] = {}
+        self._told: Counter[str] = Counter()  # units acknowledged, by shape
+        self._peers_told: Counter[tuple[str, str]] = Counter()  # by peer and sku
+
+    async def all(self, skipped: dict[str, str]) -> Found:
+        """Every round, then the last units, then the proof."""
+        for number in range(self._asked.rounds):
+            for connections in self._asked.connections:
+                self._say(f"round {number + 1} of {self._asked.rounds}, {connections} connections")
+                await self._round(connections)
+        self._say("selling the last units, and counting")
+        findings = [await self._last_units(), *await self._proof(), *self._answered()]
+        return Found(list(self._series.values()), self._ratios(), findings, skipped)
+
+    async def _round(self, connections: int) -> None:
+        subjects = [SUBJECTS[name] for name in self._asked.subjects]
+        for kind in dict.fromkeys(subject.reference for subject in subjects):
+            for title, (url, pid) in self._references.items():
+                asks = LIKE[kind](Asks(url, "none"), self._shapes["one"].skus)
+                found = await self._play(url, asks, connections, {"app": pid})
+                self._note(f"{title}, {kind}", REFERENCE, connections, found)
+        for subject in subjects:
+            self._note(subject.name, SUBJECT, connections, await self._subject(subject, connections, self._asked.rate))
+        if connections == self._asked.connections[0]:
+            for title, peer in self._peers.items():
+                asks = reserving(Asks(peer.url, "none"), (_HOT,))
+                found = await self._play(peer.url, asks, connections, peer.pids)
+                self._peers_told[title, _HOT] += found.requests - found.refused
+                self._note(title, PEER, connections, found)
+
+    async def _subject(self, subject: Subject, connections: int, rate: float) -> Round:
+        shape = self._shapes[subject.shape]
+        known = self._series.get((subject.name, connections, SUBJECT))
+        expected = 1.5 * max(r.rate for r in known.rounds) if known else UNKNOWN_RATE
+        asks = await subject.prepare(self._endpoints, shape, round(expected * self._asked.seconds))
+        async with self._keeping.round():
+            found = await self._play(self._endpoints.api, asks, connections, self._pids(), rate)
+        self._told[shape.name] += int((found.requests - found.refused) * subject.reserved)
+        return found
+
+    async def _play(
+        self, url: str, asks: Sequence[Ask], connections: int, pids: Mapping[str, int], rate: float | None = None
+    ) -> Round:
+        rate = self._asked.rate if rate is None else rate
+        return await load.play(self._folder, url, asks, connections, self._asked.seconds, pids, rate)
+
+    def _note(self, name: str, role: str, connections: int, found: Round) -> None:
+        made = Series(name, role, [], connections, self._asked.rate)
+        self._series.setdefault((name, connections, role), made).rounds.append(found)
+
+    def _pids(self) -> dict[str, int]:
+        run = self._folder / "atp" / "run"
+        return {path.stem.removesuffix("-1"): int(path.read_text()) for path in run.glob("*.pid")}
+
+    async def _last_units(self) -> Finding:
+        """Sell a sku that has few units to callers that do not stop asking, here and at every peer."""
+        connections, told = self._asked.connections[0], 0
+        endpoints = self._endpoints
+        asks = reserving(Asks(endpoints.api, endpoints.api_key), (_LAST,))
+        found = await load.play(self._folder, endpoints.api, asks, connections, LAST_S, {})
+        self._told["last"] += (told := found.requests - found.refused)
+        for title, peer in self._peers.items():
+            asks = reserving(Asks(peer.url, "none"), (_LAST,))
+            found = await load.play(self._folder, peer.url, asks, connections, LAST_S, {})
+            self._peers_told[title, _LAST] += found.requests - found.refused
+        detail = f"{told:,} of {FEW:,} units were granted to {connections} callers at once"
+        return Finding("the last units are sold once", told <= FEW, detail)
+
+    async def _proof(self) -> list[Finding]:
+        fastest = max((s.rate for s in self._series.values() if s.role == SUBJECT), default=0.0)
+        findings = await self._keeping.findings(fastest)
+        for shape in self._shapes.values():
+            found = await proof.sold(self._endpoints, shape.skus)
+            findings += proof.conserved(shape, found, self._told[shape.name])
+        units = {_HOT: PLENTY, _LAST: FEW}
+        return [*findings, *await proof.check_peers(self._peers, self._peers_told, units)]
+
+    def _answered(self) -> list[Finding]:
+        """A closed loop is no overload: whoever asks is served (R25)."""
+        bad = {
+            f"{s.name} at {s.connections}": sum(r.refused + r.errors for r in s.rounds)
+            for s in self._series.values()
+            if not s.open_rate
+        }
+        named = ", ".join(f"{name}: {count:,}" for name, count in bad.items() if count)
+        return [Finding("no refusals and no errors in a closed loop", not named, named or f"of {len(bad)} rows")]
+
+    def _ratios(self) -> list[Ratio]:
+        of, found = "p99_ms" if self._asked.rate else "rate", []
+        for name, connections in product(self._asked.subjects, self._asked.connections):
+            ours, kind = self._series[name, connections, SUBJECT], SUBJECTS[name].reference
+            beside = [(title, self._series[f"{title}, {kind}", connections, REFERENCE]) for title in self._references]
+            if SUBJECTS[name].reserved == 1.0:
+                beside += [(s.name, s) for s in self._series.values() if (s.role, s.connections) == (PEER, connections)]
+            found += [ratio(f"{name} ÷ {title} @{connections}", ours, s, of) for title, s in beside]
+        return found
