@@ -65,7 +65,7 @@ class Control:
         counts, self.gate.counts = self.gate.counts, Counts()
         self._counts.append(counts)
         self._lags.append(lag_s)
-        self._batches.append(self._ledger.batch_s)
+        self._batches.append(0.0 if self._ledger.away else self._ledger.batch_s)  # away is a state, which ends at once
         self._measure(counts.seconds, now)
         self._signals = self._signals_of(counts)
         self._climb(self._signals, now)
@@ -78,7 +78,10 @@ class Control:
         self._set()
 
     def _set(self) -> None:
-        self.gate.resize(self._limit.value, closed(self._ladder.pressed, self._signals))
+        """What is only remembered of a step leaves few slots: a single request is answered, a crowd would not be."""
+        shut = closed(pressure(self._signals)[0], self._signals)
+        remembered = closed(self._ladder.pressed, self._signals).keys() - shut.keys()
+        self.gate.resize(self._limit.value, shut, remembered)
 
     def _measure(self, seconds: list[float], now: float) -> None:
         """The limit, what answers take, and how many there are."""
@@ -87,7 +90,7 @@ class Control:
         self._looked_at = now
         gate.drain += _SMOOTHING * (rate - gate.drain)
         gate.turned_away = sum(sum(each.refused) for each in self._counts)
-        self._limit.update(seconds, busy=gate.total > 0)
+        self._limit.update(seconds, gate.waiting + sum(gate.taken[: Class.P3]))
         gate.p50_s = self._limit.p50_s
 
     def _signals_of(self, counts: Counts) -> Signals:

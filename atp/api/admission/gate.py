@@ -5,8 +5,9 @@ All else happens only when a request cannot have a slot at once. Callers are on 
 """
 
 import asyncio
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from atp.api.admission.classes import Class
 from atp.api.admission.line import Line, Waiter
@@ -15,6 +16,10 @@ from atp.api.problems import DEADLINE_TOO_SHORT, OVERLOADED, Kind
 
 #: Longest time that a line is not looked at.
 LOOK_S = 0.005
+
+#: A look that comes later than this was kept from coming, as everybody was: by the machine, or a collection of garbage.
+#: What takes less is a loop with much to do, which is what lines are about.
+STALL_S = 0.1
 
 #: What a request of each class counts for against the limit.
 _WEIGHTS = (1, 1, 1, 1, 0)
@@ -55,6 +60,7 @@ class Gate:
         self._lines = [Line() for _ in Class]
         self._closed: dict[Class, Kind] = {}
         self._credit = 1.0
+        self._stalled_s = 0.0  # in which nobody could be served, so that nobody waited
         self._looked_at = self._empty_at = clock()
         self._look: asyncio.TimerHandle | None = None
         self.resize(settings.slots_max)
@@ -94,12 +100,9 @@ class Gate:
         if (kind is not None and kind is not OVERLOADED) or cls is Class.IDLE:
             self.counts.refused[cls] += 1
             return kind or OVERLOADED
-        now = self._clock()
-        longest = self.settings.wait_max_s
-        until, late = now + longest, OVERLOADED
-        if 0 < remaining_s < longest:
-            until, late = now + remaining_s, DEADLINE_TOO_SHORT
-        waiter = Waiter(asyncio.get_running_loop().create_future(), client, now, until, late)
+        now = self._now()
+        until = now + remaining_s if remaining_s else math.inf
+        waiter = Waiter(asyncio.get_running_loop().create_future(), client, now, until)
         line = self._lines[cls]
         if not self.waiting:
             self._empty_at = now
@@ -107,7 +110,7 @@ class Gate:
         self.waiting += 1
         self.counts.waited[cls] += 1
         if self._look is None:
-            self._look = asyncio.get_running_loop().call_later(LOOK_S, self._look_again)
+            self._look_later()
         try:
             return await waiter.answer
         except asyncio.CancelledError:
@@ -121,8 +124,8 @@ class Gate:
         """Seconds after which those who wait, and those who were just refused, will have been served."""
         return (self.waiting + self.turned_away) / max(self.drain, 1.0)
 
-    def resize(self, limit: float, closed: dict[Class, Kind] | None = None) -> None:
-        """Set the limit, and which classes are refused whatever there is room for."""
+    def resize(self, limit: float, closed: dict[Class, Kind] | None = None, narrow: Collection[Class] = ()) -> None:
+        """Set the limit, which classes are refused whatever there is room for, and which have few slots only."""
         settings = self.settings
         self.limit = int(limit)
         self._closed = closed or {}
@@ -130,12 +133,14 @@ class Gate:
         self._ceilings = [int(limit * part) for part in settings.ceilings] + [0]
         for cls in self._closed:
             self._shares[cls] = self._ceilings[cls] = 0
+        for cls in narrow:
+            self._shares[cls], self._ceilings[cls] = 0, settings.slots_min
         if self.waiting:
             self._serve()
 
     def look(self) -> None:
         """Refuse who has waited too long."""
-        now = self._clock()
+        now = self._now()
         pace = max(self.settings.refusals_min, self.settings.refusals_share * self.drain)
         self._credit = min(self._credit + pace * (now - self._looked_at), max(1.0, pace * self.settings.wait_calm_s))
         self._looked_at = now
@@ -144,37 +149,40 @@ class Gate:
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
+    def _now(self) -> float:
+        return self._clock() - self._stalled_s
+
     def _standing(self, now: float) -> bool:
         return now - self._empty_at > self.settings.wait_calm_s
 
     def _serve(self) -> None:
         """Give free slots to those who wait: the more important class first."""
-        now = self._clock()
+        now = self._now()
         newest = self._standing(now)
         for cls in (Class.P0, Class.P1, Class.P2, Class.P3):
             line = self._lines[cls]
             while line.length and self.enter(cls):
                 waiter = line.next(newest=newest)
-                if waiter is not None and now + self.p50_s < waiter.until:
+                if waiter is None:
+                    self._untake(cls)
+                    break
+                if now + self.p50_s < waiter.until:
                     self._answer(line, waiter, None)
                     continue
-                self.taken[cls] -= 1
-                self.total -= 1
-                if waiter is None:
-                    break
-                self._refuse(cls, waiter, waiter.late)
+                self._untake(cls)
+                self._refuse(cls, waiter, DEADLINE_TOO_SHORT)
 
     def _refuse_late(self, cls: Class, now: float) -> None:
         line = self._lines[cls]
         allowed = self._allowed(cls, now)
         while (waiter := line.oldest()) is not None:
             age = now - waiter.since
-            if now < waiter.until:
+            if now < waiter.until and age < self.settings.wait_max_s:
                 crowded = line.length > _LINES_MAX * self.limit
                 if self._credit < 1 or (age < allowed and not crowded):
                     return
             self._credit = max(0.0, self._credit - 1)
-            self._refuse(cls, waiter, waiter.late if now >= waiter.until else OVERLOADED)
+            self._refuse(cls, waiter, OVERLOADED if now < waiter.until else DEADLINE_TOO_SHORT)
 
     def _allowed(self, cls: Class, now: float) -> float:
         if cls in self._closed:
@@ -192,9 +200,12 @@ class Gate:
         waiter.answer.set_result(kind)
         self._forget(line)
 
-    def _give_back(self, cls: Class) -> None:
+    def _untake(self, cls: Class) -> None:
         self.taken[cls] -= 1
         self.total -= _WEIGHTS[cls]
+
+    def _give_back(self, cls: Class) -> None:
+        self._untake(cls)
         if self.waiting:
             self._serve()
 
@@ -202,8 +213,14 @@ class Gate:
         line.leave()
         self.waiting -= 1
 
-    def _look_again(self) -> None:
+    def _look_later(self) -> None:
+        due = self._clock() + LOOK_S
+        self._look = asyncio.get_running_loop().call_later(LOOK_S, self._look_again, due)
+
+    def _look_again(self, due: float) -> None:
         self._look = None
+        if (late := self._clock() - due) > STALL_S:
+            self._stalled_s += late
         self.look()
         if self.waiting:
-            self._look = asyncio.get_running_loop().call_later(LOOK_S, self._look_again)
+            self._look_later()

@@ -29,21 +29,26 @@ class Limit:
         self.p50_s = 0.0
         self._bounds = target_ms, low, high
         self._seconds: list[float] = []
-        self._looks = 0
+        self._looks = self._most = 0
 
-    def update(self, seconds: Sequence[float], *, busy: bool) -> None:
-        """Follow the answers since the last look; ``busy``: there are requests under way."""
+    def update(self, seconds: Sequence[float], active: int) -> None:
+        """Follow the answers since the last look, with ``active`` requests under way now.
+
+        While fewer than half of the limit are, what their answers take says nothing about it, be it ever so long: a few
+        requests that wait for a disk would else leave few slots for the crowd that comes when it is quick again.
+        """
         self._seconds += seconds
         self._looks += 1
+        self._most = max(self._most, active)
         if len(self._seconds) >= SAMPLES_MIN or (self._seconds and self._looks >= _LOOKS_MAX):
             taken = measured(self._seconds)
             self.p50_s = taken.p50 / 1000
-            self.value = next_limit(self.value, taken.p90, *self._bounds)
-            self._seconds, self._looks = [], 0
-        elif not self._seconds and not busy:
+            self.value = next_limit(self.value, taken.p90 if self._most * 2 >= self.value else 0.0, *self._bounds)
+            self._seconds, self._looks, self._most = [], 0, active
+        elif not self._seconds and not active:
             self.p50_s *= _FORGET
             self.value = next_limit(self.value, 0.0, *self._bounds)
-            self._looks = 0
+            self._looks = self._most = 0
 
 
 class Taken(Struct, frozen=True):

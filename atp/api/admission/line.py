@@ -13,16 +13,13 @@ from atp.api.problems import Kind
 class Waiter:
     """A request that waits. ``answer`` becomes None when it is admitted, or why it is refused."""
 
-    __slots__ = ("answer", "client", "late", "since", "until")
+    __slots__ = ("answer", "client", "since", "until")
 
-    def __init__(
-        self, answer: "asyncio.Future[Kind | None]", client: str, since: float, until: float, late: Kind
-    ) -> None:
+    def __init__(self, answer: "asyncio.Future[Kind | None]", client: str, since: float, until: float) -> None:
         self.answer = answer
         self.client = client
         self.since = since
         self.until = until  # the caller has no use for an answer after it
-        self.late = late  # what it is refused with then
 
     @property
     def gone(self) -> bool:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from atp.api.admission import AdmissionSettings, Class, Gate
+from atp.api.admission.gate import LOOK_S
 from atp.api.problems import DEADLINE_TOO_SHORT, LEDGER_UNAVAILABLE, OVERLOADED, Kind
 
 pytestmark = pytest.mark.anyio
@@ -221,3 +222,18 @@ async def test_a_smaller_limit_is_reached_by_leaving(gate: Gate) -> None:
         assert not gate.enter(P1)
     gate.leave(P1, 0.01)
     assert gate.enter(P1)
+
+
+async def test_nobody_is_refused_for_a_loop_that_stood_still(gate: Gate, clock: Clock) -> None:
+    fill(gate, P1)
+    first, second = come(gate, P1), come(gate, P1)
+    await settled()
+    clock.now += 5.0
+    await asyncio.sleep(2 * LOOK_S)  # the timer finds that five seconds are gone
+    assert not first.done()
+    gate.leave(P1, 5.0)
+    await settled()
+    assert first.done()  # the oldest, as of a line that passes
+    assert await first is None
+    await later(gate, clock, 0.11)
+    assert await second is OVERLOADED  # it waits in time that passes for all

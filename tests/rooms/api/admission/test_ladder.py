@@ -1,16 +1,20 @@
 """The steps: what asks for them, what they close, and how they are left."""
 
+import asyncio
+import time
 from itertools import pairwise
 
 import pytest
 
-from atp.api.admission import AdmissionSettings, Class, Control
+from atp.api.admission import AdmissionSettings, Class, Control, Gate
 from atp.api.admission.ladder import Ladder, Signals, Step, closed, pressure, state
 from atp.api.problems import LEDGER_UNAVAILABLE, OVERLOADED, RECOVERING
 from atp.ledger import LedgerUnavailable
 from atp.ledger.batcher import Batcher
 from atp.ledger.gauges import Gauges
 from atp.ledger.limits import Limits
+
+pytestmark = pytest.mark.anyio
 
 P0, P1, P2, P3, IDLE = Class
 
@@ -82,6 +86,50 @@ def look(control: Control, clock: Clock, times: int = 1, lag_s: float = 0.0) -> 
         control.look(lag_s)
 
 
+def fill(gate: Gate, cls: Class) -> int:
+    """Take all slots the class can have now; how many."""
+    taken = 0
+    while gate.enter(cls):
+        taken += 1
+    return taken
+
+
+async def test_after_overload_and_silence_a_single_request_is_answered_at_once() -> None:
+    control, _, clock = made()
+    gate = control.gate
+    crowd = [fill(gate, cls) for cls in (P0, P1, P2, P3)]
+    waiting = [asyncio.ensure_future(gate.wait(cls)) for cls in (P0, P1, P2, P3) for _ in range(400)]
+    for _ in range(30):  # three seconds of answers that take three, and a loop that is late
+        await asyncio.sleep(0)
+        gate.counts.seconds += [3.0] * 100
+        look(control, clock, lag_s=0.6)
+        gate.look()
+    assert {await each for each in waiting} == {OVERLOADED}
+    assert control.step is Step.P0_ONLY
+    assert gate.limit < 100
+    for cls, taken in zip((P0, P1, P2, P3), crowd, strict=True):
+        for _ in range(taken):
+            gate.leave(cls, 3.0)
+    assert not gate.enter(P1)
+
+    look(control, clock, 12)  # nobody asks for a second
+    for cls in (P1, P2, P3, IDLE):
+        assert fill(gate, cls) == 16  # a crowd is not let in before the step is left
+    assert gate.enter(P0)
+    assert control.step is Step.P0_ONLY
+
+
+def test_a_ledger_that_was_away_leaves_no_step() -> None:
+    control, batcher, clock = made()
+    batcher.away, batcher.asked_at = LedgerUnavailable("gone"), time.monotonic() - 5  # a call that is not answered
+    look(control, clock, 12)
+    assert control.gate.enter(P2)  # from the view
+    batcher.away, batcher.asked_at = None, 0.0
+    look(control, clock)
+    assert control.step is Step.NORMAL
+    assert fill(control.gate, P1) == 345
+
+
 def test_a_ledger_that_comes_back_is_used_at_once() -> None:
     control, batcher, clock = made()
     batcher.away = LedgerUnavailable("gone")
@@ -110,6 +158,7 @@ def test_one_late_look_says_nothing() -> None:
 
 def test_answers_that_become_slow_leave_fewer_slots_and_quick_ones_more() -> None:
     control, _, clock = made()
+    fill(control.gate, P1)
     for _ in range(20):
         control.gate.counts.seconds += [0.9] * 60
         look(control, clock)
@@ -117,6 +166,8 @@ def test_answers_that_become_slow_leave_fewer_slots_and_quick_ones_more() -> Non
     assert slow < 100
     assert control.gate.p50_s == 0.9
     assert 300 < control.gate.drain <= 600
+    for _ in range(345):
+        control.gate.leave(P1, 0.0)
     look(control, clock, 20)  # nobody asks
     assert control.gate.limit == 384
     assert control.gate.p50_s < 0.02  # else a caller in a hurry would never be let in again

@@ -2,7 +2,11 @@
 
 import pytest
 
+from atp.api.admission import AdmissionSettings, Class, Control
 from atp.api.admission.limit import Limit, measured, next_limit
+from atp.ledger.batcher import Batcher
+from atp.ledger.gauges import Gauges
+from atp.ledger.limits import Limits
 
 TARGET, LOW, HIGH = 300.0, 16, 384
 
@@ -42,7 +46,7 @@ def closed_loop(callers: int, per_second: float, seconds: int = 20) -> list[floa
     limit, seen = Limit(TARGET, LOW, HIGH), []
     for _ in range(seconds * 10):
         took = min(callers, limit.value) / per_second
-        limit.update([took] * int(per_second / 10), busy=True)
+        limit.update([took] * int(per_second / 10), int(min(callers, limit.value)))
         seen.append(limit.value)
     return seen
 
@@ -56,3 +60,30 @@ def test_a_closed_loop_is_no_overload(callers: int, per_second: float) -> None:
 def test_a_ledger_that_became_slow_gets_fewer() -> None:
     assert closed_loop(384, 300)[-1] == pytest.approx(90, abs=20)  # about what it answers within the target
     assert closed_loop(384, 30, 60)[-1] == pytest.approx(LOW, abs=5)
+
+
+def test_slow_answers_to_a_few_leave_room_for_a_crowd() -> None:
+    limit = Limit(TARGET, LOW, HIGH)
+    for _ in range(600):  # a minute of five callers whose answers wait for a disk
+        limit.update([0.7], 5)
+    assert limit.value == HIGH
+    assert limit.p50_s == 0.7
+
+
+def test_one_stall_leaves_room_for_256() -> None:
+    limit, lowest = Limit(TARGET, LOW, HIGH), float(HIGH)
+    limit.update([], 256)
+    for took in (5.0, 5.1, 0.2, 0.2, 0.1):  # what had waited for the loop is answered in two looks
+        limit.update([took] * 128, 256)
+        lowest = min(lowest, limit.value)
+    assert lowest * 0.9 >= 256
+    assert limit.value == HIGH
+
+
+def test_what_answers_took_is_forgotten_though_a_long_import_goes_on() -> None:
+    control = Control(AdmissionSettings(), Gauges([Batcher("redis://nowhere", "test", 0, "p", Limits())], 100))
+    assert control.gate.enter(Class.P3)
+    control.gate.counts.seconds += [3.0] * 60
+    for _ in range(40):
+        control.look()
+    assert control.gate.p50_s < 0.01  # else a caller in a hurry would be refused for as long as it takes
