@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from loadtests.cpu import cpu_s
+from atp.bench.cpu import cpu_s
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
