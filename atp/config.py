@@ -32,6 +32,7 @@ class Config(Struct, frozen=True, kw_only=True):
     redis_url: str = ""
     nats_url: str = ""
     database_url: str = ""
+    rehearsal_redis_url: str = ""
     api_url: str = ""
     api_key: str = ""
     namespace: str = "atp"
@@ -174,6 +175,12 @@ _SETTINGS = (
     _Setting("REDIS_CLUSTER", "first nodes of a cluster, instead of ATP_REDIS_URL", _no_cluster, url=True),
     _Setting("NATS_URL", "events: nats://[user:password@|token@]host:port", _url("nats", "tls", "ws", "wss"), url=True),
     _Setting("DATABASE_URL", "the journal: postgres://…", _url("postgres", "postgresql"), url=True),
+    _Setting(
+        "REHEARSAL_REDIS_URL",
+        "where atp rehearse keeps its copy, never the live ledger's server; else an embedded one",
+        _url("redis", "rediss"),
+        url=True,
+    ),
     _Setting("API_URL", "the API, for commands that are its clients: https://…", _url("http", "https"), url=True),
     _Setting("API_KEY", "the key they call it with", str, secret=True),
     _Setting("NAMESPACE", "begins every key and names one deployment", _namespace),

@@ -18,6 +18,7 @@ from atp.cli.ingest import ingest
 from atp.cli.migrate import migrate
 from atp.cli.promote import promote
 from atp.cli.rebuild import rebuild
+from atp.cli.rehearse import rehearse
 from atp.cli.serve import serve
 from atp.cli.version import version
 
@@ -34,6 +35,7 @@ def build() -> App:
     )
     app.command(dev, name="dev")
     app.command(demo, name="demo")
+    app.command(rehearse, name="rehearse")
     app.command(serve, name="serve")
     app.command(ingest, name="ingest")
     app.command(drain, name="drain")

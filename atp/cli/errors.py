@@ -30,6 +30,7 @@ def _code(error: BaseException) -> int | None:
         ("atp.check", "Busy", FAILED),
         ("atp.check", "CheckFailed", FAILED),
         ("atp.mapping", "MappingError", USAGE),
+        ("atp.rehearsal.errors", "RehearsalRefused", FAILED),
     ):
         kind = getattr(sys.modules.get(module), name, None)
         if kind is not None and isinstance(error, kind):

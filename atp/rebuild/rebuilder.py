@@ -18,12 +18,12 @@ from atp.domain.times import rfc3339
 from atp.journal import Fenced, Journal, JournalGap
 from atp.ledger import Ledger, LedgerUnavailable
 from atp.ledger.promotion import EPOCH_GAP
-from atp.ledger.records import encode
 from atp.ledger.restoring import Restoring
 from atp.rebuild.loading import Loaded, check_possible, load
 from atp.rebuild.progress import Progress, Show
 from atp.rebuild.settings import Settings
 from atp.rebuild.witnesses import LastTold
+from atp.rebuild.writing import write_state
 
 log = structlog.get_logger("atp.rebuild")
 
@@ -102,16 +102,9 @@ class Rebuilder:
 
     async def _restore(self, loaded: Loaded, opening: Rebuilt) -> Rebuilt:
         await self._progress.phase("write")
-        meta: list[bytes] = []
-        records = 0
-        for page in encode(loaded.state, self._partition, self._ledger.partitions):
-            if page.key == "meta":
-                meta = page.items
-                continue
-            await self._steps.write(page)
-            records += page.records
-            await self._progress.step(records, 0)
-        await self._steps.flush()
+        meta, records = await write_state(
+            self._steps, loaded.state, self._partition, self._ledger.partitions, lambda n: self._progress.step(n, 0)
+        )
         await self._progress.phase("open")
         mark = await self._journal.watermark(self._partition)
         if mark is not None and mark.seq > loaded.state.seq:

@@ -1,0 +1,145 @@
+"""A rehearsal on real servers: it sells what was set aside, never on the live server, and leaves that as it was."""
+
+import json
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+from msgspec import structs
+
+from atp.config import Config
+from atp.domain.commands import PutPolicy
+from atp.rehearsal import copying
+from atp.rehearsal.errors import RehearsalRefused
+from atp.rehearsal.report import Report
+from atp.rehearsal.run import rehearse
+from atp.rehearsal.settings import Settings
+from tests.rooms.rebuild.room import Room, confirm, level, reserves
+
+pytestmark = pytest.mark.anyio
+
+#: Ten minutes in one second. Holds live for six, so that a slow machine lets none of those who pay come too late.
+CALM = Settings(buyers=200, seconds=1, window_seconds=600, conversion=1, bots=0)
+NEXT_YEAR = {"starts_at": "2100-01-01T00:00:00Z", "ends_at": "2100-01-02T00:00:00Z",
+             "opens": 4_102_444_800_000, "closes": 4_102_531_200_000}  # fmt: skip
+
+
+async def stock(room: Room, ttl_seconds: int = 3_600, quantity: int = 60) -> Config:
+    """Two skus, some of A sold and some held already, and a campaign that is far away."""
+    await room.apply(level(100), level(50, sku="B"), *reserves(5), confirm("k0"))
+    body = {**NEXT_YEAR, "skus": {"A": {"quantity": quantity}, "B": {"quantity": 30}}, "channels": ["web"],
+            "ttl_seconds": ttl_seconds, "per_customer": 6}  # fmt: skip
+    await room.ledger.put_policy(PutPolicy("campaign", "bf", json.dumps(body), skus=["A", "B"]))
+    await room.drain()
+    return Config(redis_url=room.url, namespace=room.namespace, database_url=room.journal._settings.url)
+
+
+async def play(config: Config, settings: Settings = CALM) -> Report:
+    return await rehearse("bf", settings, config, lambda _: None)
+
+
+async def written(room: Room) -> dict[str, str]:
+    """How often the live server has carried out each command but for those that read or greet."""
+    told = (await room.ask("INFO", "commandstats")).decode().splitlines()
+    quiet = ("info", "hmget", "auth", "select", "hello")
+    found = {name.removeprefix("cmdstat_"): text for name, _, text in (line.partition(":") for line in told) if text}
+    return {name: text.partition(",")[0] for name, text in found.items() if name not in quiet and "scan" not in name}
+
+
+async def test_a_campaign_of_next_year_sells_what_is_set_aside(room: Room, other: str) -> None:
+    config = structs.replace(await stock(room), rehearsal_redis_url=other)
+    report = await play(config)
+    assert report.ok, report.checks
+    assert {s.sku: (s.set_aside, s.sold, s.left) for s in report.skus} == {"A": (60, 60, 0), "B": (30, 30, 0)}
+    assert report.sell_out_s is not None
+    assert 0 < report.sell_out_s <= 660
+    assert report.reservations["committed"] == report.reservations["held in all"]
+    assert report.refused["insufficient"] + report.reservations["held in all"] == report.visits == 200
+    assert "2100-01-01" in report.copy.window
+    assert 0 < report.latency_ms["p50"] <= report.latency_ms["p99"]
+    assert report.peak_per_second
+    assert report.ledger_us_per_request > 0
+    assert [a.name for a in report.advice] == ["hold TTL", "workers", "ledger's thread"]
+
+
+async def test_the_live_ledger_and_its_journal_stay_as_they_were(room: Room, other: str) -> None:
+    config = structs.replace(await stock(room), rehearsal_redis_url=other)
+    state, entries, commands = await room.state(), await room.journal.heads(), await written(room)
+    report = await play(config)
+    assert await written(room) == commands
+    assert (await room.state(), await room.journal.heads()) == (state, entries)
+    assert "4 × INFO" not in report.live["Asked of the live ledger:"]
+    async with copying.reading(config) as journal:
+        connection = await asyncpg.connect(journal._settings.url)
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            await connection.execute("delete from entries")
+        await connection.close()
+    left = await asyncpg_free_keys(other)
+    assert not left, "the copy is taken away"
+
+
+async def asyncpg_free_keys(url: str) -> int:
+    from atp.ledger.connection import connect
+
+    connection = await connect(url, 2.0)
+    try:
+        return await connection.ask("DBSIZE")
+    finally:
+        await connection.end()
+
+
+async def test_the_same_seed_has_the_same_outcome(room: Room, other: str) -> None:
+    config = structs.replace(await stock(room), rehearsal_redis_url=other)
+    one, two, three = [await play(config, structs.replace(CALM, seed=seed)) for seed in (7, 7, 8)]
+
+    def outcome(report: Report) -> tuple:
+        return report.reservations, report.refused, report.units, [(s.sku, s.sold) for s in report.skus]
+
+    assert outcome(one) == outcome(two)
+    assert outcome(one) != outcome(three)
+
+
+async def test_what_is_abandoned_comes_back_and_is_told(room: Room, other: str) -> None:
+    config = structs.replace(await stock(room, ttl_seconds=300), rehearsal_redis_url=other)
+    report = await play(config, structs.replace(CALM, conversion=0.5, bots=0.1))
+    assert report.ok, report.checks
+    assert report.units["expired"] > 0
+    assert report.units["released"] > 0
+    assert report.reservations["held"] == 0
+    assert sum(s.sold + s.left for s in report.skus) == 90
+    assert report.refused["limit_exceeded"] > 0, "bots that ask again"
+
+
+@pytest.mark.parametrize("by", ["url", "name"])
+async def test_the_live_server_is_refused_by_whatever_name(room: Room, by: str) -> None:
+    config = await stock(room)
+    parts = urlsplit(room.url)
+    url = room.url if by == "url" else room.url.replace(parts.hostname or "", "localhost")
+    before = await room.state()
+    with pytest.raises(RehearsalRefused, match="live ledger's own server"):
+        await play(structs.replace(config, rehearsal_redis_url=url))
+    assert await room.state() == before
+
+
+async def test_an_unknown_campaign_and_an_empty_journal_are_told(room: Room, other: str) -> None:
+    config = structs.replace(await stock(room), rehearsal_redis_url=other)
+    with pytest.raises(RehearsalRefused, match="no campaign other"):
+        await rehearse("other", CALM, config, lambda _: None)
+    with pytest.raises(RehearsalRefused, match="no ledger in namespace elsewhere"):
+        await rehearse("bf", CALM, structs.replace(config, namespace="elsewhere"), lambda _: None)
+    assert await asyncpg_free_keys(other) == 0
+
+
+async def test_a_recording_is_played_as_it_was(room: Room, other: str, tmp_path: Path) -> None:
+    config = structs.replace(await stock(room), rehearsal_redis_url=other)
+    lines = [{"at": n * 6, "customer": f"c{n}", "lines": [{"sku": "B", "quantity": 4}], "then": "confirm", "after": 5}
+             for n in range(9)]  # fmt: skip
+    path = tmp_path / "sale.ndjson"
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n")
+    report = await play(config, structs.replace(CALM, recording=path))
+    assert report.ok
+    assert (report.reservations["committed"], report.refused) == (7, {"insufficient": 2})
+    path.write_text('{"at": 1, "lines": []}\n')
+    with pytest.raises(RehearsalRefused, match="line 1"):
+        await play(config, structs.replace(CALM, recording=path))
