@@ -6,7 +6,7 @@ cursor. Nothing depends on acknowledgements: they only let operators see how far
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from time import monotonic
 
@@ -167,7 +167,7 @@ class Pull:
             self._buffer.append(Message(subject, headers, data, sequence, deliveries, stored_us, pending, reply))
         self._signal.set()
 
-    def _status(self, headers: dict[str, str]) -> None:
+    def _status(self, headers: Mapping[str, str]) -> None:
         status, text = headers.get("Status", ""), headers.get("Description", "")
         if status == "100":  # idle heartbeat
             return

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from nats.aio.client import Client
@@ -96,7 +96,7 @@ class Hearing:
             self._number = number
             self._take_event(sequence, subject, data)
 
-    def _status(self, reply: str, headers: dict[str, str]) -> None:
+    def _status(self, reply: str, headers: Mapping[str, str]) -> None:
         if headers.get("Status") != "100":
             self._interrupt(f"the server ended the consumer: {headers.get('Description', '')}")
             return

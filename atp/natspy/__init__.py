@@ -4,9 +4,8 @@ One message with bytes that the client cannot decode ends its read loop, silentl
 line that is not text, or a subject that is not UTF-8. The connection then looks alive and hears nothing more, and
 because the message stays in the stream, no restart helps. Repaired, it arrives, and becomes a dead letter.
 
-And its header parser looks at each character of each name, which with the eight headers of a CloudEvent is most of the
-work of receiving it. Names repeat, so ours looks once at each. Most of the rest is its queue and task for each
-subscription; ``deliver`` goes without.
+Its parsers of frames and headers, and its queue and task for each subscription, are most of the work of receiving a
+CloudEvent; ``deliver`` goes without them (``frames``).
 
 It also lets those who wait for an answer wait on when the connection is lost, with which the answer went, and that may
 be for seconds after the server is back; and those who wait for messages are not told. ``tell_lost`` tells both.
@@ -18,21 +17,26 @@ half of what telling of an entry cost.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from functools import lru_cache
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import ConnectionClosedError, MaxPayloadError, OutboundBufferLimitError, TimeoutError
 
-type Headers = dict[str, str] | None
+from atp.natspy.frames import PLAIN, Headers, RawHeaders, Take, parse_header_lines, read_by_frames, readable
 
-#: Takes a message: subject, reply, data, headers.
-type Take = Callable[[str, str, bytes, Headers], None]
-
-#: What the client's parser strips, and how headers without a status begin.
-_SPACE = " \t\n\r\x0b\x0c"
-_PLAIN = b"NATS/1.0\r\n"
+__all__ = [
+    "Headers",
+    "RawHeaders",
+    "Take",
+    "deliver",
+    "message_size",
+    "parse_header_lines",
+    "publish_many",
+    "repair",
+    "tell_lost",
+    "when_lost",
+]
 
 
 def repair(nc: Client) -> None:
@@ -43,7 +47,7 @@ def repair(nc: Client) -> None:
     nc._parse_header_lines = parse_header_lines
     nc._process_headers = _never_raising(nc._process_headers)  # pyright: ignore[reportAttributeAccessIssue]
     nc._build_message = _lenient(nc._build_message)
-    nc._process_msg = _directly(nc, nc._process_msg)  # pyright: ignore[reportAttributeAccessIssue]
+    nc._process_msg = _directly(nc, read_by_frames(nc), nc._process_msg)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def when_lost(nc: Client, call: Callable[[], None]) -> Callable[[], None]:
@@ -69,7 +73,7 @@ def deliver(nc: Client, subscription: Subscription, take: Take) -> None:
     For who asks for so many messages and no more: nothing else limits them. ``take`` must not raise.
     """
     repair(nc)
-    nc._atp_direct[subscription._id] = take  # pyright: ignore[reportAttributeAccessIssue]
+    nc._ps.direct[subscription._id] = take  # pyright: ignore[reportAttributeAccessIssue]
 
 
 async def publish_many(nc: Client, messages: Iterable[tuple[str, Mapping[str, str], bytes]]) -> None:
@@ -94,16 +98,6 @@ def _frame(subject: str, headers: Mapping[str, str], data: bytes, most: int) -> 
     return b"HPUB %b %d %d\r\n%b%b\r\n" % (subject.encode(), len(head), len(head) + len(data), head, data)
 
 
-def parse_header_lines(raw: bytes) -> dict[str, str]:
-    """The same dict as the client's own parser gives."""
-    headers: dict[str, str] = {}
-    for line in raw.decode("utf-8", "replace").split("\r\n"):
-        name, colon, value = line.partition(":")
-        if colon and (key := _name(name)) is not None:
-            headers[key] = value.strip(_SPACE)
-    return headers
-
-
 def message_size(headers: Mapping[str, str], payload: bytes) -> int:
     """Bytes that count against the server's ``max_payload``; the client checks the payload alone.
 
@@ -112,38 +106,24 @@ def message_size(headers: Mapping[str, str], payload: bytes) -> int:
     return len(payload) + 12 + sum(len(name.encode()) + len(value.encode()) + 4 for name, value in headers.items())
 
 
-@lru_cache(1024)
-def _name(name: str) -> str | None:
-    key = name.strip(_SPACE)
-    return key if key.isascii() and not any(c.isspace() for c in key) else None
-
-
 def _calls_when_lost(nc: Client) -> list[Callable[[], None]]:
     if not hasattr(nc, "_atp_when_lost"):
         nc._atp_when_lost = []  # pyright: ignore[reportAttributeAccessIssue]
     return nc._atp_when_lost  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _directly(nc: Client, process: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    """Messages of those subscriptions that have a ``Take``; the others go the client's way."""
-    direct: dict[int, Take] = {}
-    nc._atp_direct = direct  # pyright: ignore[reportAttributeAccessIssue]
+def _directly(nc: Client, direct: dict[int, Take], process: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable]:
+    """Messages of those subscriptions that have a ``Take``, as far as the client's parser reads them."""
 
     async def process_msg(sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
-        if sid not in nc._subs:
-            direct.pop(sid, None)
-        elif (take := direct.get(sid)) is None:
+        if (take := direct.get(sid)) is None or sid not in nc._subs:
             await process(sid, subject, reply, data, headers)
-        elif headers and headers.startswith(_PLAIN):
-            take(_text(subject), _text(reply), data, parse_header_lines(headers[len(_PLAIN) :]) or None)
+        elif headers and headers.startswith(PLAIN):
+            take(readable(subject), readable(reply), data, RawHeaders(headers))
         else:
-            take(_text(subject), _text(reply), data, await nc._process_headers(headers))
+            take(readable(subject), readable(reply), data, await nc._process_headers(headers))
 
     return process_msg
-
-
-def _text(raw: bytes) -> str:
-    return bytes(raw).decode(errors="replace")
 
 
 def _never_raising(read: Callable[[bytes], Awaitable[Headers]]) -> Callable[[bytes], Awaitable[Headers]]:
@@ -161,7 +141,6 @@ def _lenient(build: Callable[..., Msg]) -> Callable[..., Msg]:
         try:
             return build(sid, subject, reply, data, headers)
         except UnicodeDecodeError:
-            readable = bytes(subject).decode(errors="replace").encode()
-            return build(sid, readable, reply, data, headers)
+            return build(sid, readable(subject).encode(), reply, data, headers)
 
     return build_message
