@@ -25,7 +25,7 @@ def bucket_of(sku: str) -> int:
 
 def partition_of(sku: str, partitions: int) -> int:
     """The partition that holds everything about this sku."""
-    return bucket_of(sku) % partitions
+    return bucket_of(sku) % partitions if partitions > 1 else 0
 
 
 def reservation_id(client: str, key: str, first_sku: str) -> str:

@@ -112,11 +112,14 @@ def _checked(event: CloudEvent, specversion: str, content_type: str, trace: str,
         raise Rejected(Reason.INVALID_ENVELOPE, f"{prefix}type is empty")
     if content_type and not _JSON_TYPE.fullmatch(content_type):
         raise Rejected(Reason.UNSUPPORTED_CONTENT_TYPE, f"{prefix}datacontenttype {content_type}: send JSON")
-    event.cause = _cause(event.id, trace, by) if trace or by else f"event={event.id}"
+    event.cause = cause(event.id, trace, by)
     return event
 
 
-def _cause(id: str, trace: str, by: str) -> str:
+def cause(id: str, trace: str, by: str) -> str:
+    """What an event's entries keep as their cause: its id, its trace, and the request that brought it."""
+    if not trace and not by:
+        return f"event={id}"
     request = cause_of(by) if len(by) <= _CAUSE_MAX else Cause()
     trace = trace if TRACEPARENT.fullmatch(trace) else ""
     return Cause(request.client, request.key, request.request, trace, id).text()

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from atp.domain.commands import Command
 from atp.domain.identifiers import fault
-from atp.ingest import cloudevents
+from atp.ingest.envelopes import Envelopes
 from atp.ingest.events import TYPES, Told
 from atp.ingest.reasons import Reason, Rejected
 from atp.ingest.settings import Settings
@@ -32,6 +32,10 @@ class Decoded(Struct):
     commands: Sequence[Command]  # mostly one a line
 
 
+#: Subjects whose source is remembered.
+_SUBJECTS_MAX = 10_000
+
+
 class Decoder:
     """Decodes the messages of one stream's shard."""
 
@@ -40,6 +44,8 @@ class Decoder:
         self._prefix = f"{settings.root}.v1."
         self._future_us = settings.future_max_s * 1_000_000
         self._payload_max = settings.payload_max_bytes
+        self._envelopes = Envelopes()
+        self._sources: dict[str, str] = {}
 
     def source(self, subject: str) -> str:
         """The subject's token is the source; what the event itself says of it is not trusted (R34)."""
@@ -52,13 +58,19 @@ class Decoder:
 
     def decode(self, message: Message, now_us: int) -> Decoded:
         """The event's type and commands. Raises Rejected for the message's own faults."""
-        source = self.source(message.subject)
+        source = self._sources.get(message.subject) or self._learn(message.subject)
         if len(message.data) > self._payload_max:
             size = len(message.data)
             raise Rejected(Reason.TOO_LARGE, f"{size} bytes; at most {self._payload_max} are read")
-        event = cloudevents.read(message.headers, message.data)
+        event = self._envelopes.read(message.headers, message.data)
         if decode := TYPES.get(event.type):
             now_us = max(now_us, message.stored_us)
             told = Told(source, event, self._key, message.sequence, now_us, self._future_us)
             return Decoded(event.type, decode(told))
         raise Rejected(Reason.UNSUPPORTED_TYPE, f"{event.type[:128]} is not a type of the contract")
+
+    def _learn(self, subject: str) -> str:
+        source = self.source(subject)
+        if len(self._sources) < _SUBJECTS_MAX:
+            self._sources[subject] = source
+        return source

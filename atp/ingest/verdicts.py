@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import structlog
 
-from atp.domain.commands import Command, Level, TellOrder
+from atp.domain.commands import Command, Delta, Level, TellOrder
 from atp.domain.order_commands import Include
 from atp.domain.outcomes import Outcome
 from atp.domain.results import Result
@@ -32,7 +32,11 @@ def judge(items: Sequence[Item], counters: Counters) -> list[DeadLetter]:
     """Count the results of decided items, and return the dead letters to write before the cursor passes them."""
     letters: list[DeadLetter] = []
     events: Tally[tuple[str, Outcome]] = Tally()
+    plain: Tally[str] = Tally()
     for item in items:
+        if _is_plain(item):
+            plain[item.type] += 1
+            continue
         if item.part and item.opened:
             events["snapshot", item.opened.outcome] += 1
         for command, result in _lines(item):
@@ -48,9 +52,18 @@ def judge(items: Sequence[Item], counters: Counters) -> list[DeadLetter]:
         elif item.type == TOUCH:
             counters.touches += 1
     counters.messages += len(items)
+    for type, lines in plain.items():
+        events[KINDS[type], Outcome.APPLIED] += lines
     for (kind, outcome), lines in events.items():
         counters.count_events(kind, outcome.name.lower(), lines)
     return letters
+
+
+def _is_plain(item: Item) -> bool:
+    """Whether it is a number of one line that was applied, as most are: all that is to do is count it."""
+    if len(item.results) != 1 or item.rejected or item.part:
+        return False
+    return item.results[0].outcome is Outcome.APPLIED and isinstance(item.commands[0], Level | Delta)
 
 
 def dead_letter_of(item: Item) -> DeadLetter | None:

@@ -21,8 +21,9 @@ from atp.domain.commands import RELIEVING, Command, OpenBasket, Reserve
 from atp.domain.outcomes import Outcome
 from atp.domain.results import Result
 from atp.ledger import keys, library
+from atp.ledger.answers import Answers, Place
 from atp.ledger.connection import Connection, ServerRefused, connect
-from atp.ledger.durability import on_replica, recognise
+from atp.ledger.durability import confirm, recognise
 from atp.ledger.errors import (
     LedgerBusy,
     LedgerError,
@@ -36,7 +37,7 @@ from atp.ledger.hints import Hints
 from atp.ledger.limits import Limits
 from atp.ledger.loading import load_library
 from atp.ledger.pace import Pace
-from atp.ledger.pending import Pending, expire, fail, refuse_contended
+from atp.ledger.pending import Pending, expire, fail, refuse_contended, refuse_late
 from atp.ledger.watermark import Watermark
 from atp.ledger.weights import weight
 from atp.ledger.wire import Header, Reply, WireCorrupt, decode_reply, encode_commands, encode_header
@@ -97,21 +98,15 @@ class Batcher:
 
         Raises LedgerBusy, LedgerUnavailable or LedgerRecovering at once: nothing was sent.
         """
-        if self.away is not None:
-            raise type(self.away)(str(self.away))
-        if self._closing:
-            raise LedgerUnavailable("this process is stopping")
-        if len(self._queue) >= self.limits.queue_max:
-            raise LedgerBusy(f"{len(self._queue)} commands are waiting")
-        self._shed(command)
-        if self._watermark is not None:
-            self._watermark.require()
-        loop = asyncio.get_running_loop()
-        future = loop.create_future()
-        deadline = deadline or loop.time() + self.limits.command_deadline_s
-        self._queue.append(Pending(command, future, deadline, weight(command)))
-        self._arrived.set()
+        self._check(command)
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._append(command, future, deadline)
         return future
+
+    def queue(self, command: Command, answers: Answers) -> None:
+        """As ``submit``, for one of many commands whose answers are waited for together."""
+        self._check(command)
+        self._append(command, answers.place())
 
     def tick(self) -> None:
         """Send a batch even if it is empty, so that due holds are settled."""
@@ -139,11 +134,25 @@ class Batcher:
         if self._connection is not None:
             await self._connection.end()
 
-    def _shed(self, command: Command) -> None:
-        """The outbox is the gauge of a journal that is away: its last fifth is for what ends holds (R19)."""
+    def _check(self, command: Command) -> None:
+        """Refuse what would wait in vain. The outbox is the gauge of a journal that is away: its last fifth is for
+        what ends holds (R19)."""
+        if self.away is not None:
+            raise type(self.away)(str(self.away))
+        if self._closing:
+            raise LedgerUnavailable("this process is stopping")
+        if len(self._queue) >= self.limits.queue_max:
+            raise LedgerBusy(f"{len(self._queue)} commands are waiting")
         fill = self.unjournaled / self.limits.outbox_max
         if fill >= 1 or (fill >= 0.8 and isinstance(command, Reserve | OpenBasket)):
             raise LedgerUnavailable(f"{self.unjournaled} entries wait for the journal")
+        if self._watermark is not None:
+            self._watermark.require()
+
+    def _append(self, command: Command, answer: asyncio.Future[Result] | Place, deadline: float = 0.0) -> None:
+        deadline = deadline or asyncio.get_running_loop().time() + self.limits.command_deadline_s
+        self._queue.append(Pending(command, answer, deadline, weight(command)))
+        self._arrived.set()
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
@@ -171,11 +180,8 @@ class Batcher:
             self._queue.popleft()
             if pending.future.done():
                 continue
-            if pending.deadline < now and pending.contended is not None:
-                refuse_contended(pending, pending.contended)
-                continue
             if pending.deadline < now:
-                pending.future.set_exception(LedgerBusy("the command waited too long and was not sent"))
+                refuse_late(pending)
                 continue
             taken.append(pending)
             frees = frees or self._hints.may_free(pending.command)
@@ -247,19 +253,10 @@ class Batcher:
             log.error("reply belongs to another batch; connection closed", expected=self._batch, got=reply.batch)
             raise Uncertain("the ledger's reply belongs to another batch")
         if self._durability == "replica":
-            await self._confirmed(connection)
+            await confirm(connection, self.limits.batch_timeout_s)
         BATCH_SECONDS.observe(time.monotonic() - started)
         BATCH_COMMANDS.observe(len(batch))
         return reply
-
-    async def _confirmed(self, connection: Connection) -> None:
-        """Until a replica's disk has the batch it may be lost; the same commands are sent again till one has (R6)."""
-        try:
-            if await on_replica(connection, self.limits.batch_timeout_s):
-                return
-        except (TimeoutError, ConnectionError, ServerRefused) as problem:
-            raise Uncertain(f"the ledger went away: {type(problem).__name__} {problem}") from problem
-        raise Uncertain("no replica of the ledger confirms what it is sent")
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:

@@ -8,8 +8,9 @@ import re
 import time
 
 from atp.ledger import library
-from atp.ledger.connection import Connection
+from atp.ledger.connection import Connection, ServerRefused
 from atp.ledger.errors import LedgerRecovering, LedgerUnavailable
+from atp.ledger.fates import Uncertain
 
 #: How long the server waits before it is asked again; it looks at its clock ``hz`` times a second.
 ASK_AGAIN_MS = 10
@@ -27,6 +28,16 @@ async def on_replica(connection: Connection, timeout_s: float) -> bool:
             return True
         if time.monotonic() >= deadline:
             return False
+
+
+async def confirm(connection: Connection, timeout_s: float) -> None:
+    """Raise Uncertain unless a replica's disk has the batch: it may be lost, and the same commands are sent again."""
+    try:
+        if await on_replica(connection, timeout_s):
+            return
+    except (TimeoutError, ConnectionError, ServerRefused) as problem:
+        raise Uncertain(f"the ledger went away: {type(problem).__name__} {problem}") from problem
+    raise Uncertain("no replica of the ledger confirms what it is sent")
 
 
 async def recognise(connection: Connection, meta: bytes) -> None:

@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import structs
 
-from atp.domain.commands import Command, Cursor, FollowHome, Heartbeat, PutBack, PutPolicy, Raise, Repair, Resolve
+from atp.domain.commands import Command, FollowHome, PutBack, PutPolicy, Raise, Repair, Resolve
 from atp.domain.entries import AnyEntry
 from atp.domain.explain import SkuReading
 from atp.domain.ids import partition_of, reservation_partition
-from atp.domain.outcomes import Outcome
 from atp.domain.records import FORMAT, Asked, Policy, Reservation, SkuStock
 from atp.domain.results import Result
 from atp.domain.state import Shortage
@@ -26,7 +25,7 @@ from atp.ledger.looks import Looks
 from atp.ledger.quotas import Quotas
 from atp.ledger.reader import Reader
 from atp.ledger.rooms import Rooms
-from atp.ledger.routing import partition_for, policy_home
+from atp.ledger.routing import policy_home
 from atp.ledger.settings import LedgerSettings
 from atp.ledger.snapshots import Snapshots
 from atp.ledger.sources import Sources
@@ -116,14 +115,7 @@ class Ledger:
         Raises LedgerBusy, LedgerUnavailable, LedgerRecovering or CrossPartition at once; the future may raise
         OutcomeUnknown as well. Cancelling the future abandons the answer, never the command.
         """
-        partition = partition_for(command, self.partitions)
-        if partition is None:
-            future = asyncio.get_running_loop().create_future()
-            future.set_result(Result(Outcome.NOT_FOUND))
-            return future
-        if self.partitions == 1:
-            return self._batchers[partition].submit(command)
-        return self.spanning.submit(partition, command)
+        return self.spanning.submit(command)
 
     def submit_to(
         self, partition: int, command: Raise | Resolve | Repair | PutBack | FollowHome
@@ -142,7 +134,7 @@ class Ledger:
         size = self.settings.limits.commands_max
         results: list[Result] = []
         for start in range(0, len(commands), size):
-            results += await self._apply_chunk(commands[start : start + size])
+            results += await self.spanning.apply(commands[start : start + size], self.sources.signs_of_life)
         return results
 
     async def put_policy(self, command: PutPolicy) -> Result:
@@ -371,21 +363,6 @@ class Ledger:
         if any(witness.values()):
             raise LedgerRecovering("the ledger is empty but the journal is not: run `atp rebuild`, or a service")
         await self.create(partition)
-
-    async def _apply_chunk(self, commands: Sequence[Command]) -> list[Result]:
-        futures: list[asyncio.Future[Result]] = []
-        copies: list[asyncio.Future[Result]] = []  # a cursor's, for the other partitions
-        try:
-            for command in commands:
-                futures.append(self.submit(command))
-                if isinstance(command, Cursor | Heartbeat):
-                    copies += [batcher.submit(command) for batcher in self._batchers[1:]]
-            for command in self.sources.signs_of_life(commands):
-                copies += [batcher.submit(command) for batcher in self._batchers]
-        except LedgerError:
-            await asyncio.gather(*futures, *copies, return_exceptions=True)
-            raise
-        return (await _all([*futures, *copies]))[: len(futures)]
 
 
 async def _all(waiting: Sequence[asyncio.Future[Result]]) -> list[Result]:

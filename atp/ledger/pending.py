@@ -9,7 +9,8 @@ from atp.domain.commands import Command, Reserve
 from atp.domain.outcomes import Outcome
 from atp.domain.records import Shortfall
 from atp.domain.results import Result
-from atp.ledger.errors import BasketInProgress, LedgerError
+from atp.ledger.answers import Place
+from atp.ledger.errors import BasketInProgress, LedgerBusy, LedgerError
 
 
 class Hinted(Struct, frozen=True):
@@ -24,7 +25,7 @@ class Pending(Struct):
     """A command, who waits for it, and until when (monotonic)."""
 
     command: Command
-    future: asyncio.Future[Result]
+    future: asyncio.Future[Result] | Place
     deadline: float
     weight: float = 1.0  # lines: what it asks of the script
     contended: Result | None = None  # the answer should its time pass: only tentative units were missing (R3)
@@ -40,6 +41,14 @@ def refuse_contended(pending: Pending, result: Result) -> None:
         pending.future.set_result(structs.replace(result, outcome=Outcome.INSUFFICIENT))
     else:
         pending.future.set_exception(BasketInProgress("this basket is being decided"))
+
+
+def refuse_late(pending: Pending) -> None:
+    """The time is up before the command was sent, or sent again."""
+    if pending.contended is not None:
+        refuse_contended(pending, pending.contended)
+    else:
+        pending.future.set_exception(LedgerBusy("the command waited too long and was not sent"))
 
 
 def expire(batch: list[Pending], problem: LedgerError) -> list[Pending]:

@@ -42,8 +42,6 @@ def partition_for(command: Command, partitions: int) -> int | None:
     match command:
         case Reserve():
             return partition_of(min(line.sku for line in command.lines), partitions)
-        case Confirm() | Release() | Extend() | Fulfil() | Acknowledge() | Transfer():
-            return reservation_partition(command.id, partitions)
         case (
             Level()
             | Delta()
@@ -59,6 +57,8 @@ def partition_for(command: Command, partitions: int) -> int | None:
             | Touch()
         ):
             return partition_of(command.sku, partitions)
+        case Confirm() | Release() | Extend() | Fulfil() | Acknowledge() | Transfer():
+            return reservation_partition(command.id, partitions)
         case PutPolicy():
             return policy_home(command.kind, command.id, partitions)
         case (

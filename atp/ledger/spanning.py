@@ -5,23 +5,28 @@ coordinated by ``baskets`` and followed up by ``following`` (R3, docs/adr/0004).
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from msgspec import structs
 
-from atp.domain.commands import CHANGES, Command, Confirm, Reserve, TellOrder, Transfer
+from atp.domain.commands import CHANGES, Command, Confirm, Cursor, Heartbeat, Reserve, TellOrder, Transfer
 from atp.domain.ids import partition_of
 from atp.domain.outcomes import Outcome
 from atp.domain.records import Reservation
 from atp.domain.results import Result
 from atp.ledger import wire
+from atp.ledger.answers import Answers
 from atp.ledger.baskets import Baskets, divide
 from atp.ledger.batcher import Batcher
 from atp.ledger.errors import CrossPartition
 from atp.ledger.following import Following
 from atp.ledger.reader import Reader
+from atp.ledger.routing import partition_for
 from atp.ledger.telling import Telling
+
+#: What may concern more than one partition, or none.
+_COORDINATED = frozenset((Reserve, TellOrder, *CHANGES))
 
 
 class Spanning:
@@ -35,8 +40,15 @@ class Spanning:
         self._readers = readers
         self._coordinating: set[asyncio.Task[Result]] = set()
 
-    def submit(self, partition: int, command: Command) -> asyncio.Future[Result]:
-        """One command, to its home ``partition`` and to others where it concerns them. Raises as ``Ledger.submit``."""
+    def submit(self, command: Command) -> asyncio.Future[Result]:
+        """One command, to its home and to other partitions where it concerns them. Raises as ``Ledger.submit``."""
+        partition = partition_for(command, len(self._batchers))
+        if partition is None:
+            future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+            future.set_result(Result(Outcome.NOT_FOUND))
+            return future
+        if len(self._batchers) == 1:
+            return self._batchers[0].submit(command)
         if isinstance(command, Reserve) and self._spans(command):
             return self._coordinate(self.baskets.reserve(divide(command, len(self._batchers))))
         if isinstance(command, TellOrder):
@@ -51,6 +63,32 @@ class Spanning:
         elif isinstance(command, Reserve) and command.replaces:
             future.add_done_callback(lambda _: self.following.notice_replaced(command.replaces))
         return future
+
+    async def apply(
+        self, commands: Sequence[Command], everywhere: Callable[[Sequence[Command]], Sequence[Command]]
+    ) -> list[Result]:
+        """Many commands, in order, and what goes to all partitions because of them. Raises as ``Ledger.apply``."""
+        answers, copies = Answers(), Answers()
+        try:
+            for command in commands:
+                self._queue(command, answers)
+                if isinstance(command, Cursor | Heartbeat):
+                    for batcher in self._batchers[1:]:
+                        batcher.queue(command, copies)
+            for command in everywhere(commands):
+                for batcher in self._batchers:
+                    batcher.queue(command, copies)
+        finally:
+            await answers.settled()
+            await copies.settled()
+        copies.results()
+        return answers.results()
+
+    def _queue(self, command: Command, answers: Answers) -> None:
+        if type(command) in _COORDINATED:
+            self.submit(command).add_done_callback(answers.place().follow)
+        else:
+            self._batchers[partition_for(command, len(self._batchers)) or 0].queue(command, answers)
 
     async def close(self) -> None:
         """Finish what is under way."""

@@ -19,12 +19,12 @@ from atp.domain.commands import (
 def weight(command: Command) -> float:
     """In lines of a basket: what a command costs the script."""
     match command:
+        case Level():
+            return 0.5 + len(command.includes)  # it moves one number, and mostly asks for nothing else
         case Reserve() | Decide() | FollowHome():
             return len(command.lines)
         case Recall():
             return 0.25
-        case Level():
-            return 0.5 + len(command.includes)  # it moves one number, and mostly asks for nothing else
         case TellOrder():
             return 1 + len(command.lines)
         case TakeLeg():

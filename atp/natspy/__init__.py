@@ -26,6 +26,7 @@ from nats.errors import ConnectionClosedError, MaxPayloadError, OutboundBufferLi
 from atp.natspy.frames import PLAIN, Headers, RawHeaders, Take, parse_header_lines, read_by_frames, readable
 
 __all__ = [
+    "PLAIN",
     "Headers",
     "RawHeaders",
     "Take",

@@ -103,7 +103,9 @@ class Frames(Parser):
         return at
 
     def _find(self, sid: int) -> Take | None:
-        if sid not in self.nc._subs:  # unsubscribed; what is still under way is dropped by the client
+        if (
+            self.nc is None or sid not in self.nc._subs
+        ):  # unsubscribed; what is still under way is dropped by the client
             self.direct.pop(sid, None)
         return self.direct.get(sid)
 

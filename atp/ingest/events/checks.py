@@ -46,7 +46,8 @@ def check_places(lines: Sequence[Placed], root: str) -> None:
 
 def check_keys(data: bytes | Raw, expected: int) -> None:
     """Refuse repeated keys, mostly by counting: each key brings a colon, and only values can bring more."""
-    if bytes(data).count(b":") != expected:
+    text = data if isinstance(data, bytes) else bytes(data)
+    if text.count(b":") != expected:
         refuse_repeated_keys(data)
 
 

@@ -75,7 +75,7 @@ _decode_deltas = decoder_of(DeltaData)
 _decode_statuses = decoder_of(StatusData)
 
 
-def levels(told: Told) -> list[Level | Include]:
+def levels(told: Told) -> Sequence[Level | Include]:
     """A command a line, behind what lines include by a position of ours.
 
     Raises Rejected; two lines for one position contradict each other and are refused.
@@ -91,17 +91,15 @@ def levels(told: Told) -> list[Level | Include]:
             options += 1 + line.includes.told()
     check_keys(event.data, 1 + 3 * len(lines) + options)
     check_distinct(lines, root)
-    return [
-        *([] if not options else booked(told, version, lines)),
-        *(
-            Level(
-                line.sku, line.location, told.source, line.quantity, version.kind, version.number,
-                told.stream, told.position, version.as_of, "" if line.measure is UNSET else line.measure, event.cause,
-                [] if line.includes is UNSET else line.includes.orders,
-            )
-            for line in lines
-        ),
+    levels = [
+        Level(
+            line.sku, line.location, told.source, line.quantity, version.kind, version.number,
+            told.stream, told.position, version.as_of, "" if line.measure is UNSET else line.measure, event.cause,
+            [] if line.includes is UNSET else line.includes.orders,
+        )
+        for line in lines
     ]  # fmt: skip
+    return [*booked(told, version, lines), *levels] if options else levels
 
 
 def booked(told: Told, version: Version, lines: Sequence[LevelLine], measure: str = "") -> list[Include]:
