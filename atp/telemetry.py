@@ -31,8 +31,8 @@ class Counts(Collector):
         self._counts: dict[tuple[str, ...], int] = {}
         REGISTRY.register(self)
 
-    def inc(self, *labels: str) -> None:
-        self._counts[labels] = self._counts.get(labels, 0) + 1
+    def inc(self, *labels: str, by: int = 1) -> None:
+        self._counts[labels] = self._counts.get(labels, 0) + by
 
     def collect(self) -> Iterator[Metric]:
         name, help, labels = self._names
@@ -84,7 +84,7 @@ RESERVATIONS = Counts("atp_reservation_commands", "Decided reservation commands.
 
 # Following availability
 VIEW_AGE = Gauge("atp_view_age_seconds", "Since the process's copy of availability was last brought up; 0 if unused.")
-VIEW_READS = Counter("atp_view_reads", "Readings of availability, by where they came from.", ["origin"])
+VIEW_READS = Counts("atp_view_reads", "Readings of availability, by where they came from.", ["origin"])
 VIEW_RESETS = Counter("atp_view_resets", "Times that a partition's part of the copy was thrown away.")
 
 # Ledger

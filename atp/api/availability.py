@@ -22,6 +22,9 @@ from atp.ledger import LedgerUnavailable
 _body = Body(AvailabilityBody)
 _encode = json.Encoder().encode
 
+#: Who asks about a sku and says no more.
+_ANYBODY = Asked(DEFAULT_CHANNEL)
+
 #: Pollers may keep an answer, and ask with If-None-Match whether it still holds.
 _CACHE = "private, no-cache"
 
@@ -159,6 +162,11 @@ async def get_availability(service: Service, call: Call) -> Answer:
     """
     sku = call.param("sku")
     query = call.query("channel", "campaign", "location", "location_group", "explain", "date", "min_position")
+    if not query:  # as most are
+        call.principal.require_channel(DEFAULT_CHANNEL)
+        if shown := service.view.known(sku, _ANYBODY):
+            etag = _rendered(service, shown, _ANYBODY)[1]
+            return _unless_same(call, etag, lambda: _body_of(service, shown, _ANYBODY, away=False))
     check_day(query.get("date"), parameter="date")
     asked = _asked(call, query.get)
     need = positions(query.get("min_position"), service.ledger.partitions, parameter="min_position")
@@ -166,14 +174,19 @@ async def get_availability(service: Service, call: Call) -> Answer:
     if explained or _beyond_view(asked):
         await _reach(service, need)
         view = await _explained(service, sku, asked) if explained else (await _read(service, [sku], asked))[0]
-        etag, body = _etag(view), _encode(view)
-    else:
-        (shown,), away = await _shown(service, [sku], asked, need)
-        etag, body = _known_etag(service, shown, asked, away), b""
+        return _unless_same(call, _etag(view), lambda: _encode(view))
+    (shown,), away = await _shown(service, [sku], asked, need)
+    etag = _known_etag(service, shown, asked, away)
+    return _unless_same(call, etag, lambda: _body_of(service, shown, asked, away))
+
+
+def _unless_same(call: Call, etag: str, body: Callable[[], bytes]) -> Answer:
+    """The answer, or only that the caller has it already."""
     headers = {"etag": etag, "cache-control": _CACHE}
-    if etag.encode() in _etags(call.headers.get(b"if-none-match", b"")):
+    given = call.headers.get(b"if-none-match")
+    if given is not None and etag.encode() in _etags(given):
         return Answer(304, b"", headers)
-    return Answer(200, body or _body_of(service, shown, asked, away), headers)  # pyright: ignore[reportPossiblyUnboundVariable]
+    return Answer(200, body(), headers)
 
 
 async def query_availability(service: Service, call: Call) -> Answer:

@@ -38,7 +38,6 @@ KEY_MAX = 255
 
 _JSON = b"application/json"
 
-_KEY = re.compile(rb"[\x20-\x7e]{1,%d}" % KEY_MAX)
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -60,9 +59,7 @@ class Call:
     """One request. Headers are looked up by lower-case bytes; path parameters are decoded once, here (R39)."""
 
     __slots__ = (
-        "_limits", "_params", "_query", "_receive", "_waited_s", "headers", "meter", "path", "principal", "request_id",
-        "stop",
-        "stopping",
+        "_limits", "_params", "_query", "headers", "meter", "path", "principal", "receive", "request_id", "state",
     )  # fmt: skip
 
     def __init__(
@@ -75,16 +72,19 @@ class Call:
     ) -> None:
         self.headers: dict[bytes, bytes] = dict(scope["headers"]) if headers is None else headers
         self.path: bytes = scope["raw_path"]
-        self.request_id: str = scope["state"]["request_id"]
-        self.stopping: bool = scope["state"].get("stopping", False)
-        self.stop: asyncio.Event | None = scope["state"].get("stop")  # set when the process is told to end
-        self._waited_s: float = scope["state"].get("waited_s", 0.0)  # for a slot (admission)
+        self.state: dict[str, Any] = scope["state"]  # what door and admission know of the request
+        self.request_id: str = self.state["request_id"]
         self.principal: Principal  # set once the caller is known
         self.meter: Meter | None = None  # what limits the caller here, if anything does
         self._query: bytes = scope["query_string"]
         self._params = params
-        self._receive = receive
+        self.receive = receive
         self._limits = limits
+
+    @property
+    def stop(self) -> asyncio.Event | None:
+        """Set when the process is told to end."""
+        return self.state.get("stop")
 
     def param(self, name: str, most: int = ID_MAX) -> str:
         """A path parameter that is an identifier of at most ``most`` characters. Raises Problem (400)."""
@@ -121,10 +121,10 @@ class Call:
         if not key:
             raise Problem(KEY_MISSING, "Send a key of your own, at most 255 printable ASCII characters, and repeat it "
                           "with every retry of this request.")  # fmt: skip
-        if not _KEY.fullmatch(key):
+        if len(key) > KEY_MAX or not key.isascii() or not (text := key.decode()).isprintable():
             detail = f"Idempotency-Key must be 1 to {KEY_MAX} printable ASCII characters."
             raise Problem(KEY_MISSING, detail, [Fault(detail, header="Idempotency-Key")])
-        return key.decode("ascii")
+        return text
 
     @property
     def cause(self) -> str:
@@ -163,7 +163,7 @@ class Call:
             return None
         if not given.isdigit() or len(given) > 9:
             raise invalid("X-Request-Timeout-Ms must be a number of milliseconds.", header="X-Request-Timeout-Ms")
-        ms = int(given) - int(1000 * self._waited_s)
+        ms = int(given) - int(1000 * self.state.get("waited_s", 0.0))  # for a slot (admission)
         if ms < self._limits.deadline_min_ms:
             raise Problem(DEADLINE_TOO_SHORT, "Nothing was applied: the answer could not have come in time.")
         return min(ms / 1000, self._limits.deadline_max_s)
@@ -191,21 +191,29 @@ class Call:
         length = self.headers.get(b"content-length", b"0")
         try:
             with patience(self._limits.body_timeout_s):
-                if not length.isdigit() or int(length) > limit:
+                if not length.isdigit() or (whole := int(length)) > limit:
                     return await self._refuse_body(0, limit)
-                parts, size, more = [], 0, True
-                whole = int(length) or -1  # a server that announces more after the last byte is not waited for
-                while more and size != whole:
-                    message = await self._next()
-                    part = message.get("body", b"")
-                    size += len(part)
-                    if size > limit:
-                        return await self._refuse_body(size, limit)
-                    parts.append(part)
-                    more = message.get("more_body", False)
-                return parts[0] if len(parts) == 1 else b"".join(parts)
+                message = await self.receive()
+                part = message.get("body", b"")
+                if len(part) == whole > 0:  # a server that announces more after the last byte is not waited for
+                    return part
+                return await self._read_on(message, part, whole or -1, limit)
         except TimeoutError:
             raise Problem(BODY_TIMEOUT, "Nothing was applied.", headers={"connection": "close"}) from None
+
+    async def _read_on(self, message: Mapping[str, Any], part: bytes, whole: int, limit: int) -> bytes:
+        """What follows the first part of a body in several."""
+        parts, size = [part], len(part)
+        while True:
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            if size > limit:
+                return await self._refuse_body(size, limit)
+            if size == whole or not message.get("more_body", False):
+                return b"".join(parts)
+            message = await self.receive()
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
 
     async def _refuse_body(self, size: int, limit: int) -> bytes:
         """Throw a bounded amount away before answering, so that the client reads a 413 instead of a reset."""
@@ -218,7 +226,7 @@ class Call:
         raise Problem(TOO_LARGE, detail, headers={"connection": "close"} if more else None)
 
     async def _next(self) -> Mapping[str, Any]:
-        message = await self._receive()
+        message = await self.receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         return message

@@ -34,7 +34,8 @@ class Body[T]:
         """The struct. Raises Problem (400) with a JSON Pointer where one can be named."""
         try:
             decoded = self._decode(raw)
-            self._scan(raw.decode())
+            if not _all_differ(raw):
+                self._scan(raw.decode())
         except ValidationError as error:
             raise _invalid_value(str(error)) from None
         except (DecodeError, UnicodeDecodeError) as error:
@@ -63,6 +64,17 @@ def _invalid_value(message: str) -> Problem:
     if field := _FIELD.match(message):
         path += f"/{escape(field[1])}"
     return invalid(f"{message.replace('`', '')}.", pointer=path)
+
+
+def _all_differ(raw: bytes) -> bool:
+    """Whether no string of a well-formed JSON text occurs twice, and so no key. Says no of text that it cannot judge.
+
+    Without a backslash, quotes only begin and end strings. Most bodies are told apart by this, at a tenth of the cost.
+    """
+    if b"\\" in raw or not raw.isascii():
+        return False
+    strings = raw.split(b'"')[1::2]
+    return len(set(strings)) == len(strings)
 
 
 class _KeyTwice(Exception):

@@ -5,9 +5,10 @@ Litestar routes and documents; its handler path costs several times what the res
 ``respond`` that Litestar's handlers call. A test holds the two ways equal.
 """
 
-import random
+import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Container, MutableMapping
+from itertools import count
 from typing import Any
 
 from atp.api.admission.classes import CLASSES, Class, Matcher
@@ -20,6 +21,7 @@ from atp.api.problems import MEDIA_TYPE, Problem
 from atp.api.quotas import marked
 from atp.api.routes import ROUTES, Route
 from atp.api.service import Service
+from atp.api.stopping import closing
 from atp.api.streaming import send_stream
 from atp.telemetry import PROBLEMS, REQUEST_SECONDS, REQUESTS_ACTIVE, series
 
@@ -35,6 +37,13 @@ _SECURITY_HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 )
+_SECURITY_NAMES = tuple(name.decode() for name, _ in _SECURITY_HEADERS)
+
+#: Of the answers that are made here, mostly one.
+_TYPES = {text: text.encode() for text in ("application/json", MEDIA_TYPE)}
+
+#: Request ids of this process: its own random part and a number, in the form of a trace's id.
+_request_ids = map((secrets.token_hex(10) + "%012x").__mod__, count())
 
 _RESERVATIONS, _AVAILABILITY = b"/v1/reservations", b"/v1/availability/"
 _BY_NAME = {route.name: route for route in ROUTES}
@@ -64,7 +73,8 @@ def front_door(service: Service | None, app: AsgiApp) -> AsgiApp:
             return await app(scope, receive, send)
         started = time.perf_counter()
         headers = dict(scope["headers"])
-        request_id = given_request_id(headers) or f"{random.getrandbits(128):032x}"
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id = given_request_id(headers) or next(_request_ids)
         method, path = scope["method"], scope["raw_path"]
         hot = hot_route(method, path) if service else None
         template, status, begun, cls = hot[0].template if hot else "unmatched", 500, 0.0, Class.P3
@@ -72,17 +82,19 @@ def front_door(service: Service | None, app: AsgiApp) -> AsgiApp:
         try:
             if gate and service:
                 cls = CLASSES[hot[0].name] if hot else classes.match(method, path)
-                if DEADLINE in headers or not gate.enter(cls):
-                    scope["state"] = state = dict(scope.get("state", {}))
-                    if kind := await queue(gate, cls, service.clients, headers, state):
-                        status = await refuse(kind, send, _SECURITY_HEADERS, request_id, gate.retry_after())
-                        return None
+                free = DEADLINE not in headers and gate.enter(cls)
+                if not free and (kind := await queue(gate, cls, service.clients, headers, state)):
+                    common = closing(_SECURITY_HEADERS, state)
+                    status = await refuse(kind, send, common, request_id, gate.retry_after())
+                    return None
                 begun = time.perf_counter()
             if service and hot:
                 route, params = hot
-                status = await _answer_hot(service, route, params, scope, headers, receive, send, request_id)
+                status = await _answer_hot(
+                    service, route, Call(scope, receive, params, service.settings, headers), send
+                )
             else:
-                template, status = await _through(app, scope, receive, send, request_id)
+                template, status = await _through(app, scope, receive, send)
         finally:
             active -= 1
             ended = time.perf_counter()
@@ -97,7 +109,7 @@ def front_door(service: Service | None, app: AsgiApp) -> AsgiApp:
 def hot_route(method: str, path: bytes) -> tuple[Route, dict[str, str]] | None:
     """The hot route of a raw path and its parameters, still encoded; None for all that Litestar answers."""
     if method == "POST" and path.startswith(_RESERVATIONS):
-        if path == _RESERVATIONS:
+        if len(path) == len(_RESERVATIONS):
             return _RESERVE, {}
         id, _, action = path[len(_RESERVATIONS) + 1 :].partition(b"/")
         if id and path[len(_RESERVATIONS)] == 47 and (route := _CHANGES.get(action)):
@@ -111,72 +123,70 @@ def hot_route(method: str, path: bytes) -> tuple[Route, dict[str, str]] | None:
     return None
 
 
-async def _answer_hot(
-    service: Service,
-    route: Route,
-    params: dict[str, str],
-    scope: Scope,
-    given: dict[bytes, bytes],
-    receive: Receive,
-    send: Send,
-    request_id: str,
-) -> int:
-    scope["state"] = {**scope.get("state", {}), "request_id": request_id}
-    answer = await respond(service, route, Call(scope, receive, params, service.settings, given))
+async def _answer_hot(service: Service, route: Route, call: Call, send: Send) -> int:
+    answer = await respond(service, route, call)
     if answer.stream is not None:
-        return await _answer_stream(answer, answer.stream, receive, send, request_id)
-    headers = [(b"content-length", b"%d" % len(answer.body)), (b"content-type", answer.media_type.encode())]
+        return await _answer_stream(answer, answer.stream, call, send)
+    headers = [
+        (b"content-length", b"%d" % len(answer.body)),
+        (b"content-type", _TYPES.get(answer.media_type) or answer.media_type.encode()),
+    ]
     if answer.headers:
         headers += [(name.encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
-    await send({"type": "http.response.start", "status": answer.status, "headers": _signed(headers, request_id)})
+    head = _signed(headers, answer.headers, call.state)
+    await send({"type": "http.response.start", "status": answer.status, "headers": head})
     await send({"type": "http.response.body", "body": answer.body})
     return answer.status
 
 
-async def _answer_stream(
-    answer: Answer, parts: AsyncGenerator[bytes], receive: Receive, send: Send, request_id: str
-) -> int:
+async def _answer_stream(answer: Answer, parts: AsyncGenerator[bytes], call: Call, send: Send) -> int:
     headers = [(name.encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
     headers.append((b"content-type", answer.media_type.encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": _signed(headers, request_id)})
-    await send_stream(receive, send, parts)
+    head = _signed(headers, answer.headers, call.state)
+    await send({"type": "http.response.start", "status": answer.status, "headers": head})
+    await send_stream(call.receive, send, parts)
     return answer.status
 
 
-async def _through(app: AsgiApp, scope: Scope, receive: Receive, send: Send, request_id: str) -> tuple[str, int]:
+async def _through(app: AsgiApp, scope: Scope, receive: Receive, send: Send) -> tuple[str, int]:
     """Let the framework answer; returns the template of the route it found, and the status."""
     status = 500
-    scope = {**scope, "path": scope["raw_path"].decode("ascii", "replace")}
-    scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+    scope["path"] = scope["raw_path"].decode("ascii", "replace")
 
     async def send_signed(message: Any) -> None:
         nonlocal status
         if message["type"] == "http.response.start":
             status = message["status"]
-            message = {**message, "headers": _signed(list(message["headers"]), request_id)}
+            headers = list(message["headers"])
+            names = {name.decode("latin-1") for name, _ in headers}
+            message = {**message, "headers": _signed(headers, names, scope["state"])}
         await send(message)
 
     await app(scope, receive, send_signed)
     return scope.get("path_template") or "unmatched", status
 
 
-def _signed(headers: list[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
-    if len(headers) == 2:  # length and type, as most have: nothing of it is among ours
+def _signed(
+    headers: list[tuple[bytes, bytes]], own: Container[str], state: dict[str, Any]
+) -> list[tuple[bytes, bytes]]:
+    """``headers`` with those that every answer has, but for its ``own``."""
+    if own:
+        pairs = zip(_SECURITY_NAMES, _SECURITY_HEADERS, strict=True)
+        headers += [header for name, header in pairs if name not in own]
+    else:  # as most have none: nothing of it is among ours
         headers += _SECURITY_HEADERS
-    else:
-        names = {name for name, _ in headers}
-        headers += [header for header in _SECURITY_HEADERS if header[0] not in names]
-    headers.append((b"x-request-id", request_id.encode()))
-    return headers
+    headers.append((b"x-request-id", state["request_id"].encode()))
+    return closing(headers, state)
 
 
 async def respond(service: Service, route: Route, call: Call) -> Answer:
     """The answer to one call of a known route, whatever happens; needs nothing of the framework."""
     try:
         if route.scopes is not PUBLIC:
-            call.principal = await service.clients.authenticate(call.headers)
-            call.principal.require(route.scopes)
-            if call.principal.quotas and (meter := service.quotas.meter(call.principal, route.name)):
+            caller = service.clients.met(call.headers) or await service.clients.authenticate(call.headers)
+            caller.require(route.scopes)
+            call.principal = caller
+            if caller.quotas and (meter := service.quotas.meter(caller, route.name)):
                 call.meter = meter
                 meter.take()
         answer = await route.endpoint(service, call)

@@ -48,11 +48,15 @@ class Clients:
         """Whether the clients have been read at least once; before that nobody can be let in."""
         return self._version >= 0
 
+    def met(self, headers: dict[bytes, bytes]) -> Principal | None:
+        """The caller of a request with these headers, if it was let in with the same ones before."""
+        return self._tokens.get(headers.get(b"authorization", b""))
+
     async def authenticate(self, headers: dict[bytes, bytes]) -> Principal:
         """The caller of a request with these headers. Raises Problem (401), and LedgerError while nothing is loaded."""
-        authorization = headers.get(b"authorization", b"")
-        if known := self._tokens.get(authorization):
+        if known := self.met(headers):
             return known
+        authorization = headers.get(b"authorization", b"")
         scheme, _, token = authorization.partition(b" ")
         if scheme.lower() != b"bearer":
             raise unauthenticated("Send an API key in the header Authorization: Bearer <key>.")
@@ -75,7 +79,7 @@ class Clients:
 
     def known(self, headers: dict[bytes, bytes]) -> str:
         """The client of these headers if it was let in before; "" for everybody else, who share a turn."""
-        principal = self._tokens.get(headers.get(b"authorization", b""))
+        principal = self.met(headers)
         return principal.client if principal else ""
 
     async def run(self) -> None:

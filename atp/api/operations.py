@@ -34,7 +34,7 @@ async def ready(service: Service, call: Call) -> Answer:
     The journal is told and does not count, because reservations go on without it (DESIGN §5). A process that was told
     to stop says so for a moment while it still serves, so that whoever distributes requests goes elsewhere.
     """
-    if call.stopping:
+    if call.stop is not None and call.stop.is_set():
         return _health("stopping", ok=False)
     ledger, journal = await asyncio.gather(_ledger_check(service), _journal_check(service))
     clients: dict[str, object] = {"ok": service.clients.loaded}

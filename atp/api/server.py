@@ -13,7 +13,7 @@ from granian.log import LogLevels
 from granian.server.embed import Server
 
 from atp.api.settings import ApiSettings
-from atp.api.stopping import AsgiApp, says_goodbye
+from atp.api.stopping import AsgiApp, knows_stop
 
 #: Connections waiting to be accepted, and connections open. Granian's own defaults (128, 1,024) hang the next client;
 #: what we take on is decided by our own limits.
@@ -52,7 +52,7 @@ async def serve(
     if not shared:
         require_free(host, port)
     server = Server(
-        says_goodbye(app, stop),
+        knows_stop(app, stop),
         address=host,
         port=port,
         interface=Interfaces.ASGI,

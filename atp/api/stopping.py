@@ -5,37 +5,30 @@ a connection that breaks under its next request; a load balancer learns of it fr
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]  # frameworks and servers each name these types themselves
 
+Headers = list[tuple[bytes, bytes]] | tuple[tuple[bytes, bytes], ...]
+
 _CLOSE = (b"connection", b"close")
 
 
-def says_goodbye(app: AsgiApp, stop: asyncio.Event) -> AsgiApp:
-    """``app`` with ``connection: close`` on every answer that begins after ``stop`` was set.
+def knows_stop(app: AsgiApp, stop: asyncio.Event) -> AsgiApp:
+    """``app``, whose requests find ``stop`` in the scope's state."""
 
-    Requests find ``stop`` in the scope's state, those that begin after it ``stopping`` as well.
-    """
+    def knowing(scope: Any, receive: Any, send: Any) -> Awaitable[None]:  # a coroutine would cost every request
+        if scope["type"] == "http":
+            scope["state"]["stop"] = stop
+        return app(scope, receive, send)
 
-    # Plain functions that pass the awaitables on: a coroutine of their own would cost every request.
+    return knowing
 
-    def saying(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-        if scope["type"] != "http":
-            return app(scope, receive, send)
 
-        def send_last(message: Any) -> Awaitable[None]:
-            if stop.is_set() and message["type"] == "http.response.start":
-                headers = [header for header in message["headers"] if header[0] != b"connection"]
-                message = {**message, "headers": [*headers, _CLOSE]}
-            return send(message)
-
-        state = scope.get("state") or {}
-        state["stop"] = stop
-        if stop.is_set():
-            state["stopping"] = True
-        scope["state"] = state
-        return app(scope, receive, send_last)
-
-    return saying
+def closing[H: Headers](headers: H, state: Mapping[str, Any]) -> H:
+    """``headers`` of an answer that begins now: with ``connection: close`` once the process was told to stop."""
+    stop: asyncio.Event | None = state.get("stop")
+    if stop is None or not stop.is_set():
+        return headers
+    return type(headers)([*(header for header in headers if header[0] != _CLOSE[0]), _CLOSE])  # pyright: ignore[reportReturnType] - of its own type

@@ -8,6 +8,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
+@lru_cache(maxsize=4096)  # what a batch of the ledger makes has one time
 def rfc3339(at_ms: int) -> str:
     """``1763719200123`` as ``2025-11-21T10:00:00.123Z``."""
     second, ms = divmod(at_ms, 1000)

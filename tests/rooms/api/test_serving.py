@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from atp.api import ApiSettings, PortTaken, serve
+from atp.api.door import front_door
 from atp.dev.ports import free_port
 from tests.support import wait_until_async
 
@@ -41,7 +42,7 @@ class Slow:
 
 async def test_requests_under_way_are_answered_before_the_end() -> None:
     app, port, stop = Slow(), free_port(), asyncio.Event()
-    serving = asyncio.create_task(serve(app, "127.0.0.1", port, stop))
+    serving = asyncio.create_task(serve(front_door(None, app), "127.0.0.1", port, stop))
     await wait_until_async(lambda: listens(port), description="the server listens")
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as http:
         requests = [asyncio.create_task(http.get("/")) for _ in range(20)]
