@@ -1,8 +1,8 @@
 """Sold out: a process remembers for a moment which reserves are pointless, and asks less of the ledger for them (R7).
 
 A hint saves the look at the stock and never the look-up of the identity: the winner's own retry is a replay. It never
-says yes. It is forgotten when this process sees anything that may free units, when a hold falls due, and a quarter of a
-second after its reading, which is as long as others may have freed some unseen.
+says yes. It is forgotten when this process sees anything that may free units or finds some, when a hold falls due, and
+a quarter of a second after its reading, which is as long as others may have freed some unseen.
 """
 
 import time
@@ -109,6 +109,9 @@ class Hints:
         if isinstance(command, Reserve) and not command.replaces:
             if result.outcome is Outcome.INSUFFICIENT and not result.replayed and len(command.lines) == 1:
                 self._note(_scope(command, command.lines[0]), Hint(at, result.shortfalls[0]))
+            elif self._found and result.outcome is Outcome.APPLIED:
+                for line in command.lines:  # somebody else freed units: nobody behind this one is told there are none
+                    self._found.pop(_scope(command, line), None)
         elif self.may_free(command):
             self._cleared_by(command, result)
 

@@ -26,6 +26,9 @@ STATES_MAX = 200_000
 #: An entry's time is that of the batch by the ledger's clock, which is ours; a batch takes effect within this time.
 _BATCH_S = 0.25
 
+#: What is told of a contradiction's neighbourhood.
+_NEAR_S, _SHOWN = 1.0, 40
+
 
 class Event(Struct, frozen=True):
     """An operation on one sku: ``take`` needs that many units and takes them, ``lack`` says that there are fewer.
@@ -154,4 +157,17 @@ def check_order(histories: Mapping[str, Sequence[Event]], free: Mapping[str, int
             yield Violation("C4", "wrong", f"{sku}: {problem}")
             continue
         if wrong is not None:
-            yield Violation("C4", "wrong", f"{sku}: no order explains {wrong}")
+            yield Violation(
+                "C4", "wrong", f"{sku}: no order explains {_line(wrong, wrong.began)}; {_around(wrong, histories[sku])}"
+            )
+
+
+def _around(wrong: Event, events: Iterable[Event]) -> str:
+    """What began or ended shortly before or under way with it, oldest first."""
+    near = [e for e in events if e is not wrong and e.began < wrong.ended and e.ended > wrong.began - _NEAR_S]
+    return "around it: " + ", ".join(_line(e, wrong.began) for e in sorted(near, key=lambda e: e.began)[-_SHOWN:])
+
+
+def _line(event: Event, zero: float) -> str:
+    span = f"{event.began - zero:+.3f} to {event.ended - zero:+.3f} s"
+    return f"{event.name} {event.what} {event.units} ({span}{f', {event.free} free' if event.free >= 0 else ''})"

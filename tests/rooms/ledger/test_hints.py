@@ -126,6 +126,29 @@ async def test_units_that_another_process_frees_are_sold_within_the_hint_s_time(
         assert time.monotonic() - freed < HINT_S + 5  # the machine may be slow, the hint is not
 
 
+async def test_who_finds_units_of_another_process_ends_the_hint(
+    open_ledger: Opening, valkey: str, namespace: str
+) -> None:
+    """Behind a release of another sku a reserve travels itself; those after it are not refused by what it disproved."""
+    one, two = [await open_ledger(LedgerSettings(valkey, namespace)) for _ in range(2)]
+    await one.apply([level("A", 1), level("B", 9), reserve("winner")])
+    while True:
+        key = f"b {next(_keys)}"
+        await one.submit(reserve(key, "B"))
+        await hinted(one)
+        known = time.monotonic()
+        await two.apply([level("A", 9, next(_keys) + 2)])
+        released = one.submit(Release(reservation_id("shop", key, "B"), Change(1, 1), "", []))
+        found = one.submit(reserve(f"found {key}"))
+        await released
+        assert (await found).outcome is Outcome.APPLIED
+        after = await one.submit(reserve(f"after {key}"))
+        assert after.outcome is Outcome.APPLIED
+        if time.monotonic() - known < HINT_S:
+            break
+        await one.apply([level("A", 0, next(_keys) + 2)])
+
+
 async def test_the_hint_speaks_of_its_scope_alone(ledger: Ledger) -> None:
     await ledger.put_policy(PutPolicy("location", "DC2", '{"kind":"warehouse"}'))
     await ledger.apply([level("A", 1), structs.replace(level("A", 5), location="DC2")])
