@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct, field
 
 from atp.domain.ids import identity_of
-from atp.domain.records import Reservation
+from atp.domain.records import Balance, Reservation
+from atp.domain.rules.batch import Batch
 from atp.domain.sellers import seller_name
-from atp.domain.state import Position, State
+from atp.domain.state import State
 from atp.rehearsal.books import Books
 
 _NAMED = 5
@@ -26,18 +27,14 @@ class Check(Struct):
 
 def compare(before: list[State], after: list[State], campaign: str, books: Books) -> list[Check]:
     """Every check. A partition's state each."""
+    old, new = _balances(before), _balances(after)
     return [
-        _units(positions(before), positions(after), books, after),
-        _oversold(positions(before), positions(after)),
+        _units(old, new, books, records(after)),
+        _oversold(old, new),
         _set_aside(after, campaign),
         _known(after, books),
         _stranded(after, books),
     ]
-
-
-def positions(states: list[State]) -> dict[At, Position]:
-    """All of them."""
-    return {(sku, at): p for state in states for sku, item in state.skus.items() for at, p in item.positions.items()}
 
 
 def records(states: list[State]) -> dict[str, Reservation]:
@@ -45,40 +42,48 @@ def records(states: list[State]) -> dict[str, Reservation]:
     return {identity: record for state in states for identity, record in state.reservations.items()}
 
 
-def number(position: Position) -> int:
-    """Units that the location's sources count less those that cannot be sold: the lowest, where several count."""
-    return min((source.number - source.unsellable for source in position.sources.values()), default=0)
+def _balances(states: list[State]) -> dict[At, Balance]:
+    """Every position by its authority's number, as the law reads it: nobody feeds a rehearsal, so that stays."""
+    found: dict[At, Balance] = {}
+    for state in states:
+        law = Batch(state, state.last_now)
+        for sku, item in state.skus.items():
+            found |= {(sku, at): law.balance_by(sku, at, law.authority(at)) for at in item.positions}
+    return found
 
 
-def _units(before: dict[At, Position], after: dict[At, Position], books: Books, states: list[State]) -> Check:
-    """Stock given = sold + held + free, by position: numbers as before, commitments more by what was confirmed."""
-    confirmed = books.units("committed")
-    held: Counter[At] = Counter()
-    for record in records(states).values():
+def _given(balance: Balance | None) -> int:
+    """What is there to be sold, and what was: free, held and committed together."""
+    return balance.free + balance.held + balance.committed if balance else 0
+
+
+def _units(old: dict[At, Balance], new: dict[At, Balance], books: Books, found: dict[str, Reservation]) -> Check:
+    """Stock given = sold + held + free, by position, and the buyers know of all that was sold here."""
+    confirmed, held = books.units("committed"), Counter[At]()
+    for record in found.values():
         for line in record.lines:
             for a in line.allocations:
-                if not a.supply:
-                    held[line.sku, a.location] += a.held
+                held[line.sku, a.location] += 0 if a.supply else a.held
 
     def wrong() -> Iterator[str]:
-        for at in before.keys() | after.keys():
-            old, new = before.get(at, Position()), after.get(at, Position())
-            given, told = number(old), (number(new), new.committed, new.held)
-            if told != (expected := (given, old.committed + confirmed[at], held[at])):
-                yield f"{at[0]} at {at[1]}: (number, committed, held) is {told}, should be {expected}"
+        for at in old.keys() | new.keys():
+            was, now = old.get(at), new.get(at)
+            told = (_given(now), now.committed if now else 0, now.held if now else 0)
+            expected = (_given(was), (was.committed if was else 0) + confirmed[at], held[at])
+            if told != expected:
+                yield f"{at[0]} at {at[1]}: (units, committed, held) is {told}, should be {expected}"
 
-    sold, free = confirmed.total(), sum(max(0, number(p) - p.committed - p.held) for p in after.values())
-    detail = f"{len(after):,} positions: {sold:,} units sold here, {sum(held.values()):,} held, {free:,} left"
+    free = sum(max(0, balance.free) for balance in new.values())
+    detail = f"{len(new):,} positions: {confirmed.total():,} units sold here, {held.total():,} held, {free:,} free"
     return _finding("units", detail, wrong())
 
 
-def _oversold(before: dict[At, Position], after: dict[At, Position]) -> Check:
-    """No position promises more than it has, but for those that already did."""
-    over = {at: p.held + p.committed - number(p) for at, p in after.items() if p.held + p.committed > number(p)}
-    old = {at: p.held + p.committed - number(p) for at, p in before.items()}
-    new = {at: units for at, units in over.items() if units > max(0, old.get(at, 0))}
-    detail = f"{sum(new.values()):,} units over {len(after):,} positions"
-    return _finding("oversold", detail, (f"{sku} at {at}: {n} too many" for (sku, at), n in new.items()))
+def _oversold(old: dict[At, Balance], new: dict[At, Balance]) -> Check:
+    """No position promises more than it has, or not more than it already did."""
+    least = {at: min(0, old[at].free) if at in old else 0 for at in new}
+    over = {at: least[at] - balance.free for at, balance in new.items() if balance.free < least[at]}
+    detail = f"{sum(over.values()):,} units over {len(new):,} positions"
+    return _finding("oversold", detail, (f"{sku} at {at}: {n} too many" for (sku, at), n in over.items()))
 
 
 def _set_aside(after: list[State], campaign: str) -> Check:

@@ -17,6 +17,8 @@ CLIENT = "rehearsal"
 #: A command without an answer is sent again, as clients do, for so long.
 _PATIENCE_S = 20.0
 _PAUSE_S = 0.05
+#: Legs of a basket over several partitions follow their record within a second (R3).
+_FOLLOW_S = 1.5
 #: Holds asked about at once.
 _LOOKED_AT = 100
 
@@ -65,6 +67,8 @@ class Playing:
                     if not held:
                         continue
                 await asyncio.sleep(_PAUSE_S)
+            if self._ledger.partitions > 1:
+                await asyncio.sleep(_FOLLOW_S)
         finally:
             stop.set()
             await sweeping

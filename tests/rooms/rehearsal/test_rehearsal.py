@@ -1,36 +1,46 @@
 """A rehearsal on real servers: it sells what was set aside, never on the live server, and leaves that as it was."""
 
+import asyncio
 import json
+import os
+import sys
+from io import StringIO
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 from msgspec import structs
+from rich.console import Console
 
 from atp.config import Config
 from atp.domain.commands import PutPolicy
+from atp.ledger import library
+from atp.ledger.connection import connect
 from atp.rehearsal import copying
 from atp.rehearsal.errors import RehearsalRefused
-from atp.rehearsal.report import Report
+from atp.rehearsal.report import Report, show
 from atp.rehearsal.run import rehearse
 from atp.rehearsal.settings import Settings
 from tests.rooms.rebuild.room import Room, confirm, level, reserves
 
 pytestmark = pytest.mark.anyio
 
+ROOT = Path(__file__).parents[3]
+
 #: Ten minutes in one second. Holds live for six, so that a slow machine lets none of those who pay come too late.
 CALM = Settings(buyers=200, seconds=1, window_seconds=600, conversion=1, bots=0)
+NEXT = "function take(s, "
 NEXT_YEAR = {"starts_at": "2100-01-01T00:00:00Z", "ends_at": "2100-01-02T00:00:00Z",
              "opens": 4_102_444_800_000, "closes": 4_102_531_200_000}  # fmt: skip
 
 
-async def stock(room: Room, ttl_seconds: int = 3_600, quantity: int = 60) -> Config:
+async def stock(room: Room, ttl_seconds: int = 3_600, quantity: int = 60, second: str = "B") -> Config:
     """Two skus, some of A sold and some held already, and a campaign that is far away."""
-    await room.apply(level(100), level(50, sku="B"), *reserves(5), confirm("k0"))
-    body = {**NEXT_YEAR, "skus": {"A": {"quantity": quantity}, "B": {"quantity": 30}}, "channels": ["web"],
+    await room.apply(level(100), level(50, sku=second), *reserves(5), confirm("k0"))
+    body = {**NEXT_YEAR, "skus": {"A": {"quantity": quantity}, second: {"quantity": 30}}, "channels": ["web"],
             "ttl_seconds": ttl_seconds, "per_customer": 6}  # fmt: skip
-    await room.ledger.put_policy(PutPolicy("campaign", "bf", json.dumps(body), skus=["A", "B"]))
+    await room.ledger.put_policy(PutPolicy("campaign", "bf", json.dumps(body), skus=["A", second]))
     await room.drain()
     return Config(redis_url=room.url, namespace=room.namespace, database_url=room.journal._settings.url)
 
@@ -61,6 +71,9 @@ async def test_a_campaign_of_next_year_sells_what_is_set_aside(room: Room, other
     assert report.peak_per_second
     assert report.ledger_us_per_request > 0
     assert [a.name for a in report.advice] == ["hold TTL", "workers", "ledger's thread"]
+    page = StringIO()
+    show(report, Console(file=page, width=120))
+    assert "Conservation holds." in page.getvalue()
 
 
 async def test_the_live_ledger_and_its_journal_stay_as_they_were(room: Room, other: str) -> None:
@@ -75,13 +88,10 @@ async def test_the_live_ledger_and_its_journal_stay_as_they_were(room: Room, oth
         with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
             await connection.execute("delete from entries")
         await connection.close()
-    left = await asyncpg_free_keys(other)
-    assert not left, "the copy is taken away"
+    assert await keys_at(other) == 0, "the copy is taken away"
 
 
-async def asyncpg_free_keys(url: str) -> int:
-    from atp.ledger.connection import connect
-
+async def keys_at(url: str) -> int:
     connection = await connect(url, 2.0)
     try:
         return await connection.ask("DBSIZE")
@@ -128,7 +138,7 @@ async def test_an_unknown_campaign_and_an_empty_journal_are_told(room: Room, oth
         await rehearse("other", CALM, config, lambda _: None)
     with pytest.raises(RehearsalRefused, match="no ledger in namespace elsewhere"):
         await rehearse("bf", CALM, structs.replace(config, namespace="elsewhere"), lambda _: None)
-    assert await asyncpg_free_keys(other) == 0
+    assert await keys_at(other) == 0
 
 
 async def test_a_recording_is_played_as_it_was(room: Room, other: str, tmp_path: Path) -> None:
@@ -143,3 +153,61 @@ async def test_a_recording_is_played_as_it_was(room: Room, other: str, tmp_path:
     path.write_text('{"at": 1, "lines": []}\n')
     with pytest.raises(RehearsalRefused, match="line 1"):
         await play(config, structs.replace(CALM, recording=path))
+
+
+async def test_a_law_that_oversells_turns_it_red(room: Room, other: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = structs.replace(await stock(room, quantity=500), rehearsal_redis_url=other)
+    text = library.text()
+    search = "return places, known + 1"
+    assert text.count(search) == text.count(NEXT) == 1
+    text = text.replace(search, "return places, 1")
+    broken = library.finish(text.replace(NEXT, f"free_units = function() return 1000000 end\n\n{NEXT}"))
+    monkeypatch.setattr(library, "source", lambda: broken)
+    report = await play(config)
+    failed = {check.name for check in report.checks if not check.ok}
+    assert not report.ok
+    assert "oversold" in failed, report.checks
+    assert "known" not in failed
+
+
+async def test_a_ledger_of_two_partitions(
+    valkey: str, migrated: str, namespace: str, other: str, tmp_path: Path
+) -> None:
+    room = Room(valkey, migrated, namespace, partitions=2)
+    await room.open()
+    try:
+        config = structs.replace(await stock(room, second="D"), partitions=2, rehearsal_redis_url=other)
+        await room.drain(1)
+        basket = [{"sku": "A", "quantity": 2}, {"sku": "D", "quantity": 1}]
+        lines = [{"at": n, "customer": f"c{n}", "lines": basket, "then": "confirm", "after": 5} for n in range(40)]
+        path = tmp_path / "sale.ndjson"
+        path.write_text("\n".join(map(json.dumps, lines)))
+        report = await play(config, structs.replace(CALM, recording=path))
+        assert report.ok, report.checks
+        assert {s.sku: s.sold for s in report.skus} == {"A": 60, "D": 30}
+    finally:
+        await room.close()
+
+
+async def test_the_command(room: Room, other: str) -> None:
+    config = await stock(room)
+    environment = {
+        "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "ATP_REDIS_URL": room.url,
+        "ATP_DATABASE_URL": config.database_url, "ATP_NAMESPACE": room.namespace, "ATP_REHEARSAL_REDIS_URL": other,
+    }  # fmt: skip
+
+    async def atp(*words: str) -> tuple[int, str, str]:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "atp", "rehearse", *words, env=environment, cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, err = await child.communicate()
+        return child.returncode or 0, out.decode(), err.decode()
+
+    quick = ("--buyers", "50", "--seconds", "0.5", "--conversion", "1")
+    (code, out, err), wrong = await asyncio.gather(atp("bf", *quick, "--json"), atp("none", *quick))
+    assert code == 0, err
+    assert json.loads(out)["ok"] is True
+    assert wrong[0] == 1
+    assert "there is no campaign none" in wrong[2]
+    assert "Traceback" not in wrong[2]
