@@ -72,7 +72,7 @@ async def _rehearse(campaign: str, asked: Settings, config: settings_of.Config, 
     from atp.rehearsal.report import show
     from atp.rehearsal.run import rehearse
 
-    configure(config)  # to stderr: what is printed may be read by a program
+    configure(msgspec.structs.replace(config, log_level="warning"))  # a copy is no rebuild that anybody waits for
     report = await rehearse(campaign, asked, config, (lambda _: None) if as_json else note)
     if as_json:
         print(msgspec.json.encode(report).decode())
