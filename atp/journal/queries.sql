@@ -48,15 +48,16 @@ where partition = $1 and fence = $2
 returning published
 
 -- name: save_reservations
--- The newest state of each reservation in the batch.
+-- The newest state of each reservation in the batch. Times are ms: a datetime costs its sender ten times as much.
 insert into reservations (
     partition, id, first_seq, updated_seq, state, client, channel, customer, order_ref, created_at, expires_at, skus, body
 )
 select $1, b.id, b.first_seq, b.updated_seq, b.state, b.client, b.channel, b.customer, b.order_ref,
-    b.created_at, b.expires_at, string_to_array(b.skus, chr(31)), b.body
+    to_timestamp(b.created_at / 1000.0::float8), to_timestamp(b.expires_at / 1000.0::float8),
+    string_to_array(b.skus, chr(31)), b.body
 from unnest(
     $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-    $10::timestamptz[], $11::timestamptz[], $12::text[], $13::jsonb[]
+    $10::bigint[], $11::bigint[], $12::text[], $13::jsonb[]
 ) as b (id, first_seq, updated_seq, state, client, channel, customer, order_ref, created_at, expires_at, skus, body)
 on conflict (id, first_seq) do update set
     partition = excluded.partition, updated_seq = excluded.updated_seq, state = excluded.state,

@@ -171,14 +171,14 @@ class Rows(Struct):
     def reservation_columns(self) -> list[list[Any]]:
         """Parameters of ``save_reservations`` after the partition."""
         rows = [
-            (
+            _storable((
                 r.id, r.first_seq, r.seq, r.state, r.client, r.channel, r.customer, r.order_ref,
-                instant(r.created_at), instant(r.expires_at), "\x1f".join(dict.fromkeys(line.sku for line in r.lines)),
-                _json(r),
-            )
+                r.created_at, r.expires_at, "\x1f".join(dict.fromkeys([line.sku for line in r.lines])),
+                json.encode(r),
+            ))
             for r in self.reservations.values()
         ]  # fmt: skip
-        return _columns(map(_without_nul, rows), 12)
+        return _columns(rows, 12)
 
     def level_columns(self) -> list[list[Any]]:
         """Parameters of ``save_levels`` after the partition."""
@@ -340,17 +340,23 @@ def instant(at_ms: int) -> datetime:
 
 
 def _entry_row(partition: int, entry: AnyEntry) -> tuple[Any, ...]:
-    return _without_nul(
-        (
-            partition, entry.seq, instant(entry.at), KINDS[type(entry)], subject_of(entry), entry.client, entry.cause,
-            _json(entry),
-        )
-    )  # fmt: skip
+    return _storable((
+        partition, entry.seq, instant(entry.at), KINDS[type(entry)], subject_of(entry), entry.client, entry.cause,
+        json.encode(entry),
+    ))  # fmt: skip
 
 
 def _json(value: Struct | dict[str, Any]) -> bytes:
-    body = json.encode(value)
+    return _cleaned(json.encode(value))
+
+
+def _cleaned(body: bytes) -> bytes:
     return _ESCAPED_NUL.sub(rb"\1\\ufffd", body) if b"\\u0000" in body else body
+
+
+def _storable(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """``row``, whose last value is the JSON of what its texts are from: only where that has a NUL can they have one."""
+    return row if b"\\u0000" not in row[-1] else _without_nul((*row[:-1], _cleaned(row[-1])))
 
 
 def _without_nul(row: tuple[Any, ...]) -> tuple[Any, ...]:
