@@ -19,11 +19,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from atp.bench.ledger.driving import Ledger, Server, own_server
 from atp.domain.commands import Change, Release
 from atp.domain.records import TOMBSTONE_MS, WHOLE_MS
 from atp.domain.rules.retention import RETIRE_MAX
 from atp.domain.state import REFUSED_MAX
-from loadtests.ledger.driving import Ledger, Server, own_server
 
 START_MS = 4_000_000_000_000
 SKUS = 1_000

@@ -11,6 +11,9 @@ RATIO_SPREAD_MAX = 0.20
 #: The same for the rate of a reference itself: it has nothing of ours in it, so it tells of the machine alone.
 REFERENCE_SPREAD_MAX = 0.30
 
+#: Among the processes of a round: what asked, and served nothing.
+GENERATOR = "load generator"
+
 SUBJECT, REFERENCE, PEER = "subject", "reference", "peer"
 
 
@@ -69,7 +72,7 @@ class Ratio(Struct):
 
     @property
     def noisy(self) -> bool:
-        """Whether the rounds disagree too much; a single round cannot agree with anything."""
+        """Whether the rounds disagree too much; a single round has nothing to agree with."""
         return len(self.values) < 2 or self.spread > RATIO_SPREAD_MAX
 
 

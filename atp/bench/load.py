@@ -17,7 +17,7 @@ from msgspec import json
 from atp.bench import asks as asking
 from atp.bench.callers import Plan, Seen
 from atp.bench.cpu import cpu_s
-from atp.bench.figures import Round
+from atp.bench.figures import GENERATOR, Round
 
 NO_WRK = "wrk is not installed, so requests come from Python, which costs more of the machine (Debian: apt install wrk)"
 
@@ -50,7 +50,7 @@ async def play(
     if not seen.requests:
         raise GeneratorFailed(f"{url} answered nothing within {seconds:.0f} s")
     spent = {name: (cpu_s(pid) - before[name]) / seen.requests * 1e6 for name, pid in pids.items()}
-    spent["load generator"] = (_children_s() - own) / seen.requests * 1e6
+    spent[GENERATOR] = (_children_s() - own) / seen.requests * 1e6
     return Round(
         seen.requests / seen.seconds, seen.requests, seen.p50_ms, seen.p99_ms, seen.p999_ms, seen.refused, seen.errors,
         spent,

@@ -48,6 +48,14 @@ def commit() -> str:
     return found + ("+" if found and _said(["git", "status", "--porcelain", "--untracked-files=no"]) else "")
 
 
+def facts(machine: Machine) -> str:
+    """The machine in one line."""
+    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
+    load = " ".join(f"{load:.2f}" for load in machine.load_before)
+    return (f"{machine.cpu}, {machine.cores} cores, {machine.memory_gb:g} GB; {machine.kernel}; {machine.filesystem}; "
+            f"{machine.python}; {versions}; load before {load}")  # fmt: skip
+
+
 def _field(file: str, name: str) -> str:
     try:
         found = re.search(rf"^{name}\s*:\s*(.*)$", Path(file).read_text(), re.MULTILINE)

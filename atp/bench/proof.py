@@ -70,21 +70,24 @@ def conserved(shape: Shape, found: Mapping[str, Sold], acknowledged: int) -> lis
     ]  # fmt: skip
 
 
-def peer_conserved(name: str, sku: str, units: int, stored: Stored, acknowledged: int) -> Finding:
-    """The same for a peer: it sold no more than there was, and kept a record of each unit."""
-    ok = stored.free >= 0 and stored.free + stored.reservations == units and stored.reservations >= acknowledged
-    return Finding(
-        f"oversold 0: {name}, {sku}", ok,
-        f"{stored.free:,} free + {stored.reservations:,} reserved of {units:,}; {acknowledged:,} acknowledged",
-    )  # fmt: skip
+def peer_conserved(name: str, found: Mapping[str, tuple[int, Stored, int]]) -> Finding:
+    """The same for a peer, by sku: units at first, what it says now, and how many reservations it acknowledged."""
+    wrong = [
+        sku for sku, (units, stored, told) in found.items()
+        if stored.free < 0 or stored.free + stored.reservations != units or stored.reservations < told
+    ]  # fmt: skip
+    detail = "; ".join(
+        f"{sku}: {stored.free:,} free + {stored.reservations:,} reserved of {units:,}, {told:,} acknowledged"
+        for sku, (units, stored, told) in found.items()
+    )
+    return Finding(f"oversold 0: {name}", not wrong, detail)
 
 
 async def check_peers(
     peers: Mapping[str, Peer], acknowledged: Mapping[tuple[str, str], int], units: Mapping[str, int]
 ) -> list[Finding]:
-    """Findings of every peer and sku."""
+    """A finding of every peer."""
     return [
-        peer_conserved(name, sku, units[sku], await peer.stored(sku), acknowledged[name, sku])
+        peer_conserved(name, {sku: (units[sku], await peer.stored(sku), acknowledged[name, sku]) for sku in units})
         for name, peer in peers.items()
-        for sku in units
     ]

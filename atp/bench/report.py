@@ -2,8 +2,11 @@
 
 from msgspec import Struct, field
 
-from atp.bench.figures import Ratio, Series
+from atp.bench.figures import GENERATOR, RATIO_SPREAD_MAX, Ratio, Series
 from atp.bench.machine import Machine
+
+#: Headings of columns whose texts may begin with a figure.
+TEXTS = {"CPU, µs a request", "figures", "phases"}
 
 
 class Finding(Struct):
@@ -20,6 +23,11 @@ class Table(Struct):
     title: str
     headings: list[str]
     rows: list[list[str]]
+
+    def words(self, column: int) -> bool:
+        """Whether a column is read as text, and so begins at the left."""
+        texts = [row[column] for row in self.rows if row[column]]
+        return column == 0 or self.headings[column] in TEXTS or all(text[0].isalpha() for text in texts)
 
 
 class Report(Struct):
@@ -43,11 +51,28 @@ class Report(Struct):
         """Whether everything held that must."""
         return all(finding.ok for finding in self.findings)
 
+    @property
+    def noise(self) -> list[str]:
+        """Why this run can give no verdict on rates; empty when it can."""
+        noisy = sum(ratio.noisy for ratio in self.ratios)
+        bound = f"the rounds of {noisy} of {len(self.ratios)} ratios lie more than {RATIO_SPREAD_MAX:.0%} apart"
+        return [*self.unsteady, *([bound] if noisy else [])]
+
+    @property
+    def noisy(self) -> bool:
+        """Whether rounds disagree so much that the run says nothing of rates."""
+        return bool(self.noise)
+
 
 def tables(report: Report) -> list[Table]:
     """Everything that is shown as a table, in the order of showing."""
     found = [_rates(report, connections) for connections in dict.fromkeys(s.connections for s in report.series)]
-    return [*found, *report.tables, *([_ratios(report)] if report.ratios else []), _findings(report)]
+    found += report.tables
+    if report.ratios:
+        found.append(_ratios(report))
+    if report.findings:
+        found.append(_findings(report))
+    return found
 
 
 def _rates(report: Report, connections: int) -> Table:
@@ -68,13 +93,21 @@ def _rates(report: Report, connections: int) -> Table:
             f"{s.rate:,.0f}", f"{min(r.rate for r in s.rounds):,.0f}–{max(r.rate for r in s.rounds):,.0f}",
             *(f"{s.middle(name):.2f}" for name in ("p50_ms", "p99_ms", "p999_ms")),
             f"{sum(r.refused for r in s.rounds)}", f"{sum(r.errors for r in s.rounds)}",
-            ", ".join(f"{name} {us:.0f}" for name, us in s.cpu_us().items()),
+            _cpu(s.cpu_us()),
         ]
         for s in report.series
         if s.connections == connections
     ]  # fmt: skip
     title = f"{connections} connections; medians of the rounds" if connections else "Medians of the rounds"
     return Table(title, headings, rows)
+
+
+def _cpu(us: dict[str, float]) -> str:
+    """All that served, then each by itself, then what asked."""
+    asked = us.get(GENERATOR, 0.0)
+    served = {name: spent for name, spent in us.items() if name != GENERATOR}
+    each = ", ".join(f"{name} {spent:.0f}" for name, spent in served.items())
+    return f"{sum(served.values()):.0f}: {each}" + (f"; {GENERATOR} {asked:.0f}" if asked else "")
 
 
 def _ratios(report: Report) -> Table:
@@ -88,4 +121,4 @@ def _ratios(report: Report) -> Table:
 
 def _findings(report: Report) -> Table:
     rows = [[f.name, "holds" if f.ok else "BROKEN", f.detail] for f in report.findings]
-    return Table("What must hold", ["", "", ""], rows)
+    return Table("What must hold", ["", "", "figures"], rows)

@@ -2,17 +2,18 @@
 
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-from atp.bench import load, machine, serving
+from atp.bench import ingest, load, machine, overload, rebuild, serving
 from atp.bench.figures import unsteady
+from atp.bench.ledger import measuring
+from atp.bench.ledger.driving import Options
 from atp.bench.report import Report
-from atp.bench.serving import Asked
+from atp.bench.serving import Asked, Say
 from atp.domain.times import rfc3339
 
 
-async def over_http(command: str, asked: Asked, say: Callable[[str], None]) -> Report:
+async def over_http(command: str, asked: Asked, say: Say) -> Report:
     """The report of a measure over HTTP."""
     report = begun(command, {
         "connections": ",".join(map(str, asked.connections)), "seconds": f"{asked.seconds:g}",
@@ -31,3 +32,45 @@ def begun(command: str, settings: dict[str, str]) -> Report:
     """An empty report; the machine is looked at before the run's own load."""
     now = rfc3339(time.time_ns() // 1_000_000)
     return Report(command, now, machine.commit(), settings, machine.look(Path(tempfile.gettempdir())))
+
+
+async def of_ingest(asked: ingest.Asked) -> Report:
+    """The report of ingestion."""
+    report = begun("ingest", {name: str(getattr(asked, name)) for name in asked.__struct_fields__})
+    await ingest.measure(asked, report)
+    report.unsteady = unsteady(report.series)
+    return report
+
+
+async def of_ledger(options: Options, rounds: int, sizes: bool, say: Say) -> Report:
+    """The report of the ledger's own costs."""
+    settings = {"commands": options.commands, "batch": options.batch, "skus": options.skus, "large": options.large}
+    report = begun("ledger", {name: str(value) for name, value in {**settings, "rounds": rounds}.items()})
+    measuring.measure(options, rounds, sizes, report, say)
+    return report
+
+
+async def of_rebuild(size: int, tail: int, folder: Path | None) -> Report:
+    """The report of a lost ledger."""
+    report = begun("rebuild", {"size": str(size), "tail": str(tail)})
+    await rebuild.measure(size, tail, folder, report)
+    return report
+
+
+async def of_overload(connections: int, seconds: float, rounds: int) -> Report:
+    """The report of more callers than can be served."""
+    settings = {"connections": str(connections), "seconds": f"{seconds:g}", "rounds": str(rounds)}
+    report = begun("overload", settings)
+    await overload.measure(connections, seconds, rounds, report)
+    return report
+
+
+async def standard(asked: Asked, say: Say) -> Report:
+    """What a regular run measures, in one report."""
+    report = await over_http("standard", asked, say)
+    say("ingest")
+    await ingest.measure(ingest.Asked(rounds=asked.rounds, lag_seconds=0), report)
+    report.unsteady = unsteady(report.series)
+    options = Options(skus=1_000, locations=(1,), commands=5_000)
+    measuring.measure(options, asked.rounds, False, report, say)
+    return report

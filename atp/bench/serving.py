@@ -23,7 +23,11 @@ from atp.dev.stack import DevStack
 from atp.dev.state import Endpoints
 
 #: References by their titles: the same server, the same JSON in and out, and nothing else.
-REFERENCES = {"bare echo": "bare", "Litestar echo": "litestar"}
+BARE = "bare echo"
+REFERENCES = {BARE: "bare", "Litestar echo": "litestar"}
+
+#: How long a round of the warm-up is.
+WARM_S = 1.0
 
 #: How long the sale of the last units goes on.
 LAST_S = 1.0
@@ -96,49 +100,66 @@ class Rounds:
         self._peers_told: Counter[tuple[str, str]] = Counter()  # by peer and sku
 
     async def all(self, skipped: dict[str, str]) -> Found:
-        """Every round, then the last units, then the proof."""
+        """Every round, then the last units, then the proof. A first round, which finds all things cold, is not kept."""
+        self._say("warming up")
+        await self._round(self._asked.connections[0], WARM_S)
+        self._series.clear()
         for number in range(self._asked.rounds):
             for connections in self._asked.connections:
                 self._say(f"round {number + 1} of {self._asked.rounds}, {connections} connections")
-                await self._round(connections)
+                await self._round(connections, self._asked.seconds)
         self._say("selling the last units, and counting")
         findings = [await self._last_units(), *await self._proof(), *self._answered()]
         return Found(list(self._series.values()), self._ratios(), findings, skipped)
 
-    async def _round(self, connections: int) -> None:
+    async def _round(self, connections: int, seconds: float) -> None:
+        first = connections == self._asked.connections[0]
         subjects = [SUBJECTS[name] for name in self._asked.subjects]
         for kind in dict.fromkeys(subject.reference for subject in subjects):
-            for title, (url, pid) in self._references.items():
-                asks = LIKE[kind](Asks(url, "none"), self._shapes["one"].skus)
-                found = await self._play(url, asks, connections, {"app": pid})
+            for title in self._references:
+                found = await self._reference(title, kind, connections, seconds, self._asked.rate)
                 self._note(f"{title}, {kind}", REFERENCE, connections, found)
         for subject in subjects:
-            self._note(subject.name, SUBJECT, connections, await self._subject(subject, connections, self._asked.rate))
-        if connections == self._asked.connections[0]:
-            for title, peer in self._peers.items():
-                asks = reserving(Asks(peer.url, "none"), (_HOT,))
-                found = await self._play(peer.url, asks, connections, peer.pids)
-                self._peers_told[title, _HOT] += found.requests - found.refused
-                self._note(title, PEER, connections, found)
+            found = await self._subject(subject, connections, seconds, self._asked.rate)
+            self._note(subject.name, SUBJECT, connections, found)
+        if first and not self._asked.rate and "reserve" in self._asked.subjects:
+            await self._half_load(connections, seconds)
+        for title, peer in self._peers.items() if first else ():
+            asks = reserving(Asks(peer.url, "none"), (_HOT,))
+            found = await self._play(peer.url, asks, connections, seconds, peer.pids, self._asked.rate)
+            self._peers_told[title, _HOT] += found.requests - found.refused
+            self._note(title, PEER, connections, found)
 
-    async def _subject(self, subject: Subject, connections: int, rate: float) -> Round:
+    async def _half_load(self, connections: int, seconds: float) -> None:
+        """What waiting is like when half of what this round could do is asked for, whatever comes back."""
+        rate = self._series["reserve", connections, SUBJECT].rounds[-1].rate / 2
+        found = await self._reference(BARE, "POST", connections, seconds, rate)
+        self._note(f"{BARE}, half load", REFERENCE, connections, found, rate)
+        found = await self._subject(SUBJECTS["reserve"], connections, seconds, rate)
+        self._note("reserve, half load", SUBJECT, connections, found, rate)
+
+    async def _reference(self, title: str, kind: str, connections: int, seconds: float, rate: float) -> Round:
+        url, pid = self._references[title]
+        asks = LIKE[kind](Asks(url, "none"), self._shapes["one"].skus)
+        return await self._play(url, asks, connections, seconds, {"app": pid}, rate)
+
+    async def _subject(self, subject: Subject, connections: int, seconds: float, rate: float) -> Round:
         shape = self._shapes[subject.shape]
         known = self._series.get((subject.name, connections, SUBJECT))
         expected = 1.5 * max(r.rate for r in known.rounds) if known else UNKNOWN_RATE
-        asks = await subject.prepare(self._endpoints, shape, round(expected * self._asked.seconds))
+        asks = await subject.prepare(self._endpoints, shape, round(expected * seconds))
         async with self._keeping.round():
-            found = await self._play(self._endpoints.api, asks, connections, self._pids(), rate)
+            found = await self._play(self._endpoints.api, asks, connections, seconds, self._pids(), rate)
         self._told[shape.name] += int((found.requests - found.refused) * subject.reserved)
         return found
 
     async def _play(
-        self, url: str, asks: Sequence[Ask], connections: int, pids: Mapping[str, int], rate: float | None = None
+        self, url: str, asks: Sequence[Ask], connections: int, seconds: float, pids: Mapping[str, int], rate: float
     ) -> Round:
-        rate = self._asked.rate if rate is None else rate
-        return await load.play(self._folder, url, asks, connections, self._asked.seconds, pids, rate)
+        return await load.play(self._folder, url, asks, connections, seconds, pids, rate)
 
-    def _note(self, name: str, role: str, connections: int, found: Round) -> None:
-        made = Series(name, role, [], connections, self._asked.rate)
+    def _note(self, name: str, role: str, connections: int, found: Round, rate: float = 0.0) -> None:
+        made = Series(name, role, [], connections, rate or self._asked.rate)
         self._series.setdefault((name, connections, role), made).rounds.append(found)
 
     def _pids(self) -> dict[str, int]:
@@ -160,7 +181,8 @@ class Rounds:
         return Finding("the last units are sold once", told <= FEW, detail)
 
     async def _proof(self) -> list[Finding]:
-        fastest = max((s.rate for s in self._series.values() if s.role == SUBJECT), default=0.0)
+        writing = [s for s in self._series.values() if s.role == SUBJECT and "availability" not in s.name]
+        fastest = max((s.rate for s in writing), default=0.0)
         findings = await self._keeping.findings(fastest)
         for shape in self._shapes.values():
             found = await proof.sold(self._endpoints, shape.skus)
@@ -186,4 +208,8 @@ class Rounds:
             if SUBJECTS[name].reserved == 1.0:
                 beside += [(s.name, s) for s in self._series.values() if (s.role, s.connections) == (PEER, connections)]
             found += [ratio(f"{name} ÷ {title} @{connections}", ours, s, of) for title, s in beside]
+        first = self._asked.connections[0]
+        if half := self._series.get(("reserve, half load", first, SUBJECT)):
+            below = self._series[f"{BARE}, half load", first, REFERENCE]
+            found.append(ratio(f"p99 of reserve ÷ {BARE}, half load @{first}", half, below, "p99_ms"))
         return found

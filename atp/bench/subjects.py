@@ -107,5 +107,6 @@ SUBJECTS = {
 OF = {
     "reserve": ("reserve", "reserve (12 locations)"),
     "mixed": ("mixed", "confirm", "release"),
+    "standard": ("reserve", "reserve (12 locations)", "mixed", "availability"),
     "availability": ("availability", "availability (12 locations)", "availability (unchanged)"),
 }

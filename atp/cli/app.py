@@ -50,7 +50,11 @@ def build() -> App:
     app.command(audit, name="audit")
     app.command(version, name="version")
     measures = App(name="bench", help="Measures beside references and peers, on servers of their own.")
-    measures.command(bench.reserve, name="reserve")
+    for measure in (
+        bench.standard, bench.reserve, bench.mixed, bench.availability, bench.ingest, bench.ledger, bench.rebuild,
+        bench.overload,
+    ):  # fmt: skip
+        measures.command(measure, name=measure.__name__)
     app.command(measures)
     letters = App(name="dlq", help="Dead letters: stock messages that failed by their own content.")
     letters.command(dlq.list_letters, name="list")

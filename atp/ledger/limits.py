@@ -7,7 +7,7 @@ class Limits(Struct, frozen=True):
     """Bounds of one batcher; times in seconds."""
 
     commands_max: int = 512  # commands in one call
-    script_us: int = 2_500  # what the script of one call should take: its p99 stays below twice that (loadtests.ledger)
+    script_us: int = 2_500  # what the script of one call should take: its p99 stays below twice that (atp bench ledger)
     lines_max: int = 256  # lines in one call, whatever they would take
     queue_max: int = 8_192  # commands waiting; beyond it the caller is told at once
     batch_timeout_s: float = 0.5  # silence after which a call's fate counts as unknown

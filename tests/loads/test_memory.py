@@ -2,8 +2,8 @@
 
 from redis import Redis
 
+from atp.bench.ledger.driving import Server
 from atp.ledger import library
-from loadtests.ledger.driving import Server
 from loadtests.memory import BATCH, Found, measure
 
 

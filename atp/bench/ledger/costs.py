@@ -1,17 +1,16 @@
 """Rows: microseconds per command of each kind."""
 
-import argparse
 from collections.abc import Iterator
 
+from atp.bench.ledger.driving import PIPELINE, TTL_MS, Cost, Ledger, Options, Server
 from atp.domain.commands import Change, Confirm, Delta, Extend, Level, Release
 from atp.domain.outcomes import Outcome
-from loadtests.ledger.driving import PIPELINE, TTL_MS, Cost, Ledger, Server
 
 #: Positions that one ledger of the run holds at most, so that 200 locations do not take a minute to fill.
 POSITIONS_MAX = 120_000
 
 
-def costs(server: Server, options: argparse.Namespace) -> Iterator[Cost]:
+def costs(server: Server, options: Options) -> Iterator[Cost]:
     """Every row of the table."""
     count, batch = options.commands, options.batch
     yield server.incr(f"INCR, pipeline {PIPELINE}", 20_000)

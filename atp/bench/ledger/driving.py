@@ -22,6 +22,19 @@ PIPELINE = 16
 TTL_MS = 600_000
 
 
+@dataclass(frozen=True)
+class Options:
+    """How much is measured. ``commands`` are those of a row, ``batches`` those of 512 reserves of three lines."""
+
+    batch: int = 100  # commands of a call
+    skus: int = 10_000
+    locations: tuple[int, ...] = (1, 12, 200)  # per sku
+    large: int = 1_000_000  # positions and open reservations of the comparison by size
+    rounds: int = 9
+    commands: int = 20_000
+    batches: int = 200
+
+
 @dataclass
 class Cost:
     """Microseconds per command."""

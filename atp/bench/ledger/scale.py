@@ -1,13 +1,12 @@
 """Scale: reserve in a large ledger beside the same in a small one, and what the large one weighs."""
 
-import argparse
 from dataclasses import dataclass
 from statistics import median, quantiles
 
+from atp.bench.ledger.driving import Cost, Ledger, Options, Server
 from atp.domain.commands import Reserve
 from atp.ledger.limits import Limits
 from atp.ledger.pace import Pace
-from loadtests.ledger.driving import Cost, Ledger, Server
 
 SMALL = 1_000
 
@@ -32,7 +31,7 @@ class Scale:
         return self.small.script_us / self.large.script_us
 
 
-def scales(server: Server, options: argparse.Namespace) -> tuple[list[Scale], dict[str, float]]:
+def scales(server: Server, options: Options) -> tuple[list[Scale], dict[str, float]]:
     """Rows, and bytes per position and per open reservation of one line, at the large size."""
     large = Ledger(server, "large", 1, options.batch)
     empty = server.memory()
@@ -52,7 +51,7 @@ def scales(server: Server, options: argparse.Namespace) -> tuple[list[Scale], di
     }
 
 
-def _compare(server: Server, options: argparse.Namespace, large: Ledger, name: str) -> Scale:
+def _compare(server: Server, options: Options, large: Ledger, name: str) -> Scale:
     """Rounds in turn, so that a slow moment of the machine meets both. The small ledger is new in every round."""
     found: dict[str, list[Cost]] = {"small": [], "large": []}
     for number in range(options.rounds):
@@ -72,7 +71,7 @@ def _median(costs: list[Cost]) -> Cost:
     )  # fmt: skip
 
 
-def times(server: Server, options: argparse.Namespace) -> dict[str, float]:
+def times(server: Server, options: Options) -> dict[str, float]:
     """Script time of 512 reserves of three lines, in the calls that the batcher makes of them."""
     ledger, skus = Ledger(server, "times", 1, options.batch), min(options.skus, 10_000)
     ledger.fill(skus)
