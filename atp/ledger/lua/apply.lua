@@ -192,8 +192,8 @@ local function write_recent(b)
   for key, recent in pairs(b.recent) do
     local removed = {}
     for event in pairs(recent.removed) do removed[#removed + 1] = event end
-    bulk('HDEL', key, removed)
-    write_hash(key, recent.added)
+    if removed[1] then bulk('HDEL', key, removed) end
+    if next(recent.added) then write_hash(key, recent.added) end
   end
 end
 

@@ -71,6 +71,7 @@ end
 
 -- The authority's level knows what its own people did not find by then, and what others did not long enough before.
 function asides.level_knows(p, source, version, as_of)
+  if not p[P_ASIDE] then return end
   keep_if(p, function(x)
     if x[1] ~= 'short' then return true end
     if x[2] == source then return version_less(version, x[3]) end

@@ -94,9 +94,9 @@ end
 
 local watch -- floors.lua
 
--- The position's record, to be changed.
-local function position_record(b, sku, location)
-  local place = position_key(sku, location)
+-- The position's record, to be changed; `place` is its key, if it is at hand.
+local function position_record(b, sku, location, place)
+  place = place or position_key(sku, location)
   local p, s = lookup(b, b.positions, 'pos', place), sku_record(b, sku)
   if s[S.SELLERS][1] or s[S.EMPTY][1] or (b.empty[sku] or 0) > 0 then watch(b, s, sku, location, place) end
   if not p then

@@ -47,8 +47,10 @@ end
 
 -- {sku, location, number, unsellable, safety stock, held, committed, shipped} of a position, as entries show it; if its
 -- number is not of measure `on_hand`, or units are set aside, then also included units, the measure, and those units.
-local function balance(b, sku, location)
-  local s, p = find_sku(b, sku), find_position(b, sku, location)
+-- `p` is the position's record, if it is at hand.
+local function balance(b, sku, location, p)
+  local s = find_sku(b, sku)
+  p = p or find_position(b, sku, location)
   local source = selling(b, s, p, location)
   local t, n = { sku, location, 0, 0, s and safety_stock(s, location) or 0, 0, 0, 0 }, nil
   if p then

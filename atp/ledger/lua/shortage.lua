@@ -2,12 +2,13 @@
 
 local shortage = { REVOKED = 0 } -- stands for the key of a change, as in domain/records.py
 
--- Supply that is not promised, on the worst day; safety stock limits sales and never makes a shortage.
-function shortage.unpromised(b, sku, location)
-  local s, place = find_sku(b, sku), position_key(sku, location)
-  local p = s and lookup(b, b.positions, 'pos', place)
+-- Supply that is not promised, on the worst day; safety stock limits sales and never makes a shortage. `p` is the
+-- position's record, if it is at hand.
+function shortage.unpromised(b, sku, location, p)
+  local s = find_sku(b, sku)
+  p = p or s and find_position(b, sku, location)
   if not p then return 0 end
-  local free, dated = free_at(b, sku, location, place), p[P_SUPPLY][1]
+  local free, dated = free_by(b, s, p, location, selling(b, s, p, location)), p[P_SUPPLY][1]
   return (dated and lowest(free, p[P_SUPPLY], '', b.now) or free) + safety_stock(s, location)
 end
 
@@ -23,8 +24,8 @@ local function open_shortage(b, sku, location, cause, short_by)
   log(b, pack({ E.SHORTAGE, seq, b.now, '', cause, sku, location, short_by, policy, order }))
 end
 
-function shortage.report(b, sku, location, cause, before)
-  local after = shortage.unpromised(b, sku, location)
+function shortage.report(b, sku, location, cause, before, p)
+  local after = shortage.unpromised(b, sku, location, p)
   if after >= 0 or after >= before then return end
   open_shortage(b, sku, location, cause, -after)
 end

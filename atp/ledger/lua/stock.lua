@@ -58,8 +58,8 @@ end
 
 -- The remembered deltas of a position and source: digest -> {version, quantity}. A delta asks for its own digest and
 -- for how many there are; only a level, or a full memory, reads them all.
-local function recent_of(b, c, source)
-  local key = recent_key_of(b, c, source)
+local function recent_of(b, c, source, key)
+  key = key or recent_key_of(b, c, source)
   local recent = b.recent[key]
   if not recent then
     recent = { key = key, items = {}, whole = false, added = {}, removed = {} }
@@ -119,6 +119,7 @@ end
 local function mark(n, returned, uncertain, forgotten_at)
   local none = returned == 0 and not uncertain and forgotten_at == 0
   n[N_LEVEL_AT] = n[N_LEVEL_AT] or 0
+  if none and n[N_MARKS] and not n[N_MARKS][1] then return end
   n[N_MARKS] = none and {} or { returned, uncertain and 1 or 0, forgotten_at }
 end
 
@@ -219,6 +220,7 @@ end
 
 -- The authority's level shows every shipment that lies long enough before it.
 local function count_shipped(p, as_of)
+  if not p[P_SHIPPED][1] then return end
   local left, shipped = {}, p[P_SHIPPED]
   for i = 1, #shipped, 2 do
     if shipped[i] >= as_of - SHIPPED_COUNTED_MS - SHIPPED_BUCKET_MS then
@@ -234,7 +236,8 @@ local function level(b, c)
   if refusal then return refusal, b.seq, nil, nil, detail end
   local source = source_record(b, c[4], c[6], c[12])
   local version = { source[3], c[7][1], c[7][2] }
-  local p = find_position(b, c[2], c[3])
+  local place = position_key(c[2], c[3])
+  local p = lookup(b, b.positions, 'pos', place)
   local n = p and find_number(p, c[4])
   if n and n[N_LEVEL] and (version_less(version, n[N_VERSION])
       or (not version_less(n[N_VERSION], version) and c[9] <= n[N_TIE])) then
@@ -243,16 +246,19 @@ local function level(b, c)
     return O.STALE, b.seq
   end
   source[U.OLDER] = 0
-  p = position_record(b, c[2], c[3])
-  n = inclusion.number_record(p, c[4])
-  local before = shortage.unpromised(b, c[2], c[3])
+  p = position_record(b, c[2], c[3], place)
+  n = n or inclusion.number_record(p, c[4])
+  local before = shortage.unpromised(b, c[2], c[3], p)
   local policy = b.policies.locations[c[3]]
   if not policy.listed and not b.policies.authorities[c[3]] then take_authority(b, c[3], c[4], c[12]) end
-  local recent = recent_of(b, c, c[4])
-  read_recent(recent)
   local number, true_at = c[5], c[10] > 0 and c[10] or b.now
-  for event, item in pairs(recent.items) do
-    if is_above(item[1], item[2], version, true_at) then number = number + item[2] else forget(recent, event) end
+  local key = recent_key_of(b, c, c[4])
+  if b.recent[key] or not b.unremembered[key] then
+    local recent = recent_of(b, c, c[4], key)
+    read_recent(recent)
+    for event, item in pairs(recent.items) do
+      if is_above(item[1], item[2], version, true_at) then number = number + item[2] else forget(recent, event) end
+    end
   end
   local returned, uncertain, forgotten_at = marks_of(n)
   local cut, returns = version_less(version, n[N_FLOOR]) or forgotten_at > true_at - OVERLAP_MS, nil
@@ -273,7 +279,7 @@ local function level(b, c)
   local seq = next_seq(b)
   touch(b, c[2], seq)
   log(b, pack({ E.LEVEL, seq, b.now, '', c[12], c[2], c[3], c[4], c[5], number, version, c[8], c[9], c[10],
-    { balance(b, c[2], c[3]) }, cut or nil }))
+    { balance(b, c[2], c[3], p) }, cut or nil }))
   stock.include_orders(b, c, version)
   if returns then log(b, pack({ E.RETURNED, next_seq(b), b.now, '', c[12], c[2], c[3], c[4] })) end
   if cut then
@@ -282,7 +288,7 @@ local function level(b, c)
     exceptions.over(b, 'rebase-window', c[12], c[2], c[3], c[4], '', 'over', '', '')
     exceptions.over(b, 'late-delta', c[12], c[2], c[3], c[4], '', 'over', '', '')
   end
-  shortage.report(b, c[2], c[3], c[12], before)
+  shortage.report(b, c[2], c[3], c[12], before, p)
   return O.APPLIED, seq
 end
 
