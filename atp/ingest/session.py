@@ -8,6 +8,8 @@ repeats at most what was not settled, and the law gives repeated events no secon
 import asyncio
 import time
 from collections import deque
+from math import inf
+from time import monotonic
 
 import structlog
 from msgspec import Struct
@@ -58,6 +60,7 @@ class Session:
         self._applier = applier
         self._flights: deque[_Flight] = deque()
         self._last: Message | None = None  # all up to here is done, and the ledger does not know it yet
+        self._alone_at = -inf  # when a cursor was last written alone
 
     async def run_once(self) -> None:
         """Send the next batch, or settle the oldest one under way, or write the cursor if nothing comes."""
@@ -68,8 +71,7 @@ class Session:
         if self._flights:
             await self._settle()
             return
-        patience = self._settings.settle_after_ms / 1000 if self._last else self._settings.heartbeat_s
-        if not await self.pull.wait(patience) and self._last:
+        if not await self.pull.wait(self._patience()) and self._last:
             await self.finish()
 
     async def finish(self) -> None:
@@ -79,7 +81,7 @@ class Session:
         if self._last:
             await self._applier.apply(self._cursor(), [])
             await self._acknowledge(self._last)
-            self._last = None
+            self._last, self._alone_at = None, monotonic()
 
     async def abandon(self) -> None:
         """Wait for no answers any more; whatever was applied has its effect once when it is read again."""
@@ -87,6 +89,13 @@ class Session:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _patience(self) -> float:
+        """How long the next message is waited for: behind the stream's last one the cursor need not wait for others."""
+        if self._last is None:
+            return self._settings.heartbeat_s
+        since = 0.0 if self._last.pending else monotonic() - self._alone_at
+        return max(0.0, self._settings.settle_after_ms / 1000 - since)
 
     async def _send(self, items: list[Item]) -> None:
         """Two batches may be under way, since effects do not depend on their order, but for parts of snapshots."""

@@ -25,7 +25,7 @@ class Settings(Struct, frozen=True):
     nats_timeout_s: float = 5.0
     ack_wait_s: float = 3_600.0  # the ledger's cursor is the truth; a redelivery would only disturb the order
 
-    settle_after_ms: int = 100  # an idle stream's cursor is written after this; a busy one's rides with the next batch
+    settle_after_ms: int = 100  # how often an idle stream's cursor is written; a busy one's rides with the next batch
     lease_ttl_ms: int = 3_000  # a standby takes over this long after the active process died
     retry_min_s: float = 0.05  # first pause after a failure; it doubles
     retry_max_s: float = 0.4  # what a server that is back waits for us
