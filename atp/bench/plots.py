@@ -63,8 +63,9 @@ def _ratios(axes: "Axes", ratios: list[Ratio]) -> None:
         axes.annotate(text, (max(r.values), y), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)
     axes.axvline(1.0, color="#1c2430", linewidth=1)
     axes.set_xscale("log")
-    axes.margins(x=0.15)
+    axes.margins(x=0.15, y=0.1)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_formatter("")
 
 
 def _rates(axes: "Axes", series: list[Series]) -> None:
@@ -86,7 +87,8 @@ def _latencies(axes: "Axes", series: list[Series]) -> None:
         axes.scatter([p999], [y], color=_COLOURS[s.role], marker="|", s=90, label="p99.9" if y == 0 else None)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.legend(loc="lower right", ncols=3)
+    axes.xaxis.set_minor_formatter("")
+    axes.legend(loc="center left", frameon=False, bbox_to_anchor=(1, 0.5), fontsize=9)
 
 
 def _cpu(axes: "Axes", series: list[Series]) -> None:

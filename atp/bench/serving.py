@@ -47,6 +47,8 @@ class Asked(Struct, frozen=True):
     rate: float = 0.0  # of an open loop; 0: closed
     peers: str = "all"
     peers_folder: Path = FOLDER
+    warm_up: bool = True
+    half_load: bool = True  # beside reserve in a closed loop
 
 
 class Found(Struct):
@@ -101,9 +103,10 @@ class Rounds:
 
     async def all(self, skipped: dict[str, str]) -> Found:
         """Every round, then the last units, then the proof. A first round, which finds all things cold, is not kept."""
-        self._say("warming up")
-        await self._round(self._asked.connections[0], WARM_S)
-        self._series.clear()
+        if self._asked.warm_up:
+            self._say("warming up")
+            await self._round(self._asked.connections[0], WARM_S)
+            self._series.clear()
         for number in range(self._asked.rounds):
             for connections in self._asked.connections:
                 self._say(f"round {number + 1} of {self._asked.rounds}, {connections} connections")
@@ -122,7 +125,7 @@ class Rounds:
         for subject in subjects:
             found = await self._subject(subject, connections, seconds, self._asked.rate)
             self._note(subject.name, SUBJECT, connections, found)
-        if first and not self._asked.rate and "reserve" in self._asked.subjects:
+        if first and self._asked.half_load and not self._asked.rate and "reserve" in self._asked.subjects:
             await self._half_load(connections, seconds)
         for title, peer in self._peers.items() if first else ():
             asks = reserving(Asks(peer.url, "none"), (_HOT,))
@@ -150,7 +153,8 @@ class Rounds:
         asks = await subject.prepare(self._endpoints, shape, round(expected * seconds))
         async with self._keeping.round():
             found = await self._play(self._endpoints.api, asks, connections, seconds, self._pids(), rate)
-        self._told[shape.name] += int((found.requests - found.refused) * subject.reserved)
+        granted = int((found.requests - found.refused) * subject.reserved)
+        self._told[shape.name] += granted + int(len(asks) * subject.made)
         return found
 
     async def _play(

@@ -15,19 +15,22 @@ UNKNOWN_RATE = 12_000.0
 
 #: Of twenty requests of a shop: how many look, reserve, and confirm what was reserved.
 LOOKS, RESERVES, CONFIRMS = 16, 3, 1
+OF_ALL = LOOKS + RESERVES + CONFIRMS
 
 #: Makes at least so many requests as are said, where each can be sent only once.
 Prepare = Callable[[Endpoints, Shape, int], Awaitable[list[Ask]]]
 
 
 class Subject(Struct, frozen=True):
-    """One kind of request. ``reserved`` is the share of requests that are new reservations."""
+    """One kind of request. ``reserved`` is the share of requests that are new reservations, ``made`` that of those
+    which a reservation was made for beforehand."""
 
     name: str
     shape: str
     prepare: Prepare
     reference: str  # of LIKE
     reserved: float = 0.0
+    made: float = 0.0
 
 
 async def _reserve(endpoints: Endpoints, shape: Shape, count: int) -> list[Ask]:
@@ -55,7 +58,7 @@ def _change(action: str) -> Prepare:
 
 async def _mixed(endpoints: Endpoints, shape: Shape, count: int) -> list[Ask]:
     asks = Asks(endpoints.api, endpoints.api_key)
-    ids = await shapes.reservations(endpoints, shape.skus, count // (LOOKS + RESERVES + CONFIRMS))
+    ids = await shapes.reservations(endpoints, shape.skus, count // OF_ALL)
     return mixing(asks, shape.skus, [asks.change(id, "confirm") for id in ids])
 
 
@@ -94,12 +97,12 @@ SUBJECTS = {
     for subject in (
         Subject("reserve", "one", _reserve, "POST", 1.0),
         Subject("reserve (12 locations)", "twelve", _reserve, "POST", 1.0),
-        Subject("confirm", "one", _change("confirm"), "POST"),
-        Subject("release", "one", _change("release"), "POST"),
+        Subject("confirm", "one", _change("confirm"), "POST", made=1.0),
+        Subject("release", "one", _change("release"), "POST", made=1.0),
         Subject("availability", "one", _availability, "GET"),
         Subject("availability (12 locations)", "twelve", _availability, "GET"),
         Subject("availability (unchanged)", "one", _unchanged, "GET"),
-        Subject("mixed", "one", _mixed, "mixed", RESERVES / (LOOKS + RESERVES + CONFIRMS)),
+        Subject("mixed", "one", _mixed, "mixed", RESERVES / OF_ALL, CONFIRMS / OF_ALL),
     )
 }
 
