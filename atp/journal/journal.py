@@ -20,13 +20,14 @@ from atp.domain.records import Policy, Reservation
 from atp.journal import exceptions, history
 from atp.journal.baselines import Baselines
 from atp.journal.checking import Checking
-from atp.journal.connections import Connection, Connections, JournalSettings
+from atp.journal.connections import Connections, JournalSettings
 from atp.journal.errors import Fenced, JournalForeign, JournalGap, JournalUnavailable, NotJournaled
 from atp.journal.exceptions import ExceptionRow
 from atp.journal.explaining import Past
 from atp.journal.history import Asked, FoundReservation, Happened, Place
 from atp.journal.queries import load_queries
 from atp.journal.rows import ENTRY_COLUMNS, TOUCHED_COLUMNS, Rows, fold
+from atp.journal.saving import NotNew, save
 
 _SQL = load_queries()
 
@@ -130,11 +131,18 @@ class Journal:
         """
         check_gapless(after, entries)
         rows = fold(partition, entries)
+        try:
+            await self._append(partition, after, rows, entries[-1].seq, fence, copied=True)
+        except NotNew:
+            await self._append(partition, after, rows, entries[-1].seq, fence, copied=False)
+
+    async def _append(self, partition: int, after: int, rows: Rows, last: int, fence: int, *, copied: bool) -> None:
+        """One attempt; ``copied`` and NotNew as in ``save``."""
         timeout = self._settings.append_s
         async with self._connections.take() as connection, connection.transaction():
             # The watermark first: its row lock keeps writers apart, and one that is fenced does no work.
             moved = await connection.fetchval(
-                _SQL["advance"], partition, fence, after, entries[-1].seq, rows.epoch, timeout=timeout
+                _SQL["advance"], partition, fence, after, last, rows.epoch, timeout=timeout
             )
             if moved is None:
                 raise Fenced(f"partition {partition} is not at {after} under fence {fence} any more")
@@ -148,7 +156,7 @@ class Journal:
                     columns=TOUCHED_COLUMNS,
                     timeout=timeout,
                 )
-            await _save(connection, partition, rows, timeout)
+            await save(connection, _SQL, partition, rows, timeout, copied=copied)
 
     async def move_published(self, claim: Claim, published: int, announced: int) -> None:
         """Remember how far NATS has acknowledged. Raises Fenced."""
@@ -354,25 +362,6 @@ def check_gapless(after: int, entries: list[AnyEntry]) -> None:
         if entry.seq != expected and not jumps:
             raise JournalGap(f"expected seq {expected}, the ledger's next entry is {entry.seq}")
         expected = entry.seq + 1
-
-
-async def _save(connection: Connection, partition: int, rows: Rows, timeout: float) -> None:
-    """The newest states. Tables that the batch does not touch cost no round trip."""
-    if rows.reservations:
-        await connection.execute(_SQL["save_reservations"], partition, *rows.reservation_columns(), timeout=timeout)
-    if rows.begun:
-        ids, first_seqs = zip(*rows.begun, strict=True)
-        await connection.execute(_SQL["note_late_duplicates"], partition, ids, first_seqs, timeout=timeout)
-    if rows.raised:
-        await connection.execute(_SQL["raise_exceptions"], partition, *rows.raised_columns(), timeout=timeout)
-    if rows.resolved:
-        await connection.execute(_SQL["resolve_exceptions"], partition, *rows.resolved_columns(), timeout=timeout)
-    if rows.levels:
-        await connection.execute(_SQL["save_levels"], partition, *rows.level_columns(), timeout=timeout)
-    if rows.policies:
-        await connection.execute(_SQL["save_policies"], *rows.policy_columns(), timeout=timeout)
-    if rows.positions:
-        await connection.execute(_SQL["save_stream_positions"], partition, *rows.position_columns(), timeout=timeout)
 
 
 def _to_jsonb(body: bytes) -> bytes:

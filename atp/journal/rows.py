@@ -141,6 +141,11 @@ KINDS: dict[type, str] = {
 
 ENTRY_COLUMNS = ("partition", "seq", "at", "kind", "subject", "client", "cause", "body")
 
+RESERVATION_COLUMNS = (
+    "partition", "id", "first_seq", "updated_seq", "state", "client", "channel", "customer", "order_ref", "created_at",
+    "expires_at", "skus", "body",
+)  # fmt: skip
+
 TOUCHED_COLUMNS = ("sku", "location", "partition", "seq", "after")
 
 
@@ -168,7 +173,18 @@ class Rows(Struct):
     resolved: list[tuple[Any, ...]] = []  # seq of the raising entry, at, resolution, client, reason
     epoch: int = 0
 
-    def reservation_columns(self) -> list[list[Any]]:
+    def begun_records(self, partition: int) -> list[tuple[Any, ...]]:
+        """Records of ``reservations`` for those that begin here."""
+        return [
+            _storable((
+                partition, r.id, r.first_seq, r.seq, r.state, r.client, r.channel, r.customer, r.order_ref,
+                instant(r.created_at), instant(r.expires_at), list(dict.fromkeys([line.sku for line in r.lines])),
+                json.encode(r),
+            ))
+            for r in map(self.reservations.__getitem__, self.begun)
+        ]  # fmt: skip
+
+    def reservation_columns(self, records: Iterable[Reservation]) -> list[list[Any]]:
         """Parameters of ``save_reservations`` after the partition."""
         rows = [
             _storable((
@@ -176,7 +192,7 @@ class Rows(Struct):
                 r.created_at, r.expires_at, "\x1f".join(dict.fromkeys([line.sku for line in r.lines])),
                 json.encode(r),
             ))
-            for r in self.reservations.values()
+            for r in records
         ]  # fmt: skip
         return _columns(rows, 12)
 
@@ -361,9 +377,15 @@ def _storable(row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _without_nul(row: tuple[Any, ...]) -> tuple[Any, ...]:
     for value in row:
-        if type(value) is str and "\0" in value:
-            return tuple(value.replace("\0", "\ufffd") if type(value) is str else value for value in row)
+        if type(value) in (str, list) and "\0" in "".join(value):
+            return tuple(map(_without_nul_in, row))
     return row
+
+
+def _without_nul_in(value: Any) -> Any:
+    if type(value) is str:
+        return value.replace("\0", "\ufffd")
+    return list(map(_without_nul_in, value)) if type(value) is list else value
 
 
 def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[list[Any]]:

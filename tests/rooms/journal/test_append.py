@@ -46,6 +46,19 @@ async def test_a_reservation_is_kept_in_its_newest_state(journal: Journal) -> No
     assert await journal.reservation("other") is None
 
 
+async def test_a_reservation_that_was_there_before_its_first_entry_stops_nothing(
+    journal: Journal, migrated: str
+) -> None:
+    claim = await journal.claim(0, "a")
+    await journal.append(0, 0, [opened(), held(2, "r")], claim.fence)
+    connection = await asyncpg.connect(migrated)  # as after a repair by hand: another one has the row of its future
+    await connection.execute("update reservations set id = 'next', first_seq = 3, updated_seq = 1, state = 'released'")
+    await connection.close()
+    await journal.append(0, 2, [held(3, "next"), held(4, "other")], claim.fence)
+    assert [await journal.reservation(id) for id in ("next", "other")] == [record("next", 3, 3), record("other", 4, 4)]
+    assert await journaled(journal) == [1, 2, 3, 4]
+
+
 async def test_every_change_of_a_reservation_is_in_its_history(journal: Journal, migrated: str) -> None:
     changes = [
         changed(kind, seq, "r", 2) for seq, kind in enumerate((Committed, Acknowledged, Transferred, Fulfilled), 3)
@@ -199,6 +212,7 @@ async def test_text_postgresql_cannot_hold_does_not_stop_the_journal(journal: Jo
     entry = held(2, "r")
     entry.cause = "a\0b"
     entry.reservation.customer = "c\0"
+    entry.reservation.lines[0].sku = "s\0"
     entry.reservation.metadata = '{"k": "\\u0000"}'  # escaped, as JSON wants it: kept as it is
     claim = await journal.claim(0, "a")
     await journal.append(0, 0, [opened(), entry, policy(3, "{}\0", 3)], claim.fence)
