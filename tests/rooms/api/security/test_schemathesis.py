@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from itertools import batched
@@ -13,15 +14,20 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Unsatisfiable
+from msgspec import json
 from nats.aio.client import Client
 from schemathesis import GenerationMode
 from schemathesis.errors import SchemathesisError
 
+from atp.api import ApiSettings, Changes
 from atp.deadletters import Desk, LetterSettings
+from atp.domain.commands import PutPolicy
 from atp.domain.keys import SCOPES
 from atp.ingest import Posting, Settings, ensure_streams
 from atp.ingest.raw import Doorway, Formats, Webhooks
 from atp.journal import Journal
+from atp.outbox import Settings as OutboxSettings
+from atp.outbox.stream import ensure_stream
 from tests.rooms.api.conftest import Api, served
 from tests.rooms.api.test_exception_routes import journal
 from tests.rooms.ingest.conftest import nc
@@ -55,17 +61,26 @@ async def whole(
     await ensure_streams(nc.jetstream(), nats_settings)
     desk = Desk(nc, LetterSettings(nats_settings.dead_letters, nats_settings.stream, root=nats_settings.root))
     doorway = Doorway(nc, Formats(None), Webhooks({}, {}), nats_settings)
+    told = OutboxSettings(stream=f"ATP-{namespace}", root=f"{namespace}-told.v1")
+    await ensure_stream(nc.jetstream(), told)
     async with served(
-        valkey, namespace, journal=journal, desk=desk, door=Posting(nc, nats_settings), raw=doorway
-    ) as api:
+        valkey, namespace, ApiSettings(lame_duck_s=0, ticket_secrets=(b"s" * 32,)), journal=journal, desk=desk,
+        door=Posting(nc, nats_settings), raw=doorway, changes=Changes(nc, told.stream, told.root),
+    ) as api:  # fmt: skip
         api.key = await api.add_client("all", list(SCOPES))
         await api.stock("0", 1_000_000)
+        now = time.time_ns() // 1_000_000
+        campaign = {"opens": now, "closes": now + 3_600_000, "skus": {"0": {"quantity": 1_000}}, "waiting_room": True}
+        await api.ledger.put_policy(PutPolicy("campaign", "0", json.encode(campaign).decode(), skus=["0"]))
         yield api
 
 
 def answering(document: dict[str, Any]) -> dict[str, Any]:
-    """Without what streams for ever."""
+    """Without what streams for ever, and long polls that are over soon."""
     paths = {path: methods for path, methods in document["paths"].items() if not path.endswith("/stream")}
+    for parameter in paths["/v1/availability/changes"]["get"]["parameters"]:
+        if parameter["name"] == "wait":
+            parameter["schema"]["maximum"] = 1
     return document | {"paths": paths}
 
 
