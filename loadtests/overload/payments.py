@@ -47,7 +47,7 @@ async def pay(api: str, key: str, ids: list[str], per_second: float, stop: async
                 answer = await http.post(
                     f"/v1/reservations/{id}/{action}", headers={"idempotency-key": f"{id}-{action}"}
                 )
-                what = "" if answer.status_code == 200 else f"{answer.status_code}"
+                what = "" if answer.status_code == 200 else answer.json()["type"].rsplit(":", 1)[-1]
             except httpx.HTTPError as error:
                 what = type(error).__name__
             if what:

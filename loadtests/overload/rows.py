@@ -1,29 +1,35 @@
-"""Rows: one kind of overload each, what it has to show, and what it showed."""
+"""Rows: one kind of overload each, between two peaks of its own, and what it showed."""
 
 import asyncio
 import os
-import subprocess
-import sys
 from pathlib import Path
 
-from msgspec import Struct, json, structs
+from msgspec import Struct
 
+from loadtests.overload import bars
+from loadtests.overload.bars import Bar, at_most
 from loadtests.overload.callers import Plan, Seen
+from loadtests.overload.calling import back_after, called, percentile
+from loadtests.overload.costs import Costs, costs
 from loadtests.overload.payments import Paid, pay
 
-ROOT = Path(__file__).parents[2]
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 #: Payments a second beside each row.
 PAYMENTS_PER_S = 15.0
 
-#: How long the peak's callers go on after a row, and how long service may take to be as before.
-AFTER_S = 3.0
-RECOVERED_S = 2.0
+#: The peak's callers come again after a row: how long service may take to be as before, and how long they then count.
+BACK_S, PEAK_S = 2.0, 3.0
+
+ROW_S = BACK_S + PEAK_S + 6  # what a row takes besides its own seconds, at most
 
 
 class Row(Struct):
-    """``bar`` is of goodput ÷ peak. ``times`` multiplies the peak's connections, ``rate`` its goodput."""
+    """``bar`` is of goodput ÷ peak. ``times`` multiplies the peak's connections, ``rate`` its goodput.
+
+    ``depth`` requests lie ahead on a connection: more than can be read, so that goodput counts of what is read, and
+    times would say how long requests lay in sockets.
+    """
 
     name: str
     bar: float
@@ -34,27 +40,41 @@ class Row(Struct):
     depth: int = 1
 
 
+class Peak(Struct):
+    """A closed loop of so many callers that all are answered."""
+
+    goodput: float  # reservations a second
+    p50_ms: float
+    p99_ms: float
+    refused: float
+    api_us: float  # CPU of the API process for each
+
+
 class Shown(Struct):
     """What a row showed. Goodput is reservations a second."""
 
     name: str
-    bar: float
+    bars: list[Bar]
     goodput: float
+    peak: Peak  # the mean of the one before and the one after
+    by_cpu: float  # the peak's CPU of the API process a reservation ÷ the row's: goodput ÷ peak, were there no others
     p50_ms: float
     p99_ms: float
     refused: float  # a second
     refused_p99_ms: float
-    others: dict[int, int]
+    statuses: dict[int, int]
     broken: int
-    missed: int
-    paid: int
-    payments: int
+    missed: int  # requests that were due and found no connection
     payments_p99_ms: float
-    ahead: bool  # requests were sent ahead of answers, so times say how long they lay unread
-    failures: dict[str, int]
-    recovered_s: float | None  # None: not within the time that is looked at
-    rss_mb: tuple[float, float]  # of the API process, at the beginning and the highest
+    failures: dict[str, int]  # of payments
+    rss_mb: tuple[float, float]  # of the API process: highest in the first half, and in the second
+    cores: dict[str, float]  # by process; ``callers`` are the generator
+    others: float  # the part of the machine that others had
     load: float
+
+    @property
+    def judgeable(self) -> bool:
+        return self.others <= bars.OTHERS
 
 
 class Bench(Struct):
@@ -63,95 +83,97 @@ class Bench(Struct):
     api: str
     p0: str
     key: str
-    pid: int
+    admin_key: str
+    run: Path  # pid files of the stack
     skus: int
     connections: int
     seconds: float
     processes: int
 
+    @property
+    def pid(self) -> int:
+        """Of the API process."""
+        return int((self.run / "api-1.pid").read_text())
 
-async def play(row: Row, bench: Bench, peak: float, holds: list[str]) -> Shown:
-    """One row with payments beside it, and what came after."""
-    plan = Plan(
-        "127.0.0.1", int(bench.api.rsplit(":", 1)[1]), bench.key, bench.skus, int(bench.connections * row.times),
-        bench.seconds, rate=row.rate * peak, retries=row.retries, obey=row.obey, depth=row.depth,
+    def plan(self, connections: int, seconds: float, **more: float | bool | str) -> Plan:
+        """Callers with the everyday key, unless ``key`` says another."""
+        port = int(self.api.rsplit(":", 1)[1])
+        return Plan("127.0.0.1", port, str(more.pop("key", self.key)), self.skus, connections, seconds, **more)  # pyright: ignore[reportArgumentType]
+
+
+async def peak(bench: Bench) -> tuple[Peak, list[int]]:
+    """The peak now, and the good answers of each quarter of a second from its beginning."""
+    before = costs(bench.run)
+    seen = await called(bench.plan(bench.connections, PEAK_S, warm_s=BACK_S), bench.processes)
+    spent = costs(bench.run) - before
+    good = seen.statuses.get(201, 0)
+    found = Peak(
+        good / PEAK_S, percentile(seen.good_ms, 50), percentile(seen.good_ms, 99), seen.statuses.get(503, 0) / PEAK_S,
+        spent.spent["api-1"] / max(1, sum(seen.windows)) * 1e6,
+    )  # fmt: skip
+    return found, seen.windows
+
+
+async def play(row: Row, bench: Bench, before: Peak, holds: list[str]) -> tuple[Shown, Peak]:
+    """One row with payments beside it, and the peak that came after."""
+    plan = bench.plan(
+        int(bench.connections * row.times), bench.seconds, rate=row.rate * before.goodput, retries=row.retries,
+        obey=row.obey, depth=row.depth,
     )  # fmt: skip
     stop = asyncio.Event()
     paying = asyncio.create_task(pay(bench.p0, bench.key, holds, PAYMENTS_PER_S, stop))
-    watching = asyncio.create_task(highest_rss(bench.pid, stop))
-    before = rss(bench.pid)
-    seen = await callers(plan, bench.processes)
-    recovered = None
-    if row.bar and peak:
-        after = Plan(plan.host, plan.port, plan.key, plan.skus, bench.connections, AFTER_S, warm_s=0.0)
-        recovered = back_after((await callers(after, bench.processes)).windows, peak)
+    watching = asyncio.create_task(watched(bench.pid, plan.warm_s + plan.seconds))
+    spent = costs(bench.run)
+    seen = await called(plan, bench.processes)
+    spent = costs(bench.run) - spent
+    spent.spent["callers"] = seen.cpu_s
+    after, windows = await peak(bench)
     stop.set()
-    return shown(row, bench, seen, await paying, recovered, (before, await watching))
+    beside = Peak(*((a + b) / 2 for a, b in zip(values(before), values(after), strict=True)))
+    recovered = back_after(windows, after.goodput)
+    return shown(row, bench, seen, spent, beside, await paying, recovered, await watching), after
 
 
 def shown(
-    row: Row, bench: Bench, seen: Seen, paid: Paid, recovered: float | None, memory: tuple[float, float]
-) -> Shown:
-    """The figures of a row."""
-    others = {status: count for status, count in seen.statuses.items() if status not in (201, 503)}
+    row: Row, bench: Bench, seen: Seen, spent: Costs, beside: Peak, paid: Paid, recovered: float | None,
+    rss: tuple[float, float],
+) -> Shown:  # fmt: skip
+    """The figures of a row, with its bars."""
+    good, refused = seen.statuses.get(201, 0), seen.statuses.get(503, 0)
+    p99 = percentile(seen.good_ms, 99)
+    ahead = row.depth > 1
+    judged = [
+        Bar("goodput of what was read", good / max(1, good + refused), bars.READ_WELL) if ahead
+        else Bar("goodput ÷ peak", good / bench.seconds / beside.goodput, row.bar),
+        Bar("payments that succeeded", paid.done / max(1, paid.asked), bars.PAYMENTS),
+        at_most("seconds until it was as before", recovered, bars.RECOVERED_S),
+    ]  # fmt: skip
+    if ahead:
+        judged.append(at_most("memory, second half ÷ first", rss[1] / rss[0], bars.FLAT))
+    else:
+        judged.append(at_most("admitted p99 ÷ unloaded p99", p99 / beside.p99_ms, bars.P99_TIMES))
+    api_us = spent.spent["api-1"] / max(1, sum(seen.windows)) * 1e6
     return Shown(
-        row.name, row.bar, seen.statuses.get(201, 0) / bench.seconds, percentile(seen.good_ms, 50),
-        percentile(seen.good_ms, 99), seen.statuses.get(503, 0) / bench.seconds, percentile(seen.refused_ms, 99),
-        others, seen.broken, seen.missed, paid.done, paid.asked, percentile(paid.took_ms, 99), row.depth > 1,
-        paid.failures, recovered, memory, os.getloadavg()[0],
+        row.name, judged, good / bench.seconds, beside, beside.api_us / max(1e-9, api_us),
+        percentile(seen.good_ms, 50), p99, refused / bench.seconds, percentile(seen.refused_ms, 99), seen.statuses,
+        seen.broken, seen.missed, percentile(paid.took_ms, 99), paid.failures, rss,
+        {name: spent.cores(seconds) for name, seconds in spent.spent.items()}, spent.others, os.getloadavg()[0],
     )  # fmt: skip
 
 
-async def callers(plan: Plan, processes: int) -> Seen:
-    """The plan, divided among processes; together what they saw."""
-    share = structs.replace(plan, connections=plan.connections // processes, rate=plan.rate / processes)
-    command = [sys.executable, "-m", "loadtests.overload.callers"]
-
-    def one() -> Seen:
-        timeout = plan.warm_s + plan.seconds + 60
-        done = subprocess.run(command, input=json.encode(share), capture_output=True, cwd=ROOT, timeout=timeout)
-        if done.returncode:
-            raise SystemExit(done.stderr.decode())
-        return json.decode(done.stdout, type=Seen)
-
-    return together(await asyncio.gather(*(asyncio.to_thread(one) for _ in range(processes))))
+def values(found: Peak) -> tuple[float, ...]:
+    return found.goodput, found.p50_ms, found.p99_ms, found.refused, found.api_us
 
 
-def together(all: list[Seen]) -> Seen:
-    """The sum of what several processes saw."""
-    whole = Seen()
-    for seen in all:
-        for status, count in seen.statuses.items():
-            whole.statuses[status] = whole.statuses.get(status, 0) + count
-        whole.good_ms += seen.good_ms
-        whole.refused_ms += seen.refused_ms
-        whole.broken += seen.broken
-        whole.missed += seen.missed
-    longest = max(len(seen.windows) for seen in all)
-    whole.windows = [sum(seen.windows[i] for seen in all if i < len(seen.windows)) for i in range(longest)]
-    return whole
-
-
-def back_after(windows: list[int], peak: float) -> float | None:
-    """Seconds until a quarter of a second was as good as nine tenths of the peak's."""
-    for index, good in enumerate(windows):
-        if good * 4 >= 0.9 * peak:
-            return index / 4
-    return None
-
-
-def percentile(times: list[float], part: int) -> float:
-    return sorted(times)[len(times) * part // 100] if times else 0.0
-
-
-def rss(pid: int) -> float:
-    """MB of a process."""
+def rss_mb(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE / 1e6
 
 
-async def highest_rss(pid: int, stop: asyncio.Event) -> float:
-    most = rss(pid)
-    while not stop.is_set():
-        most = max(most, rss(pid))
+async def watched(pid: int, seconds: float) -> tuple[float, float]:
+    """The highest memory of a process in the first half of a time and in the second, MB."""
+    highest = [0.0, 0.0]
+    for turn in range(int(seconds * 10)):
+        half = int(turn >= seconds * 5)
+        highest[half] = max(highest[half], rss_mb(pid))
         await asyncio.sleep(0.1)
-    return most
+    return highest[0], highest[1]

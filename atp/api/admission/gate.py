@@ -96,11 +96,11 @@ class Gate:
             self.reconsider()  # the ledger may have answered since somebody looked
             if self.enter(cls):
                 return None
+        now = self._now()
         kind = self._closed.get(cls)
-        if (kind is not None and kind is not OVERLOADED) or cls is Class.IDLE:
+        if cls is Class.IDLE or (kind and self._may_refuse(now)):
             self.counts.refused[cls] += 1
             return kind or OVERLOADED
-        now = self._now()
         until = now + remaining_s if remaining_s else math.inf
         waiter = Waiter(asyncio.get_running_loop().create_future(), client, now, until)
         line = self._lines[cls]
@@ -141,9 +141,6 @@ class Gate:
     def look(self) -> None:
         """Refuse who has waited too long."""
         now = self._now()
-        pace = max(self.settings.refusals_min, self.settings.refusals_share * self.drain)
-        self._credit = min(self._credit + pace * (now - self._looked_at), max(1.0, pace * self.settings.wait_calm_s))
-        self._looked_at = now
         for cls in reversed(Class):
             self._refuse_late(cls, now)
 
@@ -155,14 +152,31 @@ class Gate:
     def _standing(self, now: float) -> bool:
         return now - self._empty_at > self.settings.wait_calm_s
 
+    def _may_refuse(self, now: float) -> bool:
+        """Whether the pace leaves room for one refusal, which is taken."""
+        pace = max(self.settings.refusals_min, self.settings.refusals_share * self.drain)
+        self._credit = min(self._credit + pace * (now - self._looked_at), max(1.0, pace * self.settings.wait_calm_s))
+        self._looked_at = now
+        if self._credit < 1:
+            return False
+        self._credit -= 1
+        return True
+
     def _serve(self) -> None:
-        """Give free slots to those who wait: the more important class first."""
+        """Give free slots to those who wait: the more important class first.
+
+        Who has waited for too long is begun only where slots would else be empty: it would wait half as long again for
+        its answer as those who come now.
+        """
         now = self._now()
         newest = self._standing(now)
         for cls in (Class.P0, Class.P1, Class.P2, Class.P3):
             line = self._lines[cls]
+            since = now - self._allowed(cls, now)
             while line.length and self.enter(cls):
-                waiter = line.next(newest=newest)
+                waiter = line.next(since, newest=newest)
+                if waiter is None and self.total * 2 <= self.limit:
+                    waiter = line.newest()
                 if waiter is None:
                     self._untake(cls)
                     break
@@ -179,17 +193,20 @@ class Gate:
             age = now - waiter.since
             if now < waiter.until and age < self.settings.wait_max_s:
                 crowded = line.length > _LINES_MAX * self.limit
-                if self._credit < 1 or (age < allowed and not crowded):
+                if (age < allowed and not crowded) or not self._may_refuse(now):
                     return
-            self._credit = max(0.0, self._credit - 1)
-            self._refuse(cls, waiter, OVERLOADED if now < waiter.until else DEADLINE_TOO_SHORT)
+            else:
+                self._credit = max(0.0, self._credit - 1)
+            self._refuse(cls, waiter, self._closed.get(cls, OVERLOADED) if now < waiter.until else DEADLINE_TOO_SHORT)
 
     def _allowed(self, cls: Class, now: float) -> float:
         if cls in self._closed:
             return 0.0
         if cls is Class.P0:
             return self.settings.wait_max_s
-        return self.settings.wait_target_s if self._standing(now) else self.settings.wait_calm_s
+        if self._standing(now):
+            return max(self.settings.wait_target_s, self.p50_s / 2)
+        return self.settings.wait_calm_s
 
     def _refuse(self, cls: Class, waiter: Waiter, kind: Kind) -> None:
         self.counts.refused[cls] += 1

@@ -50,17 +50,27 @@ class Line:
             self._turns.clear()
             self._all.clear()
 
-    def next(self, *, newest: bool) -> Waiter | None:
-        """Whose turn it is: the next client's oldest request, or its newest. The caller answers it, and ``leave``s."""
+    def next(self, since: float, *, newest: bool) -> Waiter | None:
+        """Whose turn it is: the next client's oldest request, or its newest. The caller answers it, and ``leave``s.
+
+        Who came before ``since`` has no turn any more, only ``newest`` and ``oldest`` find it.
+        """
         while self._turns:
             client = next(iter(self._turns))
             theirs = self._turns.pop(client)
             while theirs:
                 waiter = theirs.pop() if newest else theirs.popleft()
-                if not waiter.gone:
+                if not waiter.gone and waiter.since >= since:
                     if theirs:
                         self._turns[client] = theirs  # behind all others
                     return waiter
+        return None
+
+    def newest(self) -> Waiter | None:
+        """Who came last, whoever it is; the caller answers it, and ``leave``s."""
+        while self._all:
+            if not (waiter := self._all.pop()).gone:
+                return waiter
         return None
 
     def oldest(self) -> Waiter | None:

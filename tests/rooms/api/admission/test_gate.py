@@ -237,3 +237,38 @@ async def test_nobody_is_refused_for_a_loop_that_stood_still(gate: Gate, clock: 
     assert await first is None
     await later(gate, clock, 0.11)
     assert await second is OVERLOADED  # it waits in time that passes for all
+
+
+async def test_of_a_line_that_stands_nobody_is_begun_late_unless_slots_are_empty(gate: Gate, clock: Clock) -> None:
+    gate.p50_s = 0.1
+    fill(gate, P1)
+    gate._credit = -1_000  # no refusal has its turn
+    old = [come(gate, P1) for _ in range(30)]
+    await settled()
+    await later(gate, clock, 0.2)
+    new = come(gate, P1)
+    await settled()
+    clock.now += 0.04
+    for _ in range(2):
+        gate.leave(P1, 0.1)
+    await settled()
+    assert (new.done(), sum(task.done() for task in old)) == (True, False)  # and one slot for who comes next
+    assert gate.enter(P1)
+    for _ in range(50):
+        gate.leave(P1, 0.1)
+    await settled()
+    assert sum(task.done() for task in old) == 10  # half of the slots are taken
+    for task in old:
+        task.cancel()
+
+
+async def test_refusals_for_a_ledger_that_is_away_are_paced_as_all_are(gate: Gate, clock: Clock) -> None:
+    gate.resize(100, {P1: LEDGER_UNAVAILABLE})
+    assert await gate.wait(P1) is LEDGER_UNAVAILABLE
+    second, third = come(gate, P1), come(gate, P1)
+    await settled()
+    assert not second.done()
+    await later(gate, clock, 0.011)
+    assert await second is LEDGER_UNAVAILABLE
+    gate.resize(100)  # it answers again
+    assert await third is None

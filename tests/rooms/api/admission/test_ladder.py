@@ -99,7 +99,7 @@ async def test_after_overload_and_silence_a_single_request_is_answered_at_once()
     gate = control.gate
     crowd = [fill(gate, cls) for cls in (P0, P1, P2, P3)]
     waiting = [asyncio.ensure_future(gate.wait(cls)) for cls in (P0, P1, P2, P3) for _ in range(400)]
-    for _ in range(30):  # three seconds of answers that take three, and a loop that is late
+    while not all(each.done() for each in waiting):  # seconds of answers that take three, and a loop that is late
         await asyncio.sleep(0)
         gate.counts.seconds += [3.0] * 100
         look(control, clock, lag_s=0.6)

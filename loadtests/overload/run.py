@@ -1,0 +1,73 @@
+"""Run: a stack of its own, its peak, and every row (R25)."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec import Struct
+
+from atp.dev.ports import free_port
+from atp.dev.stack import DevStack
+from loadtests.http.making import stock
+from loadtests.overload.neighbour import NAME, play_neighbour
+from loadtests.overload.payments import hold
+from loadtests.overload.rows import PAYMENTS_PER_S, ROW_S, Bench, Peak, Row, Shown, peak, play
+
+ROWS = (
+    Row("3x", 0.95, times=3),
+    Row("10x", 0.90, times=10),
+    Row("3x-impatient", 0.80, times=3, retries=5),
+    Row("open-1.2", 0.80, times=4, rate=1.2),
+    Row("flood", 0.0, times=3, obey=False, depth=8),
+)
+
+NAMES = (*(row.name for row in ROWS), NAME)
+
+
+class Options(Struct):
+    """``seconds`` are each row's own; ``rows`` are names, () all."""
+
+    seconds: float = 10.0
+    connections: int = 256
+    skus: int = 1_000
+    processes: int = 2  # of callers
+    rows: tuple[str, ...] = ()
+
+
+class Found(Struct):
+    """The first peak, and the rows in their order."""
+
+    peak: Peak
+    rows: list[Shown]
+
+    @property
+    def met(self) -> bool:
+        """Whether every bar was, and no caller of a peak refused."""
+        return not self.peak.refused and all(bar.met for row in self.rows for bar in row.bars)
+
+
+async def measure(options: Options, say: Callable[[Peak | Shown], None]) -> Found:
+    """Play the rows, each between two peaks; ``say`` gets every figure when it is there."""
+    wanted = options.rows or NAMES
+    p0 = free_port()
+    with tempfile.TemporaryDirectory(prefix="atp-overload-") as folder:
+        async with DevStack(Path(folder), p0_port=p0, say=lambda _: None) as endpoints:
+            await stock(endpoints, options.skus)
+            bench = Bench(
+                endpoints.api, f"http://127.0.0.1:{p0}", endpoints.api_key, endpoints.admin_key, Path(folder) / "run",
+                options.skus, options.connections, options.seconds, options.processes,
+            )  # fmt: skip
+            each = int((options.seconds + ROW_S) * PAYMENTS_PER_S)
+            holds = await hold(endpoints.api, endpoints.api_key, "SKU-0", each * len(wanted))
+            before, _ = await peak(bench)
+            say(before)
+            found = Found(before, [])
+            for row in ROWS:
+                if row.name in wanted:
+                    shown, before = await play(row, bench, before, holds)
+                    found.rows.append(shown)
+                    say(shown)
+            if NAME in wanted:
+                found.rows.append(await play_neighbour(bench, before, holds))
+                say(found.rows[-1])
+    return found
