@@ -34,6 +34,11 @@ _HIDDEN: dict[str, Any] = {"include_in_web_ui": False}
 locust.stats.PERCENTILES_TO_STATISTICS = locust.stats.PERCENTILES_TO_CHART = [0.5, 0.99, 0.999]
 
 
+_ALONE = "The books of a sale are kept by one process: no --processes, --master or --worker here."
+if any(word.startswith(("--processes", "--master", "--worker")) for word in sys.argv):
+    raise SystemExit(_ALONE)  # before locust forks: its children would look for a master for minutes
+
+
 @events.init_command_line_parser.add_listener
 def _options(parser: LocustArgumentParser) -> None:
     parser.add_argument("--endpoints", default=".atp/endpoints.json", help="what `atp dev` wrote", **_HIDDEN)
@@ -52,7 +57,7 @@ def _options(parser: LocustArgumentParser) -> None:
 @events.init.add_listener
 def _prepare(environment: Environment, **_: object) -> None:
     if not isinstance(environment.runner, LocalRunner):
-        raise SystemExit("the books of a sale are kept by one process: no --processes, --master or --worker here")
+        raise SystemExit(_ALONE)
     environment.stop_timeout = environment.stop_timeout or _FINISH_S
     environment.catch_exceptions = True
 
@@ -60,9 +65,18 @@ def _prepare(environment: Environment, **_: object) -> None:
 @events.test_start.add_listener
 def _open(environment: Environment, **_: object) -> None:
     assert environment.parsed_options
-    opened = floor.Floor(environment.parsed_options)
+    try:
+        opened = floor.Floor(environment.parsed_options)
+    except (OSError, ValueError, floor.OfficeClosed) as problem:
+        raise SystemExit(f"The shop does not open: {problem or 'see above'}") from problem
     environment.host = opened.endpoints.api
     floor.enter(opened)
+
+
+@events.quitting.add_listener
+def _end(environment: Environment, **_: object) -> None:
+    assert environment.runner
+    environment.runner.stop()  # who is interrupted proves what was sold, before the exit code is chosen
 
 
 @events.test_stop.add_listener

@@ -78,7 +78,12 @@ def show(found: Outcome, console: Console) -> None:
         for offender in check.offenders:
             proof.add_row("", "", f"[red]{escape(offender)}[/]")
     console.print(proof)
-    console.print("[bold green]Conservation holds.[/]" if found.ok else "[bold red]The run failed.[/]")
+    if not found.proof.ok:
+        console.print("[bold red]Conservation is broken.[/]")
+    elif found.ok:
+        console.print("[bold green]Conservation holds.[/]")
+    else:
+        console.print(f"[bold red]Conservation holds, but {found.failures or 'all'} requests failed.[/]")
 
 
 def keep(found: Outcome, path: str) -> None:
