@@ -110,16 +110,18 @@ class Hints:
             if result.outcome is Outcome.INSUFFICIENT and not result.replayed and len(command.lines) == 1:
                 self._note(_scope(command, command.lines[0]), Hint(at, result.shortfalls[0]))
             elif self._found and result.outcome is Outcome.APPLIED:
-                for line in command.lines:  # somebody else freed units: nobody behind this one is told there are none
+                for line in command.lines:  # somebody else freed units: nobody after this is told that there are none
                     self._found.pop(_scope(command, line), None)
         elif self.may_free(command):
             self._cleared_by(command, result)
 
     def _note(self, scope: Scope, hint: Hint) -> None:
-        if hint.shortfall.available == 0:
-            if len(self._found) >= SCOPES_MAX:
-                self._found.clear()
-            self._found[scope] = hint
+        if hint.shortfall.available:
+            self._found.pop(scope, None)
+            return
+        if len(self._found) >= SCOPES_MAX:
+            self._found.clear()
+        self._found[scope] = hint
 
     def _cleared_by(self, command: Command, result: Result) -> None:
         skus = {line.sku for line in result.reservation.lines} if result.reservation else set[str]()

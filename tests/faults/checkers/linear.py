@@ -163,9 +163,9 @@ def check_order(histories: Mapping[str, Sequence[Event]], free: Mapping[str, int
 
 
 def _around(wrong: Event, events: Iterable[Event]) -> str:
-    """What began or ended shortly before or under way with it, oldest first."""
+    """What ended shortly before or was under way with it, newest first."""
     near = [e for e in events if e is not wrong and e.began < wrong.ended and e.ended > wrong.began - _NEAR_S]
-    return "around it: " + ", ".join(_line(e, wrong.began) for e in sorted(near, key=lambda e: e.began)[-_SHOWN:])
+    return "around it: " + ", ".join(_line(e, wrong.began) for e in sorted(near, key=lambda e: -e.began)[:_SHOWN])
 
 
 def _line(event: Event, zero: float) -> str:

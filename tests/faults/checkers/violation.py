@@ -25,5 +25,5 @@ def count(violations: Iterable[Violation]) -> Counter[str]:
 
 def tell(violations: Sequence[Violation]) -> str:
     """The first of them, for people."""
-    texts = [f"{violation.check} {violation.sort}: {violation.text[:600]}" for violation in violations[:10]]
+    texts = [f"{violation.check} {violation.sort}: {violation.text[:1_200]}" for violation in violations[:10]]
     return "\n".join([f"{len(violations)} in all", *texts])

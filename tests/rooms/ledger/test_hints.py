@@ -207,6 +207,15 @@ def test_figures_that_became_too_old_on_the_way_are_read_anew() -> None:
     assert waiting.hinted is None
 
 
+def test_a_reading_of_few_units_ends_what_was_known_before() -> None:
+    hints = sold_out(time.monotonic())
+    few = Result(Outcome.INSUFFICIENT, 9, None, [Shortfall(0, "A", 2, 1, 1, [], 0, "")])
+    hints.learn(reserve("wants two", quantity=2), few, time.monotonic())
+    late = pending(reserve("late"))
+    hints.stand_in(late)
+    assert late.hinted is None
+
+
 def test_few_units_are_not_none() -> None:
     hints = Hints()
     refusal = Result(Outcome.INSUFFICIENT, 9, None, [Shortfall(0, "A", 5, 4, 1, [], 0, "")])
