@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 from atp.domain.commands import Command, ReserveLine
@@ -153,6 +154,7 @@ class LuaLaw:
     ) -> "LuaLaw":
         async def prepare() -> Connection:
             connection = await connect(url, PATIENCE_S)
+            connection.ask = partial(connection.ask, timeout_s=PATIENCE_S)  # whoever asks
             await load_library(connection)
             return connection
 
@@ -275,4 +277,4 @@ class LuaLaw:
             await self._connection.ask("UNLINK", key)
 
     def _ask(self, *words: bytes | str | int) -> Any:
-        return self._loop.run_until_complete(self._connection.ask(*words, timeout_s=PATIENCE_S))
+        return self._loop.run_until_complete(self._connection.ask(*words))
