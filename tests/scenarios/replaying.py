@@ -23,7 +23,7 @@ class Replayed:
         self.state = deepcopy(begin)
 
     def follow(self, entries: Sequence[AnyEntry], now: int, trimmed: int) -> None:
-        """Take one batch at ``now``; as in a batch, what ended long ago is cut down before the commands.
+        """Take one batch at ``now``; as in a batch, what ended long ago is cut down before all else.
 
         The entries are read as the journal keeps them; those that speak of what is not there fail the test.
         """

@@ -213,3 +213,19 @@ def test_one_batch_retires_a_bounded_number(table: Table) -> None:
     assert len(table.law.dump()["tombstones"]) == 44
     table.run("wait 0")
     assert not table.law.dump()["tombstones"]
+
+
+def test_what_ended_long_ago_is_cut_down_before_anything_ends_in_the_same_batch(table: Table) -> None:
+    """So does a replay, which retires by the clock: a basket whose legs have not heard goes to the queue's end again."""
+    table.run("""
+        level A@DC1 9 v1
+        open r1 A:4 far:3
+        take r1 A:4
+        decide r1 A:4@DC1 far:3@FAR
+        release r1
+        reserve r2 A:1 ttl 900
+        journal
+        wait 903
+        = r2 expired 1:0/0
+    """)
+    assert [(when - table.now, identity) for _, when, identity in table.law.dump()["ended"]] == [(0, "r1"), (0, "r2")]

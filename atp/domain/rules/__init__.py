@@ -2,8 +2,8 @@
 
 ``apply`` is read by people and is the oracle of the tests; the Lua library is what runs. Both pass the same scenario
 tables and the same random workload, batch by batch (DESIGN §3). The order within a batch is part of the law: time
-first, then due holds, then silent sources and what ended long ago, then overdue snapshots, then the commands one after
-the other (R21).
+first, then what ended long ago, as in a replay, then due holds, then silent sources and overdue snapshots, then the
+commands one after the other (R21).
 """
 
 from collections.abc import Sequence
@@ -100,11 +100,11 @@ def apply(
     refusal would have stood on holds that are due: the caller sends that command again, first in the next batch.
     """
     batch = clock.begin(state, now, now if sender_now is None else sender_now, process)
+    retire(batch)
     settle(batch, settle_max)
     pass_edges(batch)
     give_up(batch)
     listen(batch)
-    retire(batch)
     tell_overdue(batch)
     results: list[Result] = []
     for command in commands:

@@ -279,12 +279,12 @@ local function apply(keys, args, relief)
     due[#due] = nil
   end
   gather(b, commands, due)
+  retire(b)
   settle(b, due)
   pass_edges(b)
   naming.give_up(b)
   sources.listen(b)
   if b.watching then settle_sums(b) end
-  retire(b)
   snapshots.tell_overdue(b)
   local results = {}
   for i, c in ipairs(commands) do

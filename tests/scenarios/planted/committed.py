@@ -15,6 +15,7 @@ MUTANTS = (
     ("a parcel counts twice", "if known[1] == c[5] then return answer_found(b, c[2], r, O.REPLAYED) end", ""),
     ("a transfer takes what is not free", "if available < c[7] then", "if false then"),
     ("a record is cut down before it is journaled", "return item[1] <= b.trimmed and item[2]", "return item[2]"),
+    ("what ends now is before what ended long ago", "  retire(b)\n  settle(b, due)\n", "  settle(b, due)\n  retire(b)\n"),
     ("a record that came back to life is cut down", "and r[R_SEQ] == item[1] then", "then"),
     ("a tombstone forgets its last changes", "for _, known in ipairs(tombstone[T.CHANGES]) do", "for _, known in ipairs({}) do"),
     ("a tombstone's fingerprint is not compared", "if known[T.FINGERPRINT] ~= c[3] or not find_by_id(b, c[2]) then", "if not find_by_id(b, c[2]) then"),
