@@ -3,6 +3,7 @@
 import pytest
 
 from atp.domain.repair_entries import Corrected, RecordPutBack, Repaired
+from tests.scenarios.laws import START_MS
 from tests.scenarios.table import Table
 
 TABLES = {
@@ -191,3 +192,14 @@ def test_the_entries_say_what_it_was(table: Table) -> None:
     back = next(entry for entry in table.entries if isinstance(entry, RecordPutBack))
     assert (back.id, [record.seq for record in back.record]) == ("b1:r1", [back.seq])
     assert [balance.held for balance in back.balances] == [6]
+
+
+def test_a_record_put_back_has_the_deadline_that_counts_at_once(table: Table) -> None:
+    """The journal's record is from before the outage that moved it (R22)."""
+    table.run("level A@DC1 10 v1\nreserve r1 A:4 ttl 60\njournal\noutage 700\ndrift r1")
+    put_back, asked = table.command("putback", ["r1", "journaled"]), table.command("reserve", ["r1", "A:4"])
+    results, (entry, *_) = table.apply([put_back, asked])
+    assert results[1].reservation is not None
+    assert isinstance(entry, RecordPutBack)
+    told = [results[1].reservation.expires_at, entry.record[0].expires_at]
+    assert [at - START_MS for at in told] == [728_000, 728_000]

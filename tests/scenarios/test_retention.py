@@ -216,7 +216,7 @@ def test_one_batch_retires_a_bounded_number(table: Table) -> None:
 
 
 def test_what_ended_long_ago_is_cut_down_before_anything_ends_in_the_same_batch(table: Table) -> None:
-    """So does a replay, which retires by the clock: a basket whose legs have not heard goes to the queue's end again."""
+    """As in a replay, which goes by the clock: a basket whose legs have not heard goes to the queue's end again."""
     table.run("""
         level A@DC1 9 v1
         open r1 A:4 far:3

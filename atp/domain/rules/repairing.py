@@ -12,12 +12,13 @@ from atp.domain.exceptions import Kind, subject
 from atp.domain.ids import identity_of
 from atp.domain.outcomes import Outcome
 from atp.domain.projection import Day, tidy
+from atp.domain.records import GRACE_MS
 from atp.domain.repair_commands import MADE_ANEW, Correction, PutBack, Repair, version_in
 from atp.domain.repair_entries import Corrected, RecordPutBack, Repaired
 from atp.domain.results import Result
 from atp.domain.rules import shortage
 from atp.domain.rules.batch import Batch
-from atp.domain.rules.clock import find_record
+from atp.domain.rules.clock import deadline_of, find_record
 from atp.domain.rules.contended import BY_SELLER
 from atp.domain.rules.exceptions import end_exception
 from atp.domain.rules.legs import schedule
@@ -55,7 +56,10 @@ def repair(batch: Batch, c: Repair) -> Result:
 
 
 def put_back(batch: Batch, c: PutBack) -> Result:
-    """Keep a record anew, with its deadline and its order; one that the ledger lost comes from the journal."""
+    """Keep a record anew, with its deadline and its order; one that the ledger lost comes from the journal.
+
+    Its deadline is the one that counts, as whenever a record is written again (R22).
+    """
     state, identity = batch.state, identity_of(c.id)
     if state.exceptions.get(subject(Kind.DRIFT, "", "", "", c.id)) != c.raised:
         return Result(Outcome.NOT_FOUND, state.seq, detail=Kind.DRIFT)
@@ -64,6 +68,8 @@ def put_back(batch: Batch, c: PutBack) -> Result:
         record, known = deepcopy(c.record[0]), found or buried
         if known is not None and (known.id != c.id or known.seq > record.seq):
             return Result(Outcome.MOVED_ON, state.seq)
+        if any(a.held for line in record.lines for a in line.allocations):
+            record.expires_at = deadline_of(batch, record.expires_at + GRACE_MS) - GRACE_MS
         found = state.reservations[identity] = record
         state.tombstones.pop(identity, None)
     kept, balances = [], []

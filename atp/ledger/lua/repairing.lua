@@ -205,6 +205,7 @@ local function record_to_keep(b, c)
     if bucket ~= string.sub(c[2], 1, 3) or seq > r[R_SEQ] then return nil end
   end
   r[1], r[R_BUCKET] = FORMAT, string.sub(c[2], 1, 3)
+  clock.postpone(b, identity, r)
   return r
 end
 

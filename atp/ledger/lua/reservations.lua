@@ -7,7 +7,7 @@ local function pack_stored(r)
 end
 
 -- A hold whose deadline fell into an outage, as if it had been written again.
-function clock.move(b, identity, r)
+function clock.postpone(b, identity, r)
   local deadline, held = clock.deadline_of(b, r[R_EXPIRES] + GRACE_MS), 0
   if deadline == r[R_EXPIRES] + GRACE_MS then return end
   for _, line in ipairs(r[R_LINES]) do
@@ -31,7 +31,7 @@ local function find_reservation(b, identity)
     if known and string.byte(stored, 1) ~= 220 then
       known.tombstone = true
     elseif known and #b.moved > 0 then
-      clock.move(b, identity, known)
+      clock.postpone(b, identity, known)
     end
     b.reservations[identity] = known
   end

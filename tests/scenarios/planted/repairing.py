@@ -2,6 +2,11 @@
 
 MUTANTS = (
     (
+        "a record put back has a deadline that an outage moved",
+        "  clock.postpone(b, identity, r)\n  return r\n",
+        "  return r\n",
+    ),
+    (
         "a repair counts twice",
         "if drift_at(b, c[2], c[3], c[4], '') ~= c[5] then return O.NOT_FOUND, b.seq, nil, nil, 'drift' end",
         "",
