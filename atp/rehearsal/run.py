@@ -132,6 +132,12 @@ async def _cpu(url: str) -> float:
     return float(told["used_cpu_user"]) + float(told["used_cpu_sys"])
 
 
+class _Own(Valkey):
+    """The embedded server; its messages name the setting that replaces it here."""
+
+    env_name = "ATP_REHEARSAL_REDIS_URL"
+
+
 @asynccontextmanager
 async def _server(config: Config, live: Live) -> AsyncIterator[tuple[str, str]]:
     """(URL, what to call it) of a server that is not the live ledger's. Raises RehearsalRefused, DevError."""
@@ -141,7 +147,7 @@ async def _server(config: Config, live: Live) -> AsyncIterator[tuple[str, str]]:
         return
     with (
         tempfile.TemporaryDirectory(prefix="atp-rehearsal-", ignore_cleanup_errors=True) as folder,
-        Valkey(Path(folder)) as server,
+        _Own(Path(folder)) as server,
     ):
         await live.refuse(server.url)
         yield server.url, "an embedded server"
