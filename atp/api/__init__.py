@@ -6,8 +6,8 @@ What a route does is a plain function of a Call (``reservations``, ``changes``, 
 
 from atp.api.app import create_app
 from atp.api.following import Changes
-from atp.api.p0 import beside, only_p0
+from atp.api.p0 import beside, only_operations, only_p0
 from atp.api.server import PortTaken, serve
 from atp.api.settings import ApiSettings
 
-__all__ = ["ApiSettings", "Changes", "PortTaken", "beside", "create_app", "only_p0", "serve"]
+__all__ = ["ApiSettings", "Changes", "PortTaken", "beside", "create_app", "only_operations", "only_p0", "serve"]

@@ -16,9 +16,9 @@ ROOT = Path(__file__).parents[2]
 _AROUND_S = 300.0
 
 _HEADINGS = {
-    "": "name", "goodput/s": "goodput", "p50 ms": "p50_ms", "p99 ms": "p99_ms", "refused/s": "refused",
-    "refused p99 ms": "refused_p99_ms", "payments done": "paid", "of": "payments", "payments p99 ms": "payments_p99_ms",
-    "back after s": "recovered_s",
+    "": "name", "goodput/s": "goodput", "by CPU": "by_cpu", "p50 ms": "p50_ms", "p99 ms": "p99_ms",
+    "refused/s": "refused", "refused p99 ms": "refused_p99_ms", "payments p99 ms": "payments_p99_ms",
+    "others' part of the machine": "others",
 }  # fmt: skip
 
 
@@ -27,21 +27,26 @@ class NoCheckout(Exception):
 
 
 async def measure(connections: int, seconds: float, rounds: int, report: Report) -> None:
-    """Each row, ``rounds`` times; ratios are of goodput to the peak of the same round. Raises NoCheckout."""
+    """Each row, ``rounds`` times; ratios are of goodput to the peaks around the row. Raises NoCheckout."""
     if not (ROOT / "loadtests" / "overload").is_dir():
         raise NoCheckout("atp bench overload needs a checkout of the project: loadtests/overload is not there")
     ratios: dict[str, Ratio] = {}
     for number in range(rounds):
-        shown = await _play(connections, seconds)
-        rows = [[_text(row.get(field)) for field in _HEADINGS.values()] for row in shown]
-        report.tables.append(Table(f"Round {number + 1}, peak at {connections} connections", list(_HEADINGS), rows))
-        for row in shown[1:]:
-            ratio = ratios.setdefault(row["name"], Ratio(f"overload: goodput of {row['name']} ÷ peak", []))
-            ratio.values.append(row["goodput"] / shown[0]["goodput"])
+        found = await _play(connections, seconds)
+        rows = [[_text(row.get(field)) for field in _HEADINGS.values()] for row in found["rows"]]
+        peak = f"{found['peak']['goodput']:,.0f}/s at {connections} connections"
+        report.tables.append(Table(f"Round {number + 1}, peak {peak}", list(_HEADINGS), rows))
+        bars = [(row["name"], bar) for row in found["rows"] for bar in row["bars"]]
+        judged = [[row, *map(_text, (bar["name"], bar["figure"], bar["bar"], bar["met"]))] for row, bar in bars]
+        report.tables.append(Table(f"Round {number + 1}, bars", ["", "", "figure", "bar", "met"], judged))
+        for row, bar in bars:
+            if bar["name"] == "goodput ÷ peak":
+                ratio = ratios.setdefault(row, Ratio(f"overload: goodput of {row} ÷ peak", []))
+                ratio.values.append(bar["figure"])
     report.ratios += ratios.values()
 
 
-async def _play(connections: int, seconds: float) -> list[dict[str, Any]]:
+async def _play(connections: int, seconds: float) -> dict[str, Any]:
     words = ["-m", "loadtests.overload", "--json", "--seconds", f"{seconds:g}", "--connections", f"{connections}"]
     child = await asyncio.create_subprocess_exec(sys.executable, *words, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
     try:
@@ -58,4 +63,6 @@ async def _play(connections: int, seconds: float) -> list[dict[str, Any]]:
 def _text(value: Any) -> str:
     if value is None:
         return "never"
-    return f"{value:,.1f}" if isinstance(value, float) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "NO"
+    return f"{value:,.2f}" if isinstance(value, float) else str(value)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from atp import config as settings
+from atp.cli.errors import Refused
 from atp.cli.running import run_service, together
 
 if TYPE_CHECKING:
@@ -19,8 +20,10 @@ def serve(
     shared: bool = False,
     p0_port: int | None = None,
     only_p0: bool = False,
+    workers: int = 1,
+    operations_port: int | None = None,
 ) -> int:
-    """Run one API process until SIGTERM; what it accepted is answered first.
+    """Run one API process, or several that share a port, until SIGTERM; what they accepted is answered first.
 
     Needs ATP_REDIS_URL and ATP_DATABASE_URL; ATP_NATS_URL for stock events over HTTP and for dead letters.
 
@@ -38,16 +41,31 @@ def serve(
         A second port of this process, for confirm, release and other P0 routes only.
     only_p0
         Answer P0 routes only: a process for those who pay, which those who reserve cannot crowd.
+    workers
+        So many processes share the port; one that ends is started again.
+    operations_port
+        A port of this process alone, on ATP_METRICS_HOST, for health and metrics. With workers the first one's, and the
+        next ones have those above it; free ones are chosen and told where none is given.
     """
     config = settings.load()
     config.require("redis_url", "database_url")
+    if workers > 1:
+        from atp.cli.workers import run_workers
+
+        if shared or p0_port:
+            raise Refused("--workers stands alone: start processes with --shared yourself, and P0 with --only-p0.")
+        flags = ["--only-p0"] if only_p0 else []
+        return run_workers(
+            workers, host or config.http_host, port or config.http_port, config.metrics_host, operations_port, flags
+        )
     config = structs.replace(config, http_host=host or config.http_host, http_port=port or config.http_port)
-    return run_service(config, lambda stop: _serve(config, stop, shared, p0_port, only_p0))
+    return run_service(config, lambda stop: _serve(config, stop, shared, p0_port, only_p0, operations_port))
 
 
 async def _serve(
-    config: settings.Config, stop: asyncio.Event, shared: bool, p0_port: int | None, only_p0: bool
-) -> None:
+    config: settings.Config, stop: asyncio.Event, shared: bool, p0_port: int | None, only_p0: bool,
+    operations_port: int | None,
+) -> None:  # fmt: skip
     from atp import api
     from atp.wiring import open_doors, open_journal, open_ledger, watch
 
@@ -66,6 +84,9 @@ async def _serve(
         loops = [api.serve(first, config.http_host, config.http_port, stop, shared=shared)]
         if p0_port:
             loops.append(api.serve(api.beside(api.only_p0(app)), config.http_host, p0_port, stop))
+        if operations_port:
+            listener = api.beside(api.only_operations(app))
+            loops.append(api.serve(listener, config.metrics_host, operations_port, stop))
         if doors.suspects:
             loops.append(doors.suspects.run(stop))
         await together(stop, *loops, ledger.sweep(stop), watching.run(stop))

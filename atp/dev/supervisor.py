@@ -8,6 +8,7 @@ import asyncio
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -34,7 +35,9 @@ class Program(Protocol):
     def stop_signal(self) -> signal.Signals: ...
 
     @property
-    def log(self) -> Path: ...
+    def log(self) -> Path | None:
+        """Where its output goes; None for our own stderr."""
+        ...
 
     def launch(self) -> process.Launch: ...
 
@@ -143,7 +146,7 @@ class Supervisor:
             raise RuntimeError("children end with the thread that starts them: start them from the main thread")
         program = child.program
         launch = program.launch()
-        log = process.open_log(program.log)
+        log = process.open_log(program.log) if program.log else os.dup(sys.stderr.fileno())
         child.log_start = os.fstat(log).st_size
         try:
             child.popen = process.spawn(launch, log)
@@ -160,7 +163,8 @@ class Supervisor:
         pause = min(_BACKOFF_S * 2**child.failures, _BACKOFF_MAX_S)
         child.failures += 1
         child.next_start = now + pause
-        self._say(f"{child.program.name} ended ({_reason(code)}); starting it again, log: {child.program.log}")
+        log = f", log: {child.program.log}" if child.program.log else ""
+        self._say(f"{child.program.name} ended ({_reason(code)}); starting it again{log}")
 
     def _start_again(self, child: _Child) -> bool:
         try:
@@ -188,6 +192,8 @@ async def _ended(children: list[_Child], timeout_s: float) -> bool:
 
 def _failure(child: _Child, what: str) -> ServerFailed:
     log = child.program.log
+    if log is None:
+        return ServerFailed(f"{child.program.name} {what}")
     return ServerFailed(f"{child.program.name} {what}; the end of {log}:\n{process.log_tail(log, child.log_start)}")
 
 
