@@ -33,11 +33,10 @@ async def bare(scope: Any, receive: Any, send: Any) -> None:
     if scope["method"] == "GET":
         await send(_ok)
     else:
-        message = await receive()
-        body = message["body"]
-        while message.get("more_body") and len(body) < 65_536:
-            message = await receive()
-            body += message["body"]
+        length = int(dict(scope["headers"])[b"content-length"])
+        body = (await receive())["body"]
+        while len(body) < length:  # the server announces more after the last byte: waiting for it costs a quarter
+            body += (await receive())["body"]
         _decode(body)
         await send(_created)
     await send({"type": "http.response.body", "body": _encode(_answer)})
