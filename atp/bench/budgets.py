@@ -57,7 +57,7 @@ def _state(budget: Budget, report: Report, ratios: dict[str, Ratio]) -> State:
     found = ratios.get(budget.ratio)
     if found is None:
         return "not measured"
-    if report.unsteady or found.noisy:
+    if found.noisy or (report.unsteady and not found.by_cpu):
         return "too noisy"
     low = budget.at_least is not None and found.middle < budget.at_least
     high = budget.at_most is not None and found.middle > budget.at_most

@@ -68,9 +68,8 @@ def end(report: Report, wanted: Wanted, known: Ready) -> Ending:
 
 
 def _verdict(report: Report, over: list[str]) -> tuple[int, str]:
-    broken = [finding.name for finding in report.findings if not finding.ok]
-    if broken:
-        return BROKEN, f"Broken: {'; '.join(broken)}"
+    if report.broken:
+        return BROKEN, f"Broken: {'; '.join(report.broken)}"
     if over:
         return BROKEN, f"Over budget: {'; '.join(over)}"
     if report.noisy:

@@ -21,6 +21,8 @@ async def over_http(command: str, asked: Asked, say: Say) -> Report:
     })  # fmt: skip
     if not load.has_wrk() and not asked.rate:
         report.notes.append(load.NO_WRK)
+    if asked.peers == "all" and not asked.peers_folder.is_dir():
+        report.skipped["peers"] = f"{asked.peers_folder} is not there: peers come with a checkout of the project"
     found = await serving.measure(asked, say)
     report.series, report.ratios, report.findings = found.series, found.ratios, found.findings
     report.skipped |= found.skipped

@@ -32,6 +32,7 @@ WARM_S = 1.0
 #: How long the sale of the last units goes on.
 LAST_S = 1.0
 
+_ECHO = f"{BARE}, POST"
 _HOT = "ONE-0"  # what peers sell
 _LAST = "LAST-0"
 
@@ -196,13 +197,15 @@ class Rounds:
 
     def _answered(self) -> list[Finding]:
         """A closed loop is no overload: whoever asks is served (R25)."""
-        bad = {
-            f"{s.name} at {s.connections}": sum(r.refused + r.errors for r in s.rounds)
-            for s in self._series.values()
-            if not s.open_rate
-        }
-        named = ", ".join(f"{name}: {count:,}" for name, count in bad.items() if count)
-        return [Finding("no refusals and no errors in a closed loop", not named, named or f"of {len(bad)} rows")]
+        rows = [s for s in self._series.values() if not s.open_rate]
+        refused, errors = (
+            ", ".join(f"{s.name} at {s.connections}: {count:,}" for s in rows if (count := _total(s, of)))
+            for of in ("refused", "errors")
+        )
+        return [
+            Finding("no refusals in a closed loop", not refused, refused or f"in {len(rows)} rows", timed=True),
+            Finding("no errors in a closed loop", not errors, errors or f"in {len(rows)} rows"),
+        ]
 
     def _ratios(self) -> list[Ratio]:
         of, found = "p99_ms" if self._asked.rate else "rate", []
@@ -212,8 +215,23 @@ class Rounds:
             if SUBJECTS[name].reserved == 1.0:
                 beside += [(s.name, s) for s in self._series.values() if (s.role, s.connections) == (PEER, connections)]
             found += [ratio(f"{name} ÷ {title} @{connections}", ours, s, of) for title, s in beside]
+        return found + self._costs() + self._waits()
+
+    def _costs(self) -> list[Ratio]:
+        """CPU of a reservation beside a reference's or peer's, ours with ingest, drain, journal and events."""
         first = self._asked.connections[0]
-        if half := self._series.get(("reserve, half load", first, SUBJECT)):
-            below = self._series[f"{BARE}, half load", first, REFERENCE]
-            found.append(ratio(f"p99 of reserve ÷ {BARE}, half load @{first}", half, below, "p99_ms"))
-        return found
+        ours = self._series.get(("reserve", first, SUBJECT))
+        beside = [s for s in self._series.values() if s.connections == first and (s.role == PEER or s.name == _ECHO)]
+        return [ratio(f"CPU of {s.name} ÷ reserve @{first}", s, ours, "served_us") for s in beside] if ours else []
+
+    def _waits(self) -> list[Ratio]:
+        first = self._asked.connections[0]
+        ours = self._series.get(("reserve, half load", first, SUBJECT))
+        if ours is None:
+            return []
+        below = self._series[f"{BARE}, half load", first, REFERENCE]
+        return [ratio(f"p99 of reserve ÷ {BARE}, half load @{first}", ours, below, "p99_ms")]
+
+
+def _total(series: Series, of: str) -> int:
+    return sum(getattr(r, of) for r in series.rounds)

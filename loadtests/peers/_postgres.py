@@ -13,7 +13,7 @@ from atp.api.requests import ReserveBody
 from atp.bench.hosting import host
 from atp.bench.peers import Peer, Stack, Stored
 
-#: Connections of the pool. Of 8, 16, 32 and 64 on two cores, for a row that all want: fewer wait less for its lock.
+#: Connections of the pool: one transaction at a time has the row, and more that wait for it only keep the server busy.
 POOL = 16
 
 _TABLES = """

@@ -25,6 +25,13 @@ def series(name: str, role: str, *rates: float) -> Series:
     return Series(name, role, [Round(rate, p99_ms=1_000 / rate) for rate in rates], 64)
 
 
+def test_refusals_say_nothing_where_others_use_the_machine() -> None:
+    refused = Finding("no refusals in a closed loop", False, "", timed=True)
+    assert report([], [refused]).broken == [refused.name]
+    assert report([], [refused], ["echo: …"]).ok
+    assert not report([], [Finding("oversold 0", False, "")], ["echo: …"]).ok
+
+
 def report(ratios: list[Ratio], findings: list[Finding] | None = None, unsteady: list[str] | None = None) -> Report:
     facts = machine.Machine("cpu", 2, 4.0, "kernel", "python", "ext4")
     return Report(
@@ -89,6 +96,18 @@ def test_budgets(tmp_path: Path, bound: str, values: list[float], state: str, co
     wanted = Wanted(budgets=path)
     found = end(report([Ratio("a ÷ b", values)]), wanted, ready(wanted))
     assert (found.tables[0].rows[0][-1], found.code) == (state, code)
+
+
+def test_what_is_counted_in_cpu_time_needs_no_steady_machine(tmp_path: Path) -> None:
+    path = tmp_path / "budgets.toml"
+    path.write_text('[[budget]]\nratio = "cpu"\nat_least = 2\n[[budget]]\nratio = "rate"\nat_least = 2\n')
+    wanted = Wanted(budgets=path)
+    ratios = [Ratio("cpu", [1.0, 1.0], by_cpu=True), Ratio("rate", [1.0, 1.0])]
+    found = end(report(ratios, unsteady=["echo: …"]), wanted, ready(wanted))
+    assert [row[-1] for row in found.tables[0].rows] == ["BROKEN", "too noisy"]
+    assert found.code == BROKEN
+    served = Round(1.0, cpu_us={"api": 50.0, "valkey": 20.0, "load generator": 9.0})
+    assert served.served_us == 70.0
 
 
 def test_a_budget_of_what_was_not_measured_says_nothing(tmp_path: Path) -> None:

@@ -76,7 +76,8 @@ def test_a_short_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert ours["requests"] > 0
     assert {"api", "valkey", "drain", "postgres", "nats", "ingest"} <= ours["cpu_us"].keys()
     assert {r["name"] for r in report["ratios"]} == {
-        "reserve ÷ bare echo @8", "reserve ÷ Litestar echo @8", "reserve ÷ careless @8"
+        "reserve ÷ bare echo @8", "reserve ÷ Litestar echo @8", "reserve ÷ careless @8",
+        "CPU of bare echo, POST ÷ reserve @8", "CPU of careless ÷ reserve @8",
     }  # fmt: skip
 
 

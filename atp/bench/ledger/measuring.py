@@ -27,7 +27,7 @@ def measure(options: Options, rounds: int, sizes: bool, report: Report, say: Cal
     report.tables.append(_rows(found))
     for name, row in _COMPARED.items():
         values = [_of(costs, row).cpu_us / costs[0].cpu_us for costs in found]
-        report.ratios.append(Ratio(name, values))
+        report.ratios.append(Ratio(name, values, by_cpu=True))
     if not sizes:
         return
     with own_server() as server:
