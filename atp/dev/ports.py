@@ -39,10 +39,12 @@ def claim(wanted: int) -> socket.socket:
 
     Two supervisors that start together would both find a port free, and their API processes would share it. The claim
     is bound alone; only then is SO_REUSEPORT set, so that processes of ours may join, while it never listens itself.
+    SO_REUSEADDR is taken back: two sockets that have it and do not listen may share a port on Linux.
     """
     for port in range(wanted, min(wanted + _NEAR, 65536)):
         claimed = socket.socket()
         if _bind(claimed, port):
+            claimed.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
             claimed.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             return claimed
         claimed.close()
