@@ -23,6 +23,9 @@ PARTS = (
 #: A function or a name that a part declares for itself, at the start of a line.
 _DECLARED = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
 
+#: What reads like a name and is none: comments, texts, fields of tables.
+_NO_NAMES = re.compile(r'--.*|"[^"\n]*"|(?<!\.)\.\w+')
+
 
 #: Names of numbers in head.lua: ``local A, B = 1, 2`` and ``local T = { A = 1, B = 2 }``.
 _NUMBERS = re.compile(r"^local ([A-Z][A-Z_, ]*) = ([\d, ]+)(?=$| --)", re.MULTILINE)
@@ -64,7 +67,7 @@ def _join(parts: list[str]) -> str:
     """One text in which a part keeps to itself what no later part names, since a Lua chunk has at most 200 locals."""
     joined = [parts[0]]
     for index, part in enumerate(parts[1:], 1):
-        later = set(re.findall(r"\w+", re.sub(r"--.*", "", "\n".join(parts[index + 1 :]))))
+        later = set(re.findall(r"\w+", _NO_NAMES.sub("", "\n".join(parts[index + 1 :]))))
         shared = {name for name in _DECLARED.findall(part) if name in later}
         joined.append("".join(f"local {name}\n" for name in sorted(shared)) + "do\n" + _share(part, shared) + "end\n")
     return "\n".join(joined)
