@@ -25,9 +25,9 @@ class Check(Struct):
     offenders: list[str] = field(default_factory=list)
 
 
-def compare(before: list[State], after: list[State], campaign: str, books: Books) -> list[Check]:
-    """Every check. A partition's state each."""
-    old, new = _balances(before), _balances(after)
+def compare(old: dict[At, Balance], after: list[State], campaign: str, books: Books) -> list[Check]:
+    """Every check: positions as they were before the sale, and each partition's state after it."""
+    new = balances(after)
     return [
         _units(old, new, books, records(after)),
         _oversold(old, new),
@@ -42,7 +42,7 @@ def records(states: list[State]) -> dict[str, Reservation]:
     return {identity: record for state in states for identity, record in state.reservations.items()}
 
 
-def _balances(states: list[State]) -> dict[At, Balance]:
+def balances(states: list[State]) -> dict[At, Balance]:
     """Every position by its authority's number, as the law reads it: nobody feeds a rehearsal, so that stays."""
     found: dict[At, Balance] = {}
     for state in states:

@@ -79,7 +79,7 @@ class _Stage:
         visits = (
             recorded(self._settings.recording) if self._settings.recording else synthesise(campaign, self._settings)
         )
-        before = await self._states()
+        before = conservation.balances(await self._states())
         cpu = await _cpu(self._url)
         playing = Playing(
             self._ledger, self._name, next(iter(campaign.channels), "default"), campaign.ttl_seconds * 1_000,
