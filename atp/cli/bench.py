@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from atp.cli.errors import Refused
-
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
@@ -17,6 +15,15 @@ if TYPE_CHECKING:
     from atp.bench.serving import Asked
 
 _WIDTH = 180  # where there is no terminal to ask
+
+_CONNECTIONS_MAX = 4_096
+
+
+def _are_numbers(_: type, text: str) -> None:
+    words = text.split(",")
+    if not all(word.isascii() and word.isdigit() and 1 <= int(word) <= _CONNECTIONS_MAX for word in words):
+        raise ValueError(f"numbers from 1 to {_CONNECTIONS_MAX} with commas between them are meant")
+
 
 Seconds = Annotated[float, Parameter(validator=Number(gte=0.5, lte=600))]
 Rounds = Annotated[int, Parameter(validator=Number(gte=1, lte=100))]
@@ -76,7 +83,7 @@ class Load:
 
     def __init__(
         self,
-        connections: str = "64,256",
+        connections: Annotated[str, Parameter(validator=_are_numbers)] = "64,256",
         seconds: Seconds = 3.0,
         rounds: Rounds = 3,
         skus: Annotated[int, Parameter(validator=Number(gte=1, lte=100_000))] = 1,
@@ -93,8 +100,9 @@ class Load:
         from atp.bench.serving import Asked
         from atp.bench.subjects import OF
 
+        connections = tuple(map(int, self.connections.split(",")))
         return Asked(
-            OF[command], _numbers(self.connections), self.seconds, self.rounds, self.skus, self.rate, self.peers,
+            OF[command], connections, self.seconds, self.rounds, self.skus, self.rate, self.peers,
             self.peers_dir or FOLDER,
         )  # fmt: skip
 
@@ -271,16 +279,6 @@ def _ran(measuring: "Coroutine[Any, Any, Report]", output: Output) -> int:
 def run(measuring: "Coroutine[Any, Any, Report]", as_json: bool) -> int:
     """Measure and show, for other programs."""
     return _ran(measuring, Output(json=as_json))
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    try:
-        found = tuple(int(word) for word in text.split(","))
-    except ValueError:
-        found = ()
-    if not found or not all(1 <= number <= 4_096 for number in found):
-        raise Refused(f"--connections {text}: numbers from 1 to 4096 with commas between them are meant")
-    return found
 
 
 def say(text: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 from atp.bench import peers
 from atp.bench.run import over_http
 from atp.bench.serving import Asked
+from atp.cli import app
 from atp.cli.bench import run
 
 #: Grants whatever it is asked for.
@@ -90,3 +91,21 @@ def test_peers_are_found_by_listing_their_folder() -> None:
     assert peers.chosen(peers.FOLDER, "redis_fastapi, postgres_row_lock") == ["redis_fastapi", "postgres_row_lock"]
     with pytest.raises(peers.Unknown, match="no peer is called mysql; there is fastify_ioredis"):
         peers.chosen(peers.FOLDER, "mysql")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["reserve", "--connections", "64,many"],
+        ["reserve", "--connections", "0"],
+        ["reserve", "--seconds", "0"],
+        ["reserve", "--peers", "mysql"],
+        ["reserve", "--docs", "nowhere.md"],
+        ["reserve", "--budgets", "nowhere.toml"],
+        ["ingest", "--lines", "1001"],
+        ["throughput"],
+    ],
+)
+def test_a_mistake_is_told_before_anything_starts(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["bench", *words]) == 2
+    assert "starting" not in capsys.readouterr().err
