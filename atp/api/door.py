@@ -23,6 +23,7 @@ from atp.api.routes import ROUTES, Route
 from atp.api.service import Service
 from atp.api.stopping import closing
 from atp.api.streaming import send_stream
+from atp.ledger import OutcomeUnknown
 from atp.telemetry import PROBLEMS, REQUEST_SECONDS, REQUESTS_ACTIVE, series
 
 Scope = MutableMapping[str, Any]
@@ -82,11 +83,14 @@ def front_door(service: Service | None, app: AsgiApp) -> AsgiApp:
         try:
             if gate and service:
                 cls = CLASSES[hot[0].name] if hot else classes.match(method, path)
-                free = DEADLINE not in headers and gate.enter(cls)
-                if not free and (kind := await queue(gate, cls, service.clients, headers, state)):
-                    common = closing(_SECURITY_HEADERS, state)
-                    status = await refuse(kind, send, common, request_id, gate.retry_after())
-                    return None
+                if DEADLINE in headers or not gate.enter(cls):
+                    cls = service.unresolved.class_of(cls, headers)
+                    if kind := await queue(gate, cls, service.clients, headers, state):
+                        common = closing(_SECURITY_HEADERS, state)
+                        status = await refuse(kind, send, common, request_id, gate.retry_after())
+                        if cls is Class.P1 and service.clients.known(headers):
+                            service.rooms.count(status)  # strangers may not slow the waiting rooms down
+                        return None
                 begun = time.perf_counter()
             if service and hot:
                 route, params = hot
@@ -194,6 +198,8 @@ async def respond(service: Service, route: Route, call: Call) -> Answer:
         return Answer(400)  # nobody reads it
     except Exception as error:
         answer = problem_answer(problem_of(error, call.request_id), call.request_id)
+        if isinstance(error, OutcomeUnknown) and route.name == "reserve":
+            service.unresolved.note(call.headers)
     if route.name == "reserve":
         service.rooms.count(answer.status)
     return marked(answer, call.meter) if call.meter else answer

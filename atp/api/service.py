@@ -16,6 +16,7 @@ from atp.api.problems import JOURNAL_UNAVAILABLE, Problem
 from atp.api.quotas import Quotas
 from atp.api.rooms import Rooms
 from atp.api.settings import ApiSettings
+from atp.api.unresolved import Unresolved
 from atp.deadletters import Desk, Suspects
 from atp.domain.causes import Cause
 from atp.domain.commands import CHANGES, Command
@@ -96,6 +97,7 @@ class Service:
         self.view = View(ledger)
         self.feed = Feed(ledger, self.view, changes) if changes else None
         self.rooms = Rooms(ledger, settings.ticket_secrets)
+        self.unresolved = Unresolved()
         self.control = Control(settings.admission, ledger.gauges)
 
     async def decide(self, command: Command, deadline: float | None) -> Result:

@@ -19,8 +19,7 @@ class Step(IntEnum):
     READS_FROM_VIEW = 1  # availability from this process's view, with its age
     NO_BULK = 2  # P3 is refused
     NO_READS = 3  # P2 is refused, and nobody new may wait for changes
-    TICKETS = 4  # reserve only with a ticket of the waiting room
-    P0_ONLY = 5
+    P0_ONLY = 5  # 4 was reserve with a ticket only: waiting rooms pace themselves, and tell so before (ADR 14)
     LEDGER_AWAY = 6  # nothing that writes can be done
 
 
@@ -90,6 +89,5 @@ class Ladder:
         if asked >= self.pressed:
             self.pressed, self._since = asked, now
         elif now - self._since >= self._descend_s:
-            below = Step(self.pressed - 1)
-            self.pressed, self._since = (Step.NO_READS if below is Step.TICKETS else below), now
+            self.pressed, self._since = max(step for step in Step if step < self.pressed), now
         return self.pressed

@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 
 from atp.api import ApiSettings
 from atp.api.admission import AdmissionSettings
+from atp.api.rooms import Rooms
 from tests.rooms.api.conftest import Api, assert_problem, served
 from tests.support import wait_until_async
 
@@ -143,6 +144,23 @@ async def test_a_refusal_leaves_the_connection_usable(narrow: Api) -> None:
         other.body(BODY)
         assert (await other.answer())[0] == 201
     assert await narrow.ats("A") == 7
+
+
+async def test_a_waiting_room_hears_of_reserves_that_were_shed_but_not_of_strangers(
+    narrow: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[int] = []
+    monkeypatch.setattr(Rooms, "count", lambda _, status: heard.append(status))
+    await narrow.stock("A", 9)
+    assert (await narrow.reserve("A")).status_code == 201
+    async with Connection(narrow) as slow:
+        slow.begin("k1", length=len(BODY))
+        await wait_until_async(lambda: active("p1") == 1, description="the slot is taken")
+        assert_problem(await narrow.reserve("A"), 503, "overloaded")
+        assert_problem(await narrow.reserve("A", key="atp_nobody_knows"), 503, "overloaded")
+        assert heard == [201, 503]
+        slow.body(BODY)
+        await slow.answer()
 
 
 def active(cls: str) -> float:
