@@ -14,6 +14,9 @@ from msgspec import Struct
 SAMPLES_MIN = 50
 _LOOKS_MAX = 10
 
+#: So many times in turn answers have to be late: what a machine or a collector of garbage held up is answered in two.
+_LATE_MIN = 3
+
 #: What an answer took is forgotten so quickly while nobody asks, else nobody in a hurry were let in again.
 _FORGET = 0.8
 
@@ -29,7 +32,7 @@ class Limit:
         self.p50_s = 0.0
         self._bounds = target_ms, low, high
         self._seconds: list[float] = []
-        self._looks = self._most = 0
+        self._looks = self._most = self._late = 0
 
     def update(self, seconds: Sequence[float], active: int) -> None:
         """Follow the answers since the last look, with ``active`` requests under way now.
@@ -43,7 +46,10 @@ class Limit:
         if len(self._seconds) >= SAMPLES_MIN or (self._seconds and self._looks >= _LOOKS_MAX):
             taken = measured(self._seconds)
             self.p50_s = taken.p50 / 1000
-            self.value = next_limit(self.value, taken.p90 if self._most * 2 >= self.value else 0.0, *self._bounds)
+            crowded = self._most * 2 >= self.value
+            self._late = self._late + 1 if crowded and taken.p90 > self._bounds[0] else 0
+            if not 0 < self._late < _LATE_MIN:
+                self.value = next_limit(self.value, taken.p90 if crowded else 0.0, *self._bounds)
             self._seconds, self._looks, self._most = [], 0, active
         elif not self._seconds and not active:
             self.p50_s *= _FORGET

@@ -70,14 +70,13 @@ def test_slow_answers_to_a_few_leave_room_for_a_crowd() -> None:
     assert limit.p50_s == 0.7
 
 
-def test_one_stall_leaves_room_for_256() -> None:
+def test_one_stall_takes_no_slot() -> None:
     limit, lowest = Limit(TARGET, LOW, HIGH), float(HIGH)
     limit.update([], 256)
     for took in (5.0, 5.1, 0.2, 0.2, 0.1):  # what had waited for the loop is answered in two looks
         limit.update([took] * 128, 256)
         lowest = min(lowest, limit.value)
-    assert lowest * 0.9 >= 256
-    assert limit.value == HIGH
+    assert lowest == HIGH
 
 
 def test_what_answers_took_is_forgotten_though_a_long_import_goes_on() -> None:
