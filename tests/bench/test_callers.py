@@ -1,13 +1,14 @@
 """Our own load generator, against a real server that stalls."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from atp.bench import asks
+from atp.bench import asks, load
 from atp.bench.callers import Callers, Plan, Seen
 
 pytestmark = pytest.mark.anyio
@@ -84,3 +85,18 @@ async def test_a_request_that_is_never_answered_is_an_error_and_waited_that_long
     assert seen.requests == 4
     assert seen.errors == 11  # the one that hangs, and ten that were due behind it
     assert seen.p999_ms > 200
+
+
+@pytest.mark.parametrize("rate", [0.0, 50.0])
+async def test_without_wrk_rounds_are_driven_by_callers_of_their_own_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate: float
+) -> None:
+    monkeypatch.setattr(load, "has_wrk", lambda: False)
+    async with server() as (port, keys):
+        url = f"http://127.0.0.1:{port}"
+        made = [asks.Asks(url, "key").reserve("A"), asks.Asks(url, "key").reserve("B")]
+        found = await load.play(tmp_path, url, made, 2, 0.4, {"us": os.getpid()}, rate)
+    assert found.requests == len(keys) > 0
+    assert found.requests == 20 or not rate
+    assert found.cpu_us["load generator"] > 0
+    assert 0 < found.p50_ms <= found.p99_ms <= found.p999_ms
