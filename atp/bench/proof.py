@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Mapping
 
 import asyncpg
-from msgspec import Struct, json
+from msgspec import Struct
 
 from atp.bench.peers import Peer, Stored
 from atp.bench.report import Finding
-from atp.bench.shapes import Shape
+from atp.bench.shapes import Shape, ask
 from atp.demo.http import Client
 from atp.dev.state import Endpoints
 
@@ -36,9 +36,8 @@ async def sold(endpoints: Endpoints, skus: tuple[str, ...]) -> dict[str, Sold]:
     client = Client(endpoints.api, endpoints.api_key)
     found: dict[str, Sold] = {}
     for start in range(0, len(skus), _SKUS):
-        body = json.encode({"skus": skus[start : start + _SKUS]})
-        answer = await client.ask("POST", "/v1/availability/query", body, timeout_s=_QUERY_S)
-        for item in json.decode(answer.body)["availability"]:
+        asked = {"skus": skus[start : start + _SKUS]}
+        for item in (await ask(client, "POST", "/v1/availability/query", asked))["availability"]:
             promised = sum(at["held"] + at["committed"] for at in item["locations"])
             found[item["sku"]] = Sold(sum(at["on_hand"] for at in item["locations"]), promised, 0, 0)
     client.close()

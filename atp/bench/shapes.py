@@ -108,16 +108,20 @@ async def answered(client: Client, method: str, path: str, body: object = None, 
 
 
 async def reservations(endpoints: Endpoints, skus: tuple[str, ...], count: int) -> list[str]:
-    """The ids of at least as many held ones."""
+    """The ids of at least as many held ones. What a busy service refuses of a batch is asked for again."""
     ids: list[str] = []
-    client = Client(endpoints.api, endpoints.api_key)
+    client, until = Client(endpoints.api, endpoints.api_key), time.monotonic() + _PATIENCE_S
     while len(ids) < count:
         wanted = [
             {"lines": [{"sku": skus[n % len(skus)], "quantity": 1}], "ttl_seconds": 14_400}
             for n in range(len(ids), len(ids) + 100)
         ]
         found = await ask(client, "POST", "/v1/reservations/batch", {"reservations": wanted}, uuid4().hex)
-        ids += [result["reservation"]["id"] for result in found["results"]]
+        made = [result["reservation"]["id"] for result in found["results"] if "reservation" in result]
+        if made:
+            ids, until = ids + made, time.monotonic() + _PATIENCE_S
+        elif time.monotonic() > until:
+            raise Unseeded(f"no reservation could be made for {_PATIENCE_S:.0f} s: {found['results'][0]}")
     client.close()
     return ids
 
