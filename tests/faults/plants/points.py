@@ -33,7 +33,7 @@ POINTS = [
     Point("between ledger and cursor", "ingest", "atp.ingest.session:Session._settle", before=False),
     Point("between cursor and acknowledgement", "ingest", "atp.ingest.pull:Pull.acknowledge"),
     Point("between watermark and COPY", "drain", "asyncpg.connection:Connection.copy_records_to_table"),
-    Point("between COPY and commit", "drain", "atp.journal.journal:_save"),
+    Point("between COPY and commit", "drain", "atp.journal.journal:save"),
     Point("between commit and trim", "drain", "atp.journal.journal:Journal.append", before=False),
     Point("behind the trim", "drain", "atp.ledger.ledger:Ledger.trim", before=False),
     Point("inside an atomic batch of events", "drain", "atp.outbox.sender:Sender._request"),
