@@ -65,13 +65,16 @@ on conflict (id, first_seq) do update set
 where reservations.updated_seq < excluded.updated_seq
 
 -- name: note_late_duplicates
--- Of the reservations that began in this batch, those whose id was used before (R18).
+-- Of the reservations that began in this batch, those whose id was used before (R18). Each is looked up by itself: as a
+-- join, a plan made while the table was small, or before it was analyzed, reads all of it for every batch.
 insert into exceptions (kind, partition, detail)
-select 'late-duplicate', $1,
-    jsonb_build_object('reservation', b.id, 'first_seq', b.first_seq, 'earlier', array_agg(r.first_seq order by r.first_seq))
+select 'late-duplicate', $1, jsonb_build_object('reservation', b.id, 'first_seq', b.first_seq, 'earlier', e.earlier)
 from unnest($2::text[], $3::bigint[]) as b (id, first_seq)
-join reservations r on r.id = b.id and r.first_seq < b.first_seq
-group by b.id, b.first_seq
+cross join lateral (
+    select array_agg(r.first_seq order by r.first_seq) as earlier
+    from reservations r where r.id = b.id and r.first_seq < b.first_seq
+) as e
+where e.earlier is not null
 
 -- name: raise_exceptions
 -- What entries of the batch tell people; an older open one on the same subject is superseded.
