@@ -34,7 +34,7 @@ async def _drain(config: settings.Config, stop: asyncio.Event) -> None:
         open_nats(config, "drain", stop, wait=False) as nats,
     ):
         # At level journal every answer waits for this.
-        outbox_settings = Settings(idle_s=0.003) if config.durability == "journal" else Settings()
+        outbox_settings = Settings(idle_s=0.003, gather_s=0.0) if config.durability == "journal" else Settings()
         # The sweep, so that holds end in time while every API process is down (P4).
         outbox, checker = Outbox(nats, ledger, journal, outbox_settings), Checker(ledger, journal)
         watching = watch(config, ledger, journal, nats)

@@ -61,9 +61,15 @@ class Drainer:
                 continue
             attempts.succeeded()
             self._counters.journal_reachable = True
-            if count == 0:
-                await stopped_within(stop, self._settings.idle_s if self._counters.active else self._settings.standby_s)
+            if count < self._settings.batch_max:
+                await stopped_within(stop, self._pause_s(count))
         await self._leave()
+
+    def _pause_s(self, count: int) -> float:
+        """Behind a small batch the next one gathers: a transaction, a trim and a publish cost little more for more."""
+        if not self._counters.active:
+            return self._settings.standby_s
+        return self._settings.gather_s if count else self._settings.idle_s
 
     async def run_once(self) -> int:
         """Journal one batch and trim it; the number of entries, 0 also while another process is the drainer.

@@ -9,6 +9,7 @@ class Settings(Struct, frozen=True):
     batch_max: int = 1_000  # entries per transaction, messages per publish: what NATS takes in one atomic batch
     handover_max: int = 20_000  # journaled entries kept in memory for the publisher; behind that it reads the journal
     idle_s: float = 0.02  # between two looks into an empty outbox
+    gather_s: float = 0.02  # behind a batch that was not full; 0 where answers wait for the journal
     standby_s: float = 1.0  # between two looks at another process's lease
     retry_s: float = 0.1  # first pause after a failure; it doubles
     retry_max_s: float = 0.4  # what a server that is back waits for us; below a third of the lease, or that is lost
