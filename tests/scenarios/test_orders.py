@@ -188,6 +188,15 @@ TABLES = {
         = A@DC1 6 0 0
         = A@DC2 8 0 2
     """,
+    "who only says what was not on the shelf has no number there, live or rebuilt": """
+        source erp {"kind":"erp","measure":"available"}
+        level A@DC1 10 v1
+        reserve r1 A:4 order X
+        confirm r1
+        cancelled X A:2@DC1! by erp v2 e2
+        = r1 committed 1:0/2
+        = A@DC1 6 0 2
+    """,
     "what was not on the shelf comes back to nobody until the next level (R9)": """
         level A@DC1 10 v1
         reserve r1 A:4 order X

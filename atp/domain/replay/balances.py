@@ -96,9 +96,9 @@ def hang(state: State, before: Sequence[Line], after: Sequence[Line], foreign: S
                     key = line.sku, a.location, a.supply, line.needed_by
                     pegs[key] = pegs.get(key, 0) + sign * (a.held + a.committed)
                 for tally in a.tallies:
-                    if tally.source and (tally.counts or tally.named):
+                    if tally.source and (live := standing(a, tally).live):
                         known = number_of(position_of(state, line.sku, a.location), tally.source)
-                        count_live(known, standing(a, tally).live, sign)
+                        count_live(known, live, sign)
     for (sku, location, supply, needed_by), units in pegs.items():
         if units:
             peg(position_of(state, sku, location).supply, supply, needed_by, units)

@@ -72,7 +72,10 @@ class Moves:
 
     def _compare(self, sku: str, a: Allocation, before: Allocation, source: str) -> None:
         was, now = (standing(x, find_tally(x, source)) for x in (before, a))
-        known = self.batch.position(sku, a.location).sources.setdefault(source, SourceNumber())
+        numbers = self.batch.position(sku, a.location).sources
+        known = numbers.get(source, SourceNumber())
+        if was.live or now.live:  # what is only missing tells nothing of a number
+            numbers[source] = known
         count_live(known, was.live, -1)
         count_live(known, now.live, 1)
         for sums, old, new in ((self._numbers, was.left, now.left), (self._missing, was.missing, now.missing)):
@@ -103,10 +106,12 @@ class Moves:
         batch, c = self.batch, self.c
         sums, self._numbers = self._numbers, {}
         for (sku, location, source, version), units in sums.items():
-            known = batch.position(sku, location).sources[source]
+            numbers = batch.position(sku, location).sources
+            known = numbers.get(source, SourceNumber())
             units = max(units, known.recent.get(version, (version, 0))[1])  # what was forgotten does not come back
             if not units:
                 continue
+            numbers[source] = known
             told = c if c is not None and c.source == source else None
             change(known, DATED, version, -units)
             known.as_of = max(known.as_of, told.as_of if told else 0)

@@ -79,13 +79,17 @@ end
 
 local function compare(m, sku, a, before, source)
   local was, now = tallies.standing(before, tallies.find(before, source)), tallies.standing(a, tallies.find(a, source))
-  local n = inclusion.number_record(position_record(m.b, sku, a[A_LOCATION]), source)
-  count_live(n, was[1], -1)
-  count_live(n, now[1], 1)
+  local p = position_record(m.b, sku, a[A_LOCATION])
+  local n = find_number(p, source)
+  if #was[1] > 0 or #now[1] > 0 then -- what is only missing tells nothing of a number
+    n = inclusion.number_record(p, source)
+    count_live(n, was[1], -1)
+    count_live(n, now[1], 1)
+  end
   local function difference(sums, old, new)
     for _, side in ipairs({ { old, -1 }, { new, 1 } }) do
       for _, step in ipairs(side[1]) do
-        if not n[N_LEVEL] or version_less(n[N_VERSION], step[1]) then
+        if not n or not n[N_LEVEL] or version_less(n[N_VERSION], step[1]) then
           sum_dated(sums, sku, a[A_LOCATION], source, step[1], side[2] * step[2])
         end
       end
@@ -119,9 +123,10 @@ local function tell_numbers(m)
   local b, c = m.b, m.c
   for _, known in ipairs(m.numbers) do
     local units, sku, location, source, version = known[1], known[2], known[3], known[4], known[5]
-    local n = inclusion.number_record(position_record(b, sku, location), source)
+    local p = position_record(b, sku, location)
+    local n = (units > 0 or find_number(p, source)) and inclusion.number_record(p, source)
     local as_of = c and c[4] == source and c[10] or 0
-    units = stock.change_dated(b, sku, location, n, dated(version), version, units)
+    units = n and stock.change_dated(b, sku, location, n, dated(version), version, units) or 0
     if units ~= 0 then
       n[N_AS_OF] = math.max(n[N_AS_OF], as_of)
       local own, seq = c and c[4] == source, next_seq(b)
