@@ -18,7 +18,7 @@ MUTANTS = (
     ("units that left wait for ever", "if pending[at + 3] == 0 then inclusion.drop_pending(pending, at) end", ""),
     ("an included order's shipment is subtracted", "local unmatched = others - take(counted, others, left)", "local unmatched = others"),
     ("another source's inclusion hides a shipment", "tallies.standing(a, tallies.find(a, authority))[4]", "tallies.standing(a, (a[A_TALLIES] or {})[1])[4]"),
-    ("a pending shipment counts as shown", "if not n[N_LEVEL] or version_less(n[N_VERSION], step[1]) then", "if false then"),
+    ("a pending shipment counts as shown", "if not n or not n[N_LEVEL] or version_less(n[N_VERSION], step[1]) then", "if false then"),
     ("an old measure hides a shipment", "  if measure_of(b, authority) == 'available'\n      and not on_fallback", "  if not on_fallback"),
     ("released units of an included order are sold", "      if state == A_COMMITTED then\n        moves.watch(m, line[L_SKU], a)\n        tallies.leave(a, units)\n", "      if state == A_COMMITTED then\n"),
     ("a transfer keeps the inclusion", "      moves.watch(m, line[L_SKU], a)\n      tallies.leave(a, units)\n    end\n    a[state]", "    end\n    a[state]"),
