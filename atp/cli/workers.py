@@ -20,6 +20,9 @@ from atp.dev.ports import free_port, is_healthy
 from atp.dev.process import Launch
 from atp.dev.supervisor import Supervisor
 
+#: Said when every process answers.
+READY = "all processes answer"
+
 #: How long a process may take to answer what it accepted.
 _STOP_S = 20.0
 
@@ -94,4 +97,5 @@ async def _keep(supervisor: Supervisor, workers: Sequence[Worker]) -> None:
         supervisor.spawn(worker)
     for worker in workers:
         await supervisor.wait_ready(worker)
+    note(READY)  # from now on one that ends is started again
     await supervisor.run()

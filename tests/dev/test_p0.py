@@ -32,10 +32,12 @@ async def settings(valkey: str, database: str, namespace: str) -> dict[str, str]
 
 
 @contextlib.contextmanager
-def serving(settings: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+def serving(
+    settings: dict[str, str], *arguments: str, said: int = subprocess.DEVNULL
+) -> Iterator[subprocess.Popen[bytes]]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ATP_")} | settings
     command = [sys.executable, "-m", "atp", "serve", *arguments]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=said) as process:
         try:
             yield process
             process.terminate()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from atp.cli.workers import READY
 from atp.dev.ports import free_port, is_free, is_healthy
 from tests.dev.test_p0 import ROOT, serving, settings, status
 from tests.support import wait_until_async
@@ -31,9 +32,11 @@ def two_ports() -> int:
             return first
 
 
-async def test_a_dead_worker_is_started_again_and_all_end_together(settings: dict[str, str]) -> None:
-    port, first = free_port(), two_ports()
-    with serving(settings, "--workers", "2", "--port", str(port), "--operations-port", str(first)) as parent:
+async def test_a_dead_worker_is_started_again_and_all_end_together(settings: dict[str, str], tmp_path: Path) -> None:
+    port, first, said = free_port(), two_ports(), tmp_path / "said"
+    arguments = ("--workers", "2", "--port", str(port), "--operations-port", str(first))
+    with said.open("wb") as log, serving(settings, *arguments, said=log.fileno()) as parent:
+        await wait_until_async(lambda: READY in said.read_text(), 60, "it says that both answer")
         for each in (port, first, first + 1):
             await wait_until_async(lambda each=each: is_healthy(each, "/health/ready"), 60, "both serve")
         assert status(first, "/metrics") == 200
