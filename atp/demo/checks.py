@@ -5,7 +5,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from random import Random
 
-from msgspec import Struct, field, json
+from msgspec import json
 
 from atp.demo import documents
 from atp.demo.books import Books, Sale
@@ -13,29 +13,12 @@ from atp.demo.http import Client
 from atp.demo.patience import Patience
 from atp.demo.retailer import Retailer
 from atp.demo.tally import Tally
-
-#: Offenders that a failed check names.
-OFFENDERS_MAX = 5
+from atp.proofs import Check, finding
 
 _QUERY_SKUS = 200
 _AT_ONCE = 8
 
 Position = tuple[str, str]  # sku, location
-
-
-class Check(Struct):
-    """One finding. ``detail`` has the figures; ``offenders`` are the first ones, and empty when ``ok``."""
-
-    name: str
-    ok: bool
-    detail: str
-    offenders: list[str] = field(default_factory=list)
-
-
-def finding(name: str, detail: str, offenders: Iterable[str]) -> Check:
-    """A check that holds when there are no offenders."""
-    found = list(offenders)
-    return Check(name, not found, detail, found[:OFFENDERS_MAX])
 
 
 class Reader:

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from msgspec import json
 
 from atp.demo.books import Books
-from atp.demo.checks import Check, Position, differences, finding
+from atp.demo.checks import Position, differences
 from atp.demo.evidence import Evidence, Heads
 from atp.demo.retailer import PLACES, SOURCES, Retailer
 from atp.domain.records import Reservation
+from atp.proofs import Check, finding
 
 _decode_reservation = json.Decoder(Reservation).decode
 _EVENTS = "atp.v1.reservation.*"

@@ -5,10 +5,9 @@ from typing import Any
 from msgspec import Struct, field
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from atp.demo.checks import Check
 from atp.demo.tally import Tally, quantile
+from atp.proofs import Check, table_of
 
 _SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
 
@@ -76,12 +75,7 @@ def show(report: Report, console: Console) -> None:
     if report.restarts:
         console.print("came back: " + ", ".join(f"{name} {times}×" for name, times in report.restarts.items()))
     console.print()
-    table = Table.grid(padding=(0, 2))
-    for check in report.checks:
-        table.add_row("[green]✓[/]" if check.ok else "[bold red]✗[/]", check.name, escape(check.detail))
-        for offender in check.offenders:
-            table.add_row("", "", f"[red]{escape(offender)}[/]")
-    console.print(table)
+    console.print(table_of(report.checks))
     console.print()
     failed = sum(not check.ok for check in report.checks)
     if report.ok:

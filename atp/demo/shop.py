@@ -10,7 +10,7 @@ from random import Random
 from atp.demo import checks, closing, records
 from atp.demo.books import Books
 from atp.demo.buyers import Buyer
-from atp.demo.checks import Check, Position
+from atp.demo.checks import Position
 from atp.demo.evidence import Evidence, Heads
 from atp.demo.feeders import Feeder
 from atp.demo.http import Client
@@ -20,6 +20,7 @@ from atp.demo.retailer import SOURCES, Retailer, build
 from atp.demo.settings import Settings
 from atp.demo.tally import Tally
 from atp.ingest.feed import Feed
+from atp.proofs import Check
 
 #: The client whose key buyers use (atp/dev/clients.py); reservation ids are derived from it.
 _CLIENT = "dev"

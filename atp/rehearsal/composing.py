@@ -2,9 +2,9 @@
 
 from atp.domain.rules.policies import Campaign
 from atp.domain.state import State
+from atp.proofs import Check
 from atp.rehearsal import advice, conservation
 from atp.rehearsal.books import Books, End
-from atp.rehearsal.conservation import Check
 from atp.rehearsal.report import Copy, Report, Sku
 from atp.rehearsal.settings import Settings
 

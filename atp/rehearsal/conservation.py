@@ -1,28 +1,17 @@
 """Conservation: what the rehearsal's ledger says afterwards, against what it said before and what buyers were told."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-
-from msgspec import Struct, field
+from collections.abc import Iterator
 
 from atp.domain.ids import identity_of
 from atp.domain.records import Balance, Reservation
 from atp.domain.rules.batch import Batch
 from atp.domain.sellers import seller_name
 from atp.domain.state import State
+from atp.proofs import Check, finding
 from atp.rehearsal.books import Books
 
-_NAMED = 5
 At = tuple[str, str]  # sku, location
-
-
-class Check(Struct):
-    """One finding; ``offenders`` are the first ones, and empty when ``ok``."""
-
-    name: str
-    ok: bool
-    detail: str
-    offenders: list[str] = field(default_factory=list)
 
 
 def compare(old: dict[At, Balance], after: list[State], campaign: str, books: Books) -> list[Check]:
@@ -75,7 +64,7 @@ def _units(old: dict[At, Balance], new: dict[At, Balance], books: Books, found: 
 
     free = sum(max(0, balance.free) for balance in new.values())
     detail = f"{len(new):,} positions: {confirmed.total():,} units sold here, {held.total():,} held, {free:,} free"
-    return _finding("units", detail, wrong())
+    return finding("units", detail, wrong())
 
 
 def _oversold(old: dict[At, Balance], new: dict[At, Balance]) -> Check:
@@ -83,7 +72,7 @@ def _oversold(old: dict[At, Balance], new: dict[At, Balance]) -> Check:
     least = {at: min(0, old[at].free) if at in old else 0 for at in new}
     over = {at: least[at] - balance.free for at, balance in new.items() if balance.free < least[at]}
     detail = f"{sum(over.values()):,} units over {len(new):,} positions"
-    return _finding("oversold", detail, (f"{sku} at {at}: {n} too many" for (sku, at), n in over.items()))
+    return finding("oversold", detail, (f"{sku} at {at}: {n} too many" for (sku, at), n in over.items()))
 
 
 def _set_aside(after: list[State], campaign: str) -> Check:
@@ -91,7 +80,7 @@ def _set_aside(after: list[State], campaign: str) -> Check:
     shares = shares_of(after, campaign)
     over = (f"{sku}: {used} of {cap} set aside" for sku, (used, cap) in shares.items() if used > cap)
     used, cap = sum(used for used, _ in shares.values()), sum(cap for _, cap in shares.values())
-    return _finding("set aside", f"{used:,} of {cap:,} units taken over {len(shares):,} skus", over)
+    return finding("set aside", f"{used:,} of {cap:,} units taken over {len(shares):,} skus", over)
 
 
 def shares_of(states: list[State], campaign: str) -> dict[str, tuple[int, int]]:
@@ -114,21 +103,16 @@ def _known(after: list[State], books: Books) -> Check:
         state = record.state if record else "missing"
         if state != sale.end:
             wrong.append(f"{id} is {state}, should be {sale.end}")
-    return _finding("known", f"{len(books.sales):,} acknowledged reservations", wrong)
+    return finding("known", f"{len(books.sales):,} acknowledged reservations", wrong)
 
 
 def _stranded(after: list[State], books: Books) -> Check:
     """Nothing of this sale is held for nobody."""
     held = open_holds(after, books)
-    return _finding("stranded", f"{len(held)} holds left", (f"{id} is still held" for id in held))
+    return finding("stranded", f"{len(held)} holds left", (f"{id} is still held" for id in held))
 
 
 def open_holds(states: list[State], books: Books) -> list[str]:
     """Ids of this sale's reservations that still hold units."""
     found = records(states)
     return [id for id in books.sales if (r := found.get(identity_of(id))) is not None and r.state == "held"]
-
-
-def _finding(name: str, detail: str, offenders: Iterable[str]) -> Check:
-    found = list(offenders)
-    return Check(name, not found, detail, found[:_NAMED])

@@ -5,8 +5,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from atp.proofs import Check, table_of
 from atp.rehearsal.advice import Advice
-from atp.rehearsal.conservation import Check
 
 
 class Sku(Struct):
@@ -86,12 +86,7 @@ def show(found: Report, console: Console) -> None:
     for advice in found.advice:
         grid.add_row(f"[bold]{advice.name}[/]", f"[bold]{advice.value}[/]", escape(advice.why))
     console.print(grid)
-    checks = Table.grid(padding=(0, 2))
-    for check in found.checks:
-        checks.add_row("[green]✓[/]" if check.ok else "[bold red]✗[/]", check.name, escape(check.detail))
-        for offender in check.offenders:
-            checks.add_row("", "", f"[red]{escape(offender)}[/]")
-    console.print(checks)
+    console.print(table_of(found.checks))
     console.print(", ".join(f"{name} {text}" for name, text in found.live.items()))
     console.print("[bold green]Conservation holds.[/]" if found.ok else "[bold red]Conservation is broken.[/]")
 

@@ -3,7 +3,7 @@
 from msgspec import Struct, field
 
 from atp.demo.books import Books
-from atp.demo.checks import Check
+from atp.proofs import Check
 
 
 class Bought(Struct):

@@ -8,6 +8,7 @@ from atp.demo import checks, documents
 from atp.demo.books import Books, Request, Sale, SoldLine
 from atp.demo.retailer import Item, Retailer, build
 from atp.demo.settings import Settings
+from atp.proofs import Check
 
 REQUEST = Request("key", "A")
 ID = REQUEST.id("dev")
@@ -93,7 +94,7 @@ def test_a_reservation_that_is_not_as_its_buyer_knows_it_is_lost(
         lambda books: checks.answers(Books(contradictions=["201 without a reservation"], contradicted=1), 0),
     ],
 )
-def test_what_must_not_be_is_found(books: Books, spoil: Callable[[Books], checks.Check]) -> None:
+def test_what_must_not_be_is_found(books: Books, spoil: Callable[[Books], Check]) -> None:
     found = spoil(books)
     assert not found.ok
     assert found.offenders
