@@ -14,7 +14,6 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from atp.cli.errors import explain
 from atp.cli.output import note
 from atp.dev.ports import free_port, is_healthy
 from atp.dev.process import Launch
@@ -72,22 +71,16 @@ async def _run(workers: Sequence[Worker], host: str, port: int) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        try:
-            require_free(host, port)
-            watching = asyncio.create_task(_keep(supervisor, workers))
-            stopping = asyncio.create_task(stop.wait())
-            await asyncio.wait((watching, stopping), return_when=asyncio.FIRST_COMPLETED)
-            watching.cancel()
-            stopping.cancel()
-            (ended, _) = await asyncio.gather(watching, stopping, return_exceptions=True)
-            await supervisor.stop([worker.name for worker in workers], _STOP_S)
-            if isinstance(ended, Exception):
-                raise ended
-        except Exception as error:
-            code = explain(error)
-            if code is None:
-                raise
-            return code
+        require_free(host, port)
+        watching = asyncio.create_task(_keep(supervisor, workers))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait((watching, stopping), return_when=asyncio.FIRST_COMPLETED)
+        watching.cancel()
+        stopping.cancel()
+        (ended, _) = await asyncio.gather(watching, stopping, return_exceptions=True)
+        await supervisor.stop([worker.name for worker in workers], _STOP_S)
+        if isinstance(ended, Exception):
+            raise ended
     return 0
 
 
