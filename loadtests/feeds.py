@@ -29,7 +29,7 @@ from atp.bench.figures import Round
 from atp.bench.subjects import reserving
 from atp.dev.stack import DevStack
 from atp.dev.state import Endpoints
-from loadtests.http import making
+from loadtests.stock import stock
 
 ROOT = Path(__file__).parent.parent
 
@@ -139,7 +139,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="atp-feeds-") as name:
         folder = Path(name)
         async with DevStack(folder / "atp", say=lambda _: None) as endpoints:
-            await making.stock(endpoints, options.skus)
+            await stock(endpoints, options.skus)
             asks = reserving(Asks(endpoints.api, endpoints.api_key), tuple(f"SKU-{n}" for n in range(options.skus)))
 
             async def reserve() -> Round:

@@ -30,7 +30,7 @@ from atp.dev.postgres import Postgres
 from atp.dev.stack import DevStack
 from atp.dev.state import Endpoints
 from atp.ledger.connection import connect
-from loadtests.http import making
+from loadtests.stock import stock
 
 SKUS = 10_000
 WARM_S, LOOK_S, AGAIN_S, CATCH_UP_MAX_S = 5.0, 0.1, 0.5, 900.0
@@ -130,7 +130,7 @@ async def measure(options: argparse.Namespace, folder: Path) -> dict[str, object
     try:
         config = Config(database_url=await journal.create_database("atp"), outbox_max=options.outbox)
         async with DevStack(folder / "atp", config=config, say=lambda _: None) as endpoints:
-            await making.stock(endpoints, SKUS)
+            await stock(endpoints, SKUS)
             told, stop = Told(), asyncio.Event()
             buyers = [asyncio.create_task(buy(n, options, endpoints, told, stop)) for n in range(options.buyers)]
             await asyncio.sleep(WARM_S)

@@ -8,10 +8,10 @@ from msgspec import Struct
 
 from atp.dev.ports import free_port
 from atp.dev.stack import DevStack
-from loadtests.http.making import stock
 from loadtests.overload.neighbour import NAME, play_neighbour
 from loadtests.overload.payments import hold
 from loadtests.overload.rows import PAYMENTS_PER_S, ROW_S, Bench, Peak, Row, Shown, peak, play
+from loadtests.stock import stock
 
 ROWS = (
     Row("3x", 0.95, times=3),

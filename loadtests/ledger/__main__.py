@@ -1,8 +1,0 @@
-"""``atp bench ledger``, by the name that developers know."""
-
-import sys
-
-from atp.cli.app import run
-
-if __name__ == "__main__":
-    sys.exit(run(["bench", "ledger", *sys.argv[1:]]))
