@@ -42,10 +42,11 @@ def scenarios() -> dict[str, Scenario]:
 
 
 def play(scenario: Scenario, url: str, loop: asyncio.AbstractEventLoop, law: type[LuaLaw] = LuaLaw) -> None:
-    """One scenario on an empty ledger with the places that all of them know."""
+    """One scenario on an empty ledger with the places that all of them know; its entries must tell all of it."""
     opened = law.open(loop, url, "every")
     try:
         scenario(Table(opened).run(PLACES))
+        opened.check_replay()
     finally:
         opened.close()
 

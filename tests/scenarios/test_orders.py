@@ -367,6 +367,17 @@ TABLES = {
         level A@DC1 5 v10 by erp includes X
         = A@DC1 6 0 4
     """,
+    "units that others shipped this minute are subtracted again by a level that names their order": AVAILABLE + """
+        level A@DC1 10 v1
+        reserve r1 A:4 order X
+        confirm r1
+        level A@DC1 6 v2 includes X
+        fulfilled X A:4@DC1 v9 e1 by oms
+        = A@DC1 6 0 0
+        source wms {"kind":"wms","measure":"on_hand"}
+        level A@DC1 6 v3 by erp includes X
+        = A@DC1 2 0 0
+    """,
     "an event before its order: the stock counts at once, the order takes the rest": """
         level A@DC1 10 v1
         fulfilled X A:3@DC1 v2 e2 -> AWAITED

@@ -42,7 +42,7 @@ def fulfil(batch: Batch, c: Fulfil) -> Result:
     wanted = wanted_lines(batch, found, c.lines, committed_units)
     if isinstance(wanted, Result):
         return wanted
-    minute, moves = batch.now // SHIPPED_BUCKET_MS * SHIPPED_BUCKET_MS, Moves(batch, c.cause)
+    minute, moves = batch.now // SHIPPED_BUCKET_MS * SHIPPED_BUCKET_MS, Moves(batch, c.cause, ships=True)
     for line, quantity in wanted:
         for a in line.allocations:
             units = min(quantity, a.committed)

@@ -19,10 +19,13 @@ from atp.domain.tallies import Step, find_tally, most_live, standing, told_units
 
 
 class Moves:
-    """``c`` is the event that changes them, None for a call; ``cause`` is what the entries name."""
+    """``c`` is the event that changes them, None for a call; ``cause`` is what the entries name.
 
-    def __init__(self, batch: Batch, cause: str, c: TellOrder | None = None) -> None:
-        self.batch, self.cause, self.c = batch, cause, c
+    ``ships`` is a call whose own entry says what left in this minute.
+    """
+
+    def __init__(self, batch: Batch, cause: str, c: TellOrder | None = None, *, ships: bool = False) -> None:
+        self.batch, self.cause, self.c, self._ships = batch, cause, c, ships
         self._now = batch.now // SHIPPED_BUCKET_MS * SHIPPED_BUCKET_MS
         self._watched: dict[int, tuple[str, Allocation, Allocation]] = {}
         self._numbers: dict[tuple[str, str, str, Version], int] = {}
@@ -135,7 +138,7 @@ class Moves:
             if not units:
                 continue
             ship(position, minute, units)
-            if c is None and minute == self._now and units > 0:
+            if self._ships and minute == self._now and units > 0:
                 continue
             seq = batch.next_seq()
             batch.touch(seq, [sku])

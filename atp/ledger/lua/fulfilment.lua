@@ -14,6 +14,7 @@ local function fulfil(b, c)
     return ended(b, c[2], r, t)
   end
   local minute, m = math.floor(b.now / SHIPPED_BUCKET_MS) * SHIPPED_BUCKET_MS, moves.start(b, c[7])
+  m.ships = true
   local wanted, refusal, line_id = wanted_lines(r, c[4], 'committed')
   if refusal then return refusal, r[R_SEQ], packed(b, c[2]), nil, line_id end
   for _, want in ipairs(wanted) do

@@ -137,7 +137,7 @@ local function tell_numbers(m)
   end
 end
 
--- Of a call the entry of its record says what left in this minute.
+-- Of a call that `ships` the entry of its record says what left in this minute.
 local function tell_shipped(m)
   local b, c = m.b, m.c
   local minute_now = math.floor(b.now / SHIPPED_BUCKET_MS) * SHIPPED_BUCKET_MS
@@ -146,7 +146,7 @@ local function tell_shipped(m)
     local units = math.max(known[1], -shipping.shipped_in(b, sku, location, minute))
     if units ~= 0 then
       shipping.ship(b, sku, location, minute, units)
-      if c or minute ~= minute_now or units < 0 then
+      if not m.ships or minute ~= minute_now or units < 0 then
         local seq = next_seq(b)
         touch(b, sku, seq)
         log(b, pack({ E.SHIPMENT, seq, b.now, '', m.cause, sku, location, c and c[4] or '', minute, units,
