@@ -166,7 +166,9 @@ class Policies[T: Struct]:
         found = await self.found(service, id)
         expected = await self.if_version(service, call, id)
         if expected not in (-1, found.version):
-            raise Problem(VERSION_MISMATCH, f"If-Match does not name the object's version, which is {found.version}.")
+            raise Problem(
+                VERSION_MISMATCH, f"The object has version {found.version}, not the one that the request names."
+            )
         if reason := await self._in_use(service, found):
             raise Problem(IN_USE, reason)
         result = await service.ledger.put_policy(self.deletion(call, found))

@@ -237,7 +237,7 @@ def refusal(result: Result, pointer: str = "") -> Problem:
     elif result.outcome is Outcome.UNKNOWN_LINE:
         errors = [Fault(f"The reservation has no line {result.detail!r}.", pointer or UNSET)]
     elif result.outcome is Outcome.VERSION_MISMATCH and result.detail:
-        detail = f"If-Match does not name the object's version, which is {result.detail}."
+        detail = f"The object has version {result.detail}, not the one that the request names."
     else:
         if result.outcome is Outcome.LIMIT_EXCEEDED:
             detail = _LIMITS.get(result.detail, detail)

@@ -9,7 +9,7 @@ import msgspec
 
 from atp import config as settings
 from atp.cli.client import find_stores
-from atp.cli.errors import FAILED, Refused
+from atp.cli.errors import FAILED, Misused
 from atp.cli.output import note, run_once
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def check(*, repair: bool = False, share: float = 10.0, resume: int = 0, json_: 
         Print as JSON.
     """
     if not 0.1 <= share <= 100:
-        raise Refused("--share is 0.1 to 100 percent")
+        raise Misused("--share is 0.1 to 100 percent")
     return run_once(_check(find_stores(settings.load()), repair, share / 100, resume, json_))
 
 

@@ -78,11 +78,16 @@ def _dev_endpoints(variables: str, *names: str) -> dict[str, str]:
         raise Refused(f"set {variables}, or run this where `atp dev` runs ({_STATE})") from None
 
 
-def find_stores(config: Config) -> Config:
-    """With ATP_REDIS_URL and ATP_DATABASE_URL, else the servers of the `atp dev` of this folder. Raises Refused."""
-    if config.redis_url and config.database_url:
+def find_stores(config: Config, *needed: str) -> Config:
+    """With the settings ``needed`` (by default both stores), else the servers of the `atp dev` of this folder.
+
+    Raises Refused.
+    """
+    needed = needed or ("redis_url", "database_url")
+    if all(getattr(config, name) for name in needed):
         return config
-    found = _dev_endpoints("ATP_REDIS_URL and ATP_DATABASE_URL", "redis", "postgres", "nats")
+    variables = " and ".join(f"ATP_{name.upper()}" for name in needed)
+    found = _dev_endpoints(variables, "redis", "postgres", "nats")
     nats = config.nats_url or found["nats"]
     return msgspec.structs.replace(config, redis_url=found["redis"], database_url=found["postgres"], nats_url=nats)
 

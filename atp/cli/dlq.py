@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from atp import config as settings
 from atp.cli.client import find_nats
-from atp.cli.errors import FAILED, Refused
+from atp.cli.errors import FAILED, Misused, Refused
 from atp.cli.output import note, printable, run_once
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def list_letters(*, source: str = "", reason: str = "", limit: int = 100, after:
         Print as JSON.
     """
     if not 1 <= limit <= 10_000:
-        raise Refused("--limit is 1 to 10,000")
+        raise Misused("--limit is 1 to 10,000")
     return run_once(_list(settings.load(), _chosen(source, reason, ""), after, limit, json_))
 
 
@@ -132,9 +132,9 @@ def _meant(ids: list[int] | None, everything: bool, source: str, reason: str, be
     """What the filters choose. Said too little or too much is refused: it may not be undone."""
     filters = bool(source or reason or before)
     if ids and (filters or everything):
-        raise Refused("name letters by id, or choose them by --source, --reason, --before or --all")
+        raise Misused("name letters by id, or choose them by --source, --reason, --before or --all")
     if not ids and not filters and not everything:
-        raise Refused("say which: ids, or --source, --reason, --before, or --all")
+        raise Misused("say which: ids, or --source, --reason, --before, or --all")
     return _chosen(source, reason, before)
 
 
@@ -142,7 +142,7 @@ def _chosen(source: str, reason: str, before: str) -> "Chosen":
     from atp.deadletters import Chosen
 
     if any(c in ".*>" or c.isspace() for c in source):
-        raise Refused(f"{source!r} is no source: in a subject it has no dot, star, > or space")
+        raise Misused(f"{source!r} is no source: in a subject it has no dot, star, > or space")
     if not before:
         return Chosen(source, reason)
     try:
@@ -150,7 +150,7 @@ def _chosen(source: str, reason: str, before: str) -> "Chosen":
     except ValueError:
         at = None
     if at is None or at.tzinfo is None:
-        raise Refused(f"--before {before!r} is no time such as 2026-11-21T10:00:00Z")
+        raise Misused(f"--before {before!r} is no time such as 2026-11-21T10:00:00Z")
     return Chosen(source, reason, int(at.timestamp() * 1000))
 
 

@@ -18,6 +18,7 @@ def _code(error: BaseException) -> int | None:
     # A module that was never loaded cannot have raised anything, so nothing needs to be loaded to find out.
     for module, name, code in (
         ("atp.config", "ConfigError", USAGE),
+        ("atp.cli.errors", "Misused", USAGE),
         ("atp.cli.errors", "Refused", FAILED),
         ("atp.dev.errors", "DevError", FAILED),
         ("atp.api", "PortTaken", FAILED),
@@ -45,6 +46,10 @@ def _code(error: BaseException) -> int | None:
         if kind is not None and isinstance(error, kind):
             return code
     return None
+
+
+class Misused(Exception):
+    """Options that do not go together, or a value that is none; the text says how it is meant."""
 
 
 class Refused(Exception):

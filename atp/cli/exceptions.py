@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from atp import config as settings
 from atp.cli.client import Api, find_api
-from atp.cli.errors import Refused
+from atp.cli.errors import Misused
 from atp.cli.output import note, printable, shown_time
 
 Id = Annotated[str, Parameter(help="The exception's id, as the list shows it.")]
@@ -145,15 +145,15 @@ def _actions(
     actions: list[dict[str, Any]] = []
     if transfer:
         if not (line and to and quantity > 0):
-            raise Refused("--transfer needs --line, --to and --quantity")
+            raise Misused("--transfer needs --line, --to and --quantity")
         moved = {"reservation": transfer, "line_id": line, "to": to, "quantity": quantity}
         actions.append({"action": "transfer"} | moved | ({"from": source} if source else {}))
     elif line or source or to or quantity:
-        raise Refused("--line, --from, --to and --quantity are for --transfer")
+        raise Misused("--line, --from, --to and --quantity are for --transfer")
     if release:
         actions.append({"action": "release", "reservation": release} | ({"of": of} if of else {}))
     elif of:
-        raise Refused("--of is for --release")
+        raise Misused("--of is for --release")
     return actions
 
 

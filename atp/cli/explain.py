@@ -8,8 +8,8 @@ import msgspec
 from cyclopts import Parameter
 
 from atp import config as settings
-from atp.cli.client import find_api
-from atp.cli.errors import Refused
+from atp.cli.client import find_api, find_stores
+from atp.cli.errors import Misused
 from atp.cli.output import run_once
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def explain(sku: Sku, *, at: str = "", channel: str = "", json_: bool = False) -
     """Show what a sku's availability is made of: levels by source, holds, commitments, policies. The terms add up.
 
     Now, it asks the API (ATP_API_URL and ATP_API_KEY, else the `atp dev` of this folder). With --at, the journal
-    (ATP_DATABASE_URL) tells how it was after that entry, before the shares of channels.
+    (ATP_DATABASE_URL, else that of `atp dev`) tells how it was after that entry, before the shares of channels.
 
     Example: atp explain TSHIRT-M --at 0:1234
 
@@ -42,7 +42,7 @@ def explain(sku: Sku, *, at: str = "", channel: str = "", json_: bool = False) -
     config = settings.load()
     if at:
         if channel:
-            raise Refused("--channel cannot be used with --at yet")
+            raise Misused("--channel cannot be used with --at yet")
         return run_once(_earlier(config, sku, at, json_))
     query = {"explain": "true"} | ({"channel": channel} if channel else {})
     answer = find_api(config).get(f"/v1/availability/{quote(sku, safe='')}?{urlencode(query)}")
@@ -56,14 +56,13 @@ async def _earlier(config: settings.Config, sku: str, at: str, as_json: bool) ->
     from atp.domain.records import Asked
     from atp.wiring import open_journal
 
-    config.require("database_url")
     parsed = _POSITION.fullmatch(at)
     if not parsed:
-        raise Refused(f"{at!r} is no position; expected partition:seq, like 0:1234")
+        raise Misused(f"{at!r} is no position; expected partition:seq, like 0:1234")
     partition, seq = int(parsed[1]), int(parsed[2])
     if partition != (own := partition_of(sku, config.partitions)):
-        raise Refused(f"{sku} lives in partition {own}: ask for {own}:<seq>")
-    async with open_journal(config) as journal:
+        raise Misused(f"{sku} lives in partition {own}: ask for {own}:<seq>")
+    async with open_journal(find_stores(config, "database_url")) as journal:
         reading = await journal.explanation(partition, seq, sku)
     _show(sku, at, msgspec.to_builtins(terms_of(reading, Asked())), as_json)
 

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from atp import config as settings
 from atp.cli.client import find_api
-from atp.cli.errors import Refused
+from atp.cli.errors import Misused
 from atp.cli.output import note, printable, shown_time
 
 if TYPE_CHECKING:
@@ -88,9 +88,9 @@ def history(
         Print as JSON.
     """
     if bool(id) == bool(sku):
-        raise Refused("name a reservation's id, or --sku")
+        raise Misused("name a reservation's id, or --sku")
     if kind and id:
-        raise Refused("--kind is for --sku")
+        raise Misused("--kind is for --sku")
     path = f"/v1/reservations/{quote(id, safe='')}/history" if id else f"/v1/stock/{quote(sku, safe='')}/entries"
     _show_entries(_ask(path, {"kind": kind, "page_token": page_token}, limit), json_)
     return 0
@@ -121,7 +121,7 @@ def audit(
         Print as JSON.
     """
     if bool(client) == bool(about):
-        raise Refused("name --client or --about")
+        raise Misused("name --client or --about")
     asked = {"client": client, "about": about, "kind": kind, "page_token": page_token}
     _show_entries(_ask("/v1/audit", asked, limit, admin=True), json_)
     return 0
@@ -129,7 +129,7 @@ def audit(
 
 def _ask(path: str, asked: dict[str, str], limit: int, *, admin: bool = False) -> Any:
     if not 1 <= limit <= _PAGE_MAX:
-        raise Refused(f"--limit is 1 to {_PAGE_MAX}")
+        raise Misused(f"--limit is 1 to {_PAGE_MAX}")
     query = {name: value for name, value in asked.items() if value} | {"limit": str(limit)}
     return find_api(settings.load(), admin=admin).get(f"{path}?{urlencode(query)}")
 

@@ -33,7 +33,7 @@ def ingest(
     takes over when the first one is gone. ATP_METRICS_PORT offers metrics for Prometheus.
 
     A file is read through a mapping (see: atp mapping list) and needs ATP_NATS_URL, else the `atp dev` of this folder.
-    Records that cannot be used are written to <file>.rejects.ndjson with line and reason, and the exit code is 1; the
+    Records that cannot be used are written to `FILE.rejects.ndjson` with line and reason, and the exit code is 1; the
     others are sent. Sending a file again does no harm.
 
     Example: atp ingest stock.csv --as canonical --source wms-east --version-time 2026-11-20T06:00:00Z

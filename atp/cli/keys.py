@@ -9,7 +9,8 @@ import msgspec
 from cyclopts import Parameter
 
 from atp import config as settings
-from atp.cli.errors import Refused
+from atp.cli.client import find_stores
+from atp.cli.errors import Misused, Refused
 from atp.cli.output import note, run_once
 
 if TYPE_CHECKING:
@@ -81,9 +82,7 @@ def list_keys(*, json_: bool = False) -> int:
 
 
 def _load() -> settings.Config:
-    config = settings.load()
-    config.require("redis_url")
-    return config
+    return find_stores(settings.load(), "redis_url")
 
 
 @asynccontextmanager
@@ -111,15 +110,15 @@ async def _create(
     from atp.domain import identifiers, keys, times
 
     if wrong := identifiers.fault(name):
-        raise Refused(f"the client's name {wrong}")
+        raise Misused(f"the client's name {wrong}")
     if unknown := set(scopes or ()) - set(keys.SCOPES):
-        raise Refused(f"unknown scope {', '.join(sorted(unknown))}; there are {', '.join(keys.SCOPES)}")
+        raise Misused(f"unknown scope {', '.join(sorted(unknown))}; there are {', '.join(keys.SCOPES)}")
     limits = None if quotas is None else _quotas(quotas)
     async with _ledger(config) as ledger:
         policy = await ledger.policy("client", name)
         is_new = policy is None or policy.deleted
         if is_new and not scopes:
-            raise Refused(f"there is no client {name} yet: give it at least one --scope")
+            raise Misused(f"there is no client {name} yet: give it at least one --scope")
         before = _client(policy) if policy and not is_new else keys.Client([])
         if len(before.keys) >= keys.KEYS_MAX:
             held = ", ".join(key.prefix for key in before.keys)
@@ -149,11 +148,11 @@ def _quotas(given: list[str]) -> dict[str, "Quota"]:
         name, _, numbers = text.partition("=")
         rate, _, burst = numbers.partition(":")
         if name not in QUOTA_CLASSES:
-            raise Refused(f"--quota {text}: expected one of the classes {', '.join(QUOTA_CLASSES)}, as in reserve=500")
+            raise Misused(f"--quota {text}: expected one of the classes {', '.join(QUOTA_CLASSES)}, as in reserve=500")
         try:
             found[name] = msgspec.convert({"rate": float(rate), "burst": float(burst or 0)}, Quota)
         except (ValueError, msgspec.ValidationError):
-            raise Refused(
+            raise Misused(
                 f"--quota {text}: expected requests a second, as in reserve=500 or reserve=500:2000"
             ) from None
     return found

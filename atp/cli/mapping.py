@@ -8,7 +8,7 @@ import msgspec
 from cyclopts import Parameter
 
 from atp import config as settings
-from atp.cli.errors import FAILED, Refused
+from atp.cli.errors import FAILED, Misused, Refused
 from atp.cli.output import note
 
 Name = Annotated[str, Parameter(help="A mapping's name, or the path of a TOML file.")]
@@ -158,5 +158,5 @@ def _captured(content: bytes) -> tuple[bytes, dict[str, str]]:
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
-        raise Refused(f"--header {text!r} is not of the form {_HEADER!r}")
+        raise Misused(f"--header {text!r} is not of the form {_HEADER!r}")
     return name.strip().lower(), value.strip()

@@ -7,7 +7,7 @@ import msgspec
 from cyclopts import Parameter
 
 from atp import config as settings
-from atp.cli.errors import Refused
+from atp.cli.errors import Misused, Refused
 from atp.cli.output import note, run_once
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def promote(url: Url = "", *, yes: bool = False, json_: bool = False) -> int:
     config = settings.load()
     url = url or config.redis_url
     if not url:
-        raise Refused("name the replica: atp promote redis://host:port/0")
+        raise Misused("name the replica: atp promote redis://host:port/0")
     return run_once(_promote(config, url, yes, json_))
 
 

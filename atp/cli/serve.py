@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from atp import config as settings
-from atp.cli.errors import Refused
+from atp.cli.errors import Misused
 from atp.cli.running import run_service, together
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def serve(
         from atp.cli.workers import run_workers
 
         if shared or p0_port:
-            raise Refused("--workers stands alone: start processes with --shared yourself, and P0 with --only-p0.")
+            raise Misused("--workers stands alone: start processes with --shared yourself, and P0 with --only-p0.")
         flags = ["--only-p0"] if only_p0 else []
         return run_workers(
             workers, host or config.http_host, port or config.http_port, config.metrics_host, operations_port, flags

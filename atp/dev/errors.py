@@ -13,5 +13,9 @@ class StillUsed(DevError):
     """Somebody uses a directory and cannot be ended."""
 
 
+class StateDirUnfit(DevError):
+    """A state directory cannot be made, written or read."""
+
+
 class StateDirTaken(DevError):
     """Another supervisor runs on this state directory."""

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from atp.dev.errors import StateDirUnfit
+
 
 def write_private(path: Path, text: str) -> None:
     """Replace a file atomically; only its owner may read it."""
@@ -40,8 +42,10 @@ def secret(state_dir: Path, name: str) -> str:
 
 
 def read_map(path: Path) -> dict[str, str]:
-    """A JSON object of strings; an absent file is an empty one."""
+    """A JSON object of strings; an absent file is an empty one. Raises StateDirUnfit."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
     except FileNotFoundError:
         return {}
+    except (OSError, msgspec.DecodeError) as problem:
+        raise StateDirUnfit(f"{path} cannot be read ({problem}): remove it, or begin anew with --fresh") from None

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from atp.dev import files, identity
-from atp.dev.errors import StateDirTaken
+from atp.dev.errors import StateDirTaken, StateDirUnfit
 from atp.domain import keys, times
 
 #: What people see when nothing is remembered: below the range from which systems lend ports, so they stay ours.
@@ -37,17 +37,23 @@ class ClientKeys(Struct, frozen=True):
 
 
 class StateDir:
-    """One state directory, used by one supervisor at a time."""
+    """One state directory, used by one supervisor at a time. Raises StateDirUnfit."""
 
     def __init__(self, path: Path) -> None:
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise StateDirUnfit(f"{path} cannot be a state directory: {problem.strerror}") from None
         self.path = path.resolve()
         self.run = self.path / "run"
         self._lock: int | None = None
 
     def lock(self) -> None:
-        """Take it. Raises StateDirTaken; the lock goes with the process, however that ends."""
-        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Take it. Raises StateDirTaken, StateDirUnfit; the lock goes with the process, however that ends."""
+        try:
+            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as problem:
+            raise StateDirUnfit(f"{self.path} cannot be written: {problem.strerror}") from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -97,6 +103,8 @@ class StateDir:
             made = ClientKeys(keys.new_key(now)[0], keys.new_key(now)[0], now)
             files.write_private(path, msgspec.json.encode(made).decode())
             return made
+        except (OSError, msgspec.DecodeError) as problem:
+            raise StateDirUnfit(f"{path} cannot be read ({problem}): remove it, or begin anew with --fresh") from None
 
     def publish(self, endpoints: Endpoints) -> None:
         """Write ``endpoints.json``: its presence means that everything answers."""

@@ -50,7 +50,10 @@ def test_every_command_has_help_with_an_example(command: list[str], capsys: pyte
     assert f"Example: atp {' '.join(command)}" in " ".join(capsys.readouterr().out.split())
 
 
-@pytest.mark.parametrize("command", [["nonsense"], ["dev", "--nonsense"], ["keys", "create"], ["serve"]])
+@pytest.mark.parametrize("command", [
+    ["nonsense"], ["dev", "--nonsense"], ["keys", "create"], ["serve"], ["history"], ["audit"], ["promote"],
+    ["explain", "A", "--at", "noon"], ["check", "--share", "0"], ["dlq", "discard"],
+])  # fmt: skip
 def test_wrong_use_gives_2(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(command) == 2
     assert capsys.readouterr().err
@@ -65,6 +68,36 @@ def test_a_failure_gives_1_and_a_message_without_a_traceback() -> None:
     assert done.stderr.startswith("atp: ")
     assert "Traceback" not in done.stderr
     assert "hunter2" not in done.stderr
+
+
+def test_a_reader_that_leaves_early_is_no_failure() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "atp", "config", "show"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as listing:
+        assert listing.stdout
+        assert listing.stderr
+        listing.stdout.close()
+        assert listing.stderr.read() == b""
+    assert listing.returncode == 141
+
+
+def test_commands_use_the_dev_of_this_folder_or_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for command in (["keys", "list"], ["explain", "A", "--at", "0:1"], ["check"], ["audit", "--about", "x"]):
+        assert run(command) == 1
+        assert "run this where `atp dev` runs" in capsys.readouterr().err
+
+
+def test_a_state_directory_that_cannot_be_one_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    assert run(["dev", "--state-dir", str(file)]) == 1
+    assert "cannot be a state directory" in capsys.readouterr().err
+    (tmp_path / "ports.json").write_text("{")
+    assert run(["dev", "--state-dir", str(tmp_path)]) == 1
+    assert "ports.json cannot be read" in capsys.readouterr().err
 
 
 def test_help_loads_no_server_library() -> None:
@@ -88,8 +121,8 @@ def test_config_show_masks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 @pytest.mark.usefixtures("ledger_settings")
 def test_keys_are_made_listed_and_revoked(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["keys", "create", "shop"]) == 1  # a new client needs a scope
-    assert run(["keys", "create", "shop", "--scope", "everything"]) == 1
+    assert run(["keys", "create", "shop"]) == 2  # a new client needs a scope
+    assert run(["keys", "create", "shop", "--scope", "everything"]) == 2
     capsys.readouterr()
     prefixes = []
     for _ in range(2):
@@ -99,7 +132,7 @@ def test_keys_are_made_listed_and_revoked(capsys: pytest.CaptureFixture[str]) ->
         prefixes.append(made["prefix"])
     assert run(["keys", "create", "shop"]) == 1  # two at most
     for wrong in ("reserve", "everything=5", "reserve=0", "reserve=many", "reserve=5:-1", "reserve=nan"):
-        assert run(["keys", "create", "till", "--scope", "availability:read", "--quota", wrong]) == 1
+        assert run(["keys", "create", "till", "--scope", "availability:read", "--quota", wrong]) == 2
     limits = ["--quota", "reserve=500", "--quota", "read=20.5:200"]
     assert run(["keys", "create", "till", "--scope", "availability:read", *limits]) == 0
     capsys.readouterr()

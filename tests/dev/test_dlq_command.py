@@ -100,7 +100,7 @@ def test_what_is_not_clear_is_refused(
     arguments: list[str], told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ATP_NATS_URL", "nats://127.0.0.1:1")
-    assert run(["dlq", *arguments]) == 1
+    assert run(["dlq", *arguments]) == 2
     assert told in capsys.readouterr().err
 
 

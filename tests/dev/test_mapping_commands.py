@@ -81,7 +81,7 @@ def test_a_refusal_is_told(body: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert run(["mapping", "test", "shopify", str(body), "--header", "x-shopify-topic: a", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["reason"] == "not-accepted"
     assert run(["mapping", "test", "square", "nowhere.json"]) == 1
-    assert run(["mapping", "test", "square", str(body), "--header", "x"]) == 1
+    assert run(["mapping", "test", "square", str(body), "--header", "x"]) == 2
 
 
 def test_a_wrong_mapping_gives_2(tmp_path: Path, body: Path, capsys: pytest.CaptureFixture[str]) -> None:
