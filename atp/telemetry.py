@@ -23,23 +23,50 @@ SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
+class Count:
+    """One counter."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0
+
+
 class Counts(Collector):
     """A labelled counter for hot paths, of one thread. Label values must be a closed set."""
 
     def __init__(self, name: str, help: str, labels: list[str]) -> None:
         self._names = name, help, labels
-        self._counts: dict[tuple[str, ...], int] = {}
+        self._counts: dict[tuple[str, ...], Count] = {}
         REGISTRY.register(self)
 
     def inc(self, *labels: str, by: int = 1) -> None:
-        self._counts[labels] = self._counts.get(labels, 0) + by
+        self.of(*labels).value += by
+
+    def of(self, *labels: str) -> Count:
+        """The count of these label values, for who keeps it."""
+        return self._counts.get(labels) or self._counts.setdefault(labels, Count())
 
     def collect(self) -> Iterator[Metric]:
         name, help, labels = self._names
         family = CounterMetricFamily(name, help, labels=labels)
         for values, count in self._counts.items():
-            family.add_metric(values, count)
+            family.add_metric(values, count.value)
         yield family
+
+
+class Timing:
+    """One histogram of seconds."""
+
+    __slots__ = ("counts", "sum")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(SECONDS) + 1)
+        self.sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self.counts[bisect_left(SECONDS, seconds)] += 1
+        self.sum += seconds
 
 
 class Timings(Collector):
@@ -47,25 +74,20 @@ class Timings(Collector):
 
     def __init__(self, name: str, help: str, labels: list[str]) -> None:
         self._names = name, help, labels
-        self._counts: dict[tuple[str | int, ...], list[int]] = {}
-        self._sums: dict[tuple[str | int, ...], float] = {}
+        self._timings: dict[tuple[str | int, ...], Timing] = {}
         REGISTRY.register(self)
 
-    def observe(self, seconds: float, *labels: str | int) -> None:
-        counts = self._counts.get(labels)
-        if counts is None:
-            counts = self._counts[labels] = [0] * (len(SECONDS) + 1)
-            self._sums[labels] = 0.0
-        counts[bisect_left(SECONDS, seconds)] += 1
-        self._sums[labels] += seconds
+    def of(self, *labels: str | int) -> Timing:
+        """The histogram of these label values, for who keeps it."""
+        return self._timings.get(labels) or self._timings.setdefault(labels, Timing())
 
     def collect(self) -> Iterator[Metric]:
         name, help, labels = self._names
         family = HistogramMetricFamily(name, help, labels=labels)
-        for values, counts in self._counts.items():
+        for values, timing in self._timings.items():
             bounds = (*map(str, SECONDS), "+Inf")
-            buckets = list(zip(bounds, accumulate(counts), strict=True))
-            family.add_metric(list(map(str, values)), buckets, self._sums[values])  # pyright: ignore[reportArgumentType]
+            buckets = list(zip(bounds, accumulate(timing.counts), strict=True))
+            family.add_metric(list(map(str, values)), buckets, timing.sum)  # pyright: ignore[reportArgumentType]
         yield family
 
 

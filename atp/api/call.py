@@ -82,6 +82,11 @@ class Call:
         self._limits = limits
 
     @property
+    def question(self) -> bytes:
+        """Path and query as they came, which are the whole of what a GET asks."""
+        return b"%b?%b" % (self.path, self._query) if self._query else self.path
+
+    @property
     def stop(self) -> asyncio.Event | None:
         """Set when the process is told to end."""
         return self.state.get("stop")

@@ -5,10 +5,8 @@ Litestar routes and documents; its handler path costs several times what the res
 ``respond`` that Litestar's handlers call. A test holds the two ways equal.
 """
 
-import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Container, MutableMapping
-from itertools import count
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from atp.api.admission.classes import CLASSES, Class, Matcher
@@ -16,7 +14,9 @@ from atp.api.admission.entry import DEADLINE, queue
 from atp.api.admission.refusals import refuse
 from atp.api.answers import problem_of
 from atp.api.call import Answer, Call, ClientGone, given_request_id
+from atp.api.heads import SECURITY_HEADERS, Head, request_ids, signed
 from atp.api.identity import PUBLIC
+from atp.api.prepared import Counter
 from atp.api.problems import MEDIA_TYPE, Problem
 from atp.api.quotas import marked
 from atp.api.routes import ROUTES, Route
@@ -31,20 +31,8 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]  # frameworks and servers each name these types themselves
 
-#: On every answer; a route's own header of the same name wins.
-_SECURITY_HEADERS = (
-    (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-content-type-options", b"nosniff"),
-)
-_SECURITY_NAMES = tuple(name.decode() for name, _ in _SECURITY_HEADERS)
-
 #: Of the answers that are made here, mostly one.
 _TYPES = {text: text.encode() for text in ("application/json", MEDIA_TYPE)}
-
-#: Request ids of this process: its own random part and a number, in the form of a trace's id.
-_request_ids = map((secrets.token_hex(10) + "%012x").__mod__, count())
 
 _RESERVATIONS, _AVAILABILITY = b"/v1/reservations", b"/v1/availability/"
 _BY_NAME = {route.name: route for route in ROUTES}
@@ -67,6 +55,7 @@ def front_door(service: Service | None, app: AsgiApp) -> AsgiApp:
     REQUESTS_ACTIVE.set_function(lambda: active)
     classes = Matcher((route.method, route.template, route.name) for route in ROUTES)
     gate = service.control.gate if service else None
+    counter = Counter(service, _STOCK) if service else None
 
     async def door(scope: Scope, receive: Receive, send: Send) -> None:
         nonlocal active
@@ -74,8 +63,11 @@ def front_door(service: Service | None, app: AsgiApp) -> AsgiApp:
             return await app(scope, receive, send)
         started = time.perf_counter()
         headers = dict(scope["headers"])
+        found = counter.find(scope, headers) if counter and scope["method"] == "GET" else None
+        if counter and found and counter.gate.enter(counter.cls):
+            return await counter.answer(found, headers, send, started)
         state = scope.setdefault("state", {})
-        state["request_id"] = request_id = given_request_id(headers) or next(_request_ids)
+        state["request_id"] = request_id = given_request_id(headers) or next(request_ids)
         method, path = scope["method"], scope["raw_path"]
         hot = hot_route(method, path) if service else None
         template, status, begun, cls = hot[0].template if hot else "unmatched", 500, 0.0, Class.P3
@@ -86,7 +78,7 @@ def front_door(service: Service | None, app: AsgiApp) -> AsgiApp:
                 if DEADLINE in headers or not gate.enter(cls):
                     cls = service.unresolved.class_of(cls, headers)
                     if kind := await queue(gate, cls, service.clients, headers, state):
-                        common = closing(_SECURITY_HEADERS, state)
+                        common = closing(SECURITY_HEADERS, state)
                         status = await refuse(kind, send, common, request_id, gate.retry_after())
                         if cls is Class.P1 and service.clients.known(headers):
                             service.rooms.count(status)  # strangers may not slow the waiting rooms down
@@ -105,7 +97,7 @@ def front_door(service: Service | None, app: AsgiApp) -> AsgiApp:
             if gate and begun:
                 gate.leave(cls, ended - begun if status < 400 or status == 409 else 0.0)
             method = method if template != "unmatched" else "any"
-            REQUEST_SECONDS.observe(ended - started, method, template, status)
+            REQUEST_SECONDS.of(method, template, status).observe(ended - started)
 
     return door
 
@@ -131,13 +123,15 @@ async def _answer_hot(service: Service, route: Route, call: Call, send: Send) ->
     answer = await respond(service, route, call)
     if answer.stream is not None:
         return await _answer_stream(answer, answer.stream, call, send)
-    headers = [
-        (b"content-length", b"%d" % len(answer.body)),
-        (b"content-type", _TYPES.get(answer.media_type) or answer.media_type.encode()),
-    ]
+    headers: Head = []
+    if answer.status != 304:  # it has no body, and the length would be that of the 200 (RFC 9110 §8.6)
+        headers = [
+            (b"content-length", b"%d" % len(answer.body)),
+            (b"content-type", _TYPES.get(answer.media_type) or answer.media_type.encode()),
+        ]
     if answer.headers:
         headers += [(name.encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
-    head = _signed(headers, answer.headers, call.state)
+    head = signed(headers, answer.headers, call.state)
     await send({"type": "http.response.start", "status": answer.status, "headers": head})
     await send({"type": "http.response.body", "body": answer.body})
     return answer.status
@@ -146,7 +140,7 @@ async def _answer_hot(service: Service, route: Route, call: Call, send: Send) ->
 async def _answer_stream(answer: Answer, parts: AsyncGenerator[bytes], call: Call, send: Send) -> int:
     headers = [(name.encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
     headers.append((b"content-type", answer.media_type.encode()))
-    head = _signed(headers, answer.headers, call.state)
+    head = signed(headers, answer.headers, call.state)
     await send({"type": "http.response.start", "status": answer.status, "headers": head})
     await send_stream(call.receive, send, parts)
     return answer.status
@@ -161,26 +155,13 @@ async def _through(app: AsgiApp, scope: Scope, receive: Receive, send: Send) -> 
         nonlocal status
         if message["type"] == "http.response.start":
             status = message["status"]
-            headers = list(message["headers"])
+            headers = [h for h in message["headers"] if status != 304 or h[0] != b"content-length"]  # RFC 9110 §8.6
             names = {name.decode("latin-1") for name, _ in headers}
-            message = {**message, "headers": _signed(headers, names, scope["state"])}
+            message = {**message, "headers": signed(headers, names, scope["state"])}
         await send(message)
 
     await app(scope, receive, send_signed)
     return scope.get("path_template") or "unmatched", status
-
-
-def _signed(
-    headers: list[tuple[bytes, bytes]], own: Container[str], state: dict[str, Any]
-) -> list[tuple[bytes, bytes]]:
-    """``headers`` with those that every answer has, but for its ``own``."""
-    if own:
-        pairs = zip(_SECURITY_NAMES, _SECURITY_HEADERS, strict=True)
-        headers += [header for name, header in pairs if name not in own]
-    else:  # as most have none: nothing of it is among ours
-        headers += _SECURITY_HEADERS
-    headers.append((b"x-request-id", state["request_id"].encode()))
-    return closing(headers, state)
 
 
 async def respond(service: Service, route: Route, call: Call) -> Answer:

@@ -62,6 +62,11 @@ class Meter:
         self.quota = quota
         self._policy = policy_header(self.name, quota)
 
+    @property
+    def empty(self) -> bool:
+        """Whether the next ``take`` would raise."""
+        return self._refill() < 1
+
     def take(self) -> None:
         """One request. Raises Problem (429)."""
         left = self._refill()

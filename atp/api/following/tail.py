@@ -50,9 +50,9 @@ class Tail:
         self._next: asyncio.Future[None] | None = None  # of those who wait for a look that begins from now on
         VIEW_AGE.set_function(lambda: time.monotonic() - self.checked_at if self.ready else 0.0)
 
-    def use(self) -> None:
+    def use(self, now: float = 0.0) -> None:
         """Somebody reads: follow from now on."""
-        self._used_at = time.monotonic()
+        self._used_at = now or time.monotonic()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
 

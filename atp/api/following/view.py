@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 from atp.api.following.tail import Tail
 from atp.domain.ids import partition_of
@@ -28,23 +29,41 @@ CHUNK = 64
 #: Positions kept, of all skus: some 30 MB.
 WEIGHT_MAX = 60_000
 
+#: Questions kept as bytes, and the longest of them: with the answers that are ready some 15 MB.
+QUESTIONS_MAX, QUESTION_MAX = 10_000, 512
+
 
 class NotReached(Exception):
     """The ledger is not at the position that the caller names."""
 
 
 class Shown:
-    """One reading of a sku for one question, and what ``rendered`` of it is kept beside it."""
+    """One reading of a sku for what was ``asked``, and what is kept beside it: what it looks like (``rendered``), a
+    ``prepared`` answer, and the bytes of the ``question`` that it answers."""
 
-    __slots__ = ("dated", "partition", "read_at", "read_ms", "rendered", "stock", "weight")
+    __slots__ = (
+        "asked",
+        "lasts_s",
+        "partition",
+        "prepared",
+        "question",
+        "read_at",
+        "read_ms",
+        "rendered",
+        "stock",
+        "weight",
+    )  # fmt: skip
 
     def __init__(self, stock: SkuStock, asked: Asked, partition: int, at: float, at_ms: int) -> None:
         self.stock = stock
+        self.asked = asked
         self.partition = partition
         self.read_at, self.read_ms = at, at_ms
-        self.dated = bool(stock.atp or asked.campaign)
+        self.lasts_s = DATED_AGE_S if stock.atp or asked.campaign else AGE_S
         self.weight = 1 + len(stock.locations)
-        self.rendered: tuple | None = None
+        self.rendered: Any = None
+        self.prepared: Any = None
+        self.question = b""
 
 
 class View:
@@ -55,6 +74,7 @@ class View:
         self.tail = Tail(ledger, self._changed)
         self._kept: dict[str, dict[Asked, Shown]] = {}  # those read longest ago first
         self._weight = 0
+        self._questions: dict[bytes, Shown] = {}  # none but of those that are kept
         self._wanted: dict[tuple[str, Asked], asyncio.Future[Shown]] = {}
         self._filling: asyncio.Task[None] | None = None
         self._newer: dict[str, int] = {}  # skus that changed while the ledger is being asked, and where
@@ -80,13 +100,39 @@ class View:
 
     def known(self, sku: str, asked: Asked) -> Shown | None:
         """What ``read`` would say without asking anybody, as it mostly can; else None."""
-        tail, now = self.tail, time.monotonic()
-        tail.use()
-        if not tail.ready or now - tail.checked_at >= FRESH_S or not self._current((sku,)):
+        of_sku = self._kept.get(sku)
+        shown = of_sku.get(asked) if of_sku else None
+        if shown is None or not self.holds(shown):
             return None
-        if shown := self._usable(sku, asked, now):
-            VIEW_READS.inc("view")
+        VIEW_READS.inc("view")
         return shown
+
+    def answered(self, question: bytes) -> Shown | None:
+        """The reading that the same bytes were answered with, if it is kept. It is to be used only if it ``holds``."""
+        return self._questions.get(question)
+
+    def holds(self, shown: Shown) -> bool:
+        """Whether one that is kept is known to hold without asking anybody."""
+        tail, now, partition = self.tail, time.monotonic(), shown.partition
+        tail.use(now)
+        return (
+            tail.ready
+            and now - tail.checked_at < FRESH_S
+            and self._ledger.position(partition) <= tail.through[partition]
+            and now - shown.read_at <= shown.lasts_s
+        )
+
+    def remember(self, question: bytes, shown: Shown) -> None:
+        """These bytes were answered with this reading: from now on they find it while it is kept."""
+        if self._kept.get(shown.stock.sku, {}).get(shown.asked) is not shown or shown.question == question:
+            return
+        if len(question) > QUESTION_MAX:
+            return
+        self._forget(shown)  # the same may be asked in many ways: one is remembered
+        if len(self._questions) >= QUESTIONS_MAX:
+            self._forget(next(iter(self._questions.values())))
+        shown.question = question
+        self._questions[question] = shown
 
     def last(self, skus: Sequence[str], asked: Asked) -> list[Shown] | None:
         """What was known last, should the ledger be away; None unless it is known of all."""
@@ -124,9 +170,7 @@ class View:
     def _usable(self, sku: str, asked: Asked, now: float) -> Shown | None:
         of_sku = self._kept.get(sku)
         shown = of_sku.get(asked) if of_sku else None
-        if shown is None or now - shown.read_at > (DATED_AGE_S if shown.dated else AGE_S):
-            return None
-        return shown
+        return shown if shown and now - shown.read_at <= shown.lasts_s else None
 
     async def _fill(self, skus: Sequence[str], asked: Asked) -> list[Shown]:
         loop, waiting = asyncio.get_running_loop(), []
@@ -176,6 +220,7 @@ class View:
         of_sku = self._kept.pop(sku, {})  # to the end
         if before := of_sku.get(asked):
             self._weight -= before.weight
+            self._forget(before)
         of_sku[asked] = shown
         self._kept[sku] = of_sku
         self._weight += shown.weight
@@ -183,7 +228,15 @@ class View:
             self._drop(next(iter(self._kept)))
 
     def _drop(self, sku: str) -> None:
-        self._weight -= sum(shown.weight for shown in self._kept.pop(sku, {}).values())
+        for shown in self._kept.pop(sku, {}).values():
+            self._weight -= shown.weight
+            self._forget(shown)
+
+    def _forget(self, shown: Shown) -> None:
+        """No bytes find it any more."""
+        if shown.question:
+            del self._questions[shown.question]
+            shown.question, shown.prepared = b"", None
 
     def _changed(self, partition: int, skus: set[str] | None, seq: int) -> None:
         """An entry of ``partition``: what was read before it is worth nothing any more."""

@@ -111,6 +111,33 @@ async def is_ready(api: Api) -> bool:
         return False
 
 
+async def in_process(
+    app: Any, method: str, path: str, headers: dict[str, str], body: bytes = b"", stop: asyncio.Event | None = None
+) -> tuple[int, dict[str, str], bytes]:
+    """One ASGI call as the server would make it, and its answer."""
+    raw_path, _, query = path.partition("?")
+    given = {"content-length": str(len(body)), **headers}
+    scope = {
+        "type": "http", "method": method, "path": raw_path, "raw_path": raw_path.encode(), "root_path": "",
+        "query_string": query.encode(), "headers": [(k.encode(), v.encode()) for k, v in given.items()],
+        "http_version": "1.1", "scheme": "http", "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 1),
+        "asgi": {"version": "3.0"}, "extensions": {}, "state": {"stop": stop},
+    }  # fmt: skip
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop() if messages else {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    answered = {k.decode(): v.decode() for k, v in sent[0]["headers"]}
+    assert len(answered) == len(sent[0]["headers"]), "a header is there twice"
+    return sent[0]["status"], answered, b"".join(m.get("body", b"") for m in sent[1:])
+
+
 @pytest.fixture
 async def api(valkey: str, namespace: str) -> AsyncIterator[Api]:
     async with served(valkey, namespace) as api:

@@ -13,7 +13,7 @@ from atp.api.routes import ROUTES
 from atp.api.service import Service
 from atp.ledger import Ledger, LedgerSettings
 
-from .conftest import served
+from .conftest import in_process, served
 
 pytestmark = pytest.mark.anyio
 
@@ -91,40 +91,16 @@ async def answers(valkey: str, namespace: str, *, hot: bool) -> list[tuple[int, 
         try:
             for method, path, headers, body in REQUESTS:
                 raw = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
-                status, answered, content = await call(app, method, path.replace("{id}", first), key, headers, raw)
+                asked = {"authorization": f"Bearer {key}", **(JSON if raw else {}), **headers}
+                status, answered, content = await in_process(app, method, path.replace("{id}", first), asked, raw)
+                for name in ("x-request-id", "etag", "content-length"):  # of the times and ids inside
+                    answered.pop(name, None)
                 first = first or json.loads(content)["id"]
                 found.append((status, answered, _TIMES.sub(b"-", content)))
         finally:
             await service.view.close()
             await ledger.close()
         return found
-
-
-async def call(app: Any, method: str, path: str, key: str, more: dict[str, str], body: bytes) -> Any:
-    """One ASGI call in process, as the server would make it."""
-    headers = {"authorization": f"Bearer {key}", "content-length": str(len(body)), **(JSON if body else {}), **more}
-    raw_path, _, query = path.partition("?")
-    scope = {
-        "type": "http", "method": method, "path": raw_path, "raw_path": raw_path.encode(), "root_path": "",
-        "query_string": query.encode(), "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
-        "http_version": "1.1", "scheme": "http", "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 1),
-        "asgi": {"version": "3.0"}, "extensions": {}, "state": {},
-    }  # fmt: skip
-    messages = [{"type": "http.request", "body": body, "more_body": False}]
-    sent: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        return messages.pop() if messages else {"type": "http.disconnect"}
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    await app(scope, receive, send)
-    start = sent[0]
-    answered = {k.decode(): v.decode() for k, v in start["headers"]}
-    for name in ("x-request-id", "etag", "content-length"):  # of the times and ids inside
-        answered.pop(name, None)
-    return start["status"], answered, b"".join(m.get("body", b"") for m in sent[1:])
 
 
 def test_only_hot_routes_take_the_short_way() -> None:
