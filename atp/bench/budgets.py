@@ -8,7 +8,8 @@ import msgspec
 from msgspec import Struct
 
 from atp.bench.figures import Ratio
-from atp.bench.report import Report, Table
+from atp.bench.report import Report
+from atp.pages import Table
 
 State = Literal["met", "BROKEN", "too noisy", "not measured"]
 

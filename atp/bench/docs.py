@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from atp.bench.machine import facts
-from atp.bench.report import Report, Table, tables
+from atp.bench.report import Report, tables
+from atp.pages import Table
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 

@@ -7,12 +7,13 @@ from msgspec import Struct
 from atp.bench import budgets, docs, history, page
 from atp.bench.budgets import Budget
 from atp.bench.history import Line
-from atp.bench.report import Report, Table
+from atp.bench.report import Report
+from atp.pages import Table, Verdict, ready_for
 
 #: Exit codes. Of the three, a broken promise counts more than noise.
 WELL, BROKEN, NO_VERDICT = 0, 1, 3
 
-_WORDS = {WELL: "holds", BROKEN: "broken", NO_VERDICT: "noisy"}
+_WORDS: dict[int, Verdict] = {WELL: "holds", BROKEN: "broken", NO_VERDICT: "noisy"}
 
 
 class Wanted(Struct, frozen=True):
@@ -40,9 +41,9 @@ class Ending(Struct):
 
 
 def ready(wanted: Wanted) -> Ready:
-    """Read what the end needs. Raises BadBudgets, BadHistory, NoMarkers, NoPlots."""
+    """Read what the end needs. Raises BadBudgets, BadHistory, NoMarkers, NoPlots, Unwritable."""
     if wanted.html:
-        page.require_plots()
+        ready_for(wanted.html)
     if wanted.docs:
         docs.parts(wanted.docs)
     return Ready(

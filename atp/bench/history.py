@@ -6,7 +6,8 @@ import msgspec
 from msgspec import Struct
 
 from atp.bench.machine import Machine
-from atp.bench.report import Report, Table
+from atp.bench.report import Report
+from atp.pages import Table
 
 
 class Line(Struct):

@@ -19,7 +19,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from atp.bench.cpu import cpu_s
 from atp.bench.figures import REFERENCE, SUBJECT, Round, Series, ratio
-from atp.bench.report import Finding, Report, Table
+from atp.bench.report import Finding, Report
 from atp.dev.nats import Nats
 from atp.dev.valkey import Valkey
 from atp.domain.collecting import rarely
@@ -27,6 +27,7 @@ from atp.domain.commands import PutPolicy
 from atp.ingest import Consumer, Event, Feed, Settings, ensure_streams
 from atp.ingest.feed import level
 from atp.ledger import Ledger, LedgerSettings
+from atp.pages import Table
 
 _FETCH = 500
 _SKUS = 1_000

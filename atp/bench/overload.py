@@ -8,7 +8,8 @@ from typing import Any
 from msgspec import json
 
 from atp.bench.figures import Ratio
-from atp.bench.report import Report, Table
+from atp.bench.report import Report
+from atp.pages import Table
 
 ROOT = Path(__file__).parents[2]
 

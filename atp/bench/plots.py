@@ -1,11 +1,11 @@
-"""Plots of a report as SVG, without any state of matplotlib's own."""
+"""Plots of a report as SVG."""
 
 from collections.abc import Callable
-from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from atp.bench.figures import GENERATOR, Ratio, Series
 from atp.bench.report import Report
+from atp.pages import INK, figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,23 +30,12 @@ def all(report: Report) -> list[str]:
 
 
 def _figure(title: str, draw: Callable[["Axes", list[Any]], None], rows: list[Any]) -> str:
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    # Text stays text, drawn with the reader's font.
-    with matplotlib.rc_context({"svg.fonttype": "none", "font.family": "sans-serif", "svg.hashsalt": title}):
-        figure = Figure(figsize=(11, 0.9 + 0.34 * len(rows)), layout="constrained")
-        axes = figure.subplots()
-        axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
+    def labelled(axes: "Axes") -> None:
         axes.set_yticks(range(len(rows)), [_label(row) for row in rows])
         axes.invert_yaxis()
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="x", color="#e4e8ee")
-        axes.set_axisbelow(True)
         draw(axes, rows)
-        text = StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return f"<figure>{text.getvalue()[text.getvalue().index('<svg') :]}</figure>"
+
+    return figure(title, 0.9 + 0.34 * len(rows), labelled)
 
 
 def _label(row: Series | Ratio) -> str:
@@ -61,7 +50,7 @@ def _ratios(axes: "Axes", ratios: list[Ratio]) -> None:
         axes.errorbar(r.middle, y, xerr=apart, fmt="o", color=colour, ecolor=colour, capsize=3)
         text = f"{r.middle:.2f}" + (", too noisy" if r.noisy else "")
         axes.annotate(text, (max(r.values), y), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)
-    axes.axvline(1.0, color="#1c2430", linewidth=1)
+    axes.axvline(1.0, color=INK, linewidth=1)
     axes.set_xscale("log")
     axes.margins(x=0.15, y=0.1)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -72,7 +61,7 @@ def _rates(axes: "Axes", series: list[Series]) -> None:
     for y, s in enumerate(series):
         rates = [r.rate for r in s.rounds]
         apart = [[s.rate - min(rates)], [max(rates) - s.rate]]
-        axes.barh(y, s.rate, color=_COLOURS[s.role], xerr=apart, ecolor="#1c2430", capsize=3, height=0.7)
+        axes.barh(y, s.rate, color=_COLOURS[s.role], xerr=apart, ecolor=INK, capsize=3, height=0.7)
         axes.annotate(f"{s.rate:,.0f}", (max(rates), y), xytext=(6, 0), textcoords="offset points", va="center")
     axes.margins(x=0.1)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")

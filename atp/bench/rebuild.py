@@ -24,7 +24,7 @@ from typing import Any
 
 import uvloop
 
-from atp.bench.report import Finding, Report, Table
+from atp.bench.report import Finding, Report
 from atp.dev.postgres import Postgres
 from atp.dev.valkey import Valkey
 from atp.domain.commands import Change, Command, Confirm, Level, PutPolicy, Release, Reserve, ReserveLine
@@ -38,6 +38,7 @@ from atp.ledger.records import decode, read
 from atp.outbox import Counters, Drainer
 from atp.outbox import Settings as OutboxSettings
 from atp.outbox.handover import Handover
+from atp.pages import Table
 from atp.rebuild import LastTold, Rebuilder, Settings, make_baseline
 
 #: Commands under way at once.

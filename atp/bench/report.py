@@ -4,9 +4,7 @@ from msgspec import Struct, field
 
 from atp.bench.figures import GENERATOR, RATIO_SPREAD_MAX, Ratio, Series
 from atp.bench.machine import Machine
-
-#: Headings of columns whose texts may begin with a figure.
-TEXTS = {"CPU, µs a request", "figures", "phases"}
+from atp.pages import Table
 
 
 class Finding(Struct):
@@ -16,19 +14,6 @@ class Finding(Struct):
     ok: bool
     detail: str
     timed: bool = False
-
-
-class Table(Struct):
-    """Figures that are no rounds of requests."""
-
-    title: str
-    headings: list[str]
-    rows: list[list[str]]
-
-    def words(self, column: int) -> bool:
-        """Whether a column is read as text, and so begins at the left."""
-        texts = [row[column] for row in self.rows if row[column]]
-        return column == 0 or self.headings[column] in TEXTS or all(text[0].isalpha() for text in texts)
 
 
 class Report(Struct):

@@ -7,7 +7,8 @@ from rich.table import Table as RichTable
 
 from atp.bench.ending import BROKEN, NO_VERDICT, WELL, Ending
 from atp.bench.machine import facts
-from atp.bench.report import Report, Table, tables
+from atp.bench.report import Report, tables
+from atp.pages import Table
 
 _STYLES = {WELL: "bold green", BROKEN: "bold red", NO_VERDICT: "bold yellow"}
 

@@ -12,6 +12,7 @@ from atp.bench.ending import Wanted, end, ready
 from atp.bench.figures import PEER, REFERENCE, SUBJECT, Ratio, Round, Series
 from atp.bench.machine import Machine
 from atp.bench.report import Finding, Report
+from atp.pages import Unwritable
 
 MACHINE = Machine("cpu", 2, 4.0, "kernel", "python", "ext4", {"valkey": "9"}, [0.1, 0.2, 0.3])
 
@@ -112,3 +113,10 @@ def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert "no Node.js" in text
     outside = re.findall(r"""(?:src|href)\s*=\s*["']?(?!#)[^"'\s>]+|@import|<script""", text)
     assert outside == []
+
+
+def test_a_page_that_cannot_be_written_is_told_before_the_run(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    for path in (tmp_path, tmp_path / "nowhere" / "report.html"):
+        with pytest.raises(Unwritable, match="cannot be written"):
+            ready(Wanted(html=path))

@@ -7,7 +7,8 @@ from atp.bench.figures import Ratio
 from atp.bench.ledger.costs import costs
 from atp.bench.ledger.driving import Cost, Options, own_server
 from atp.bench.ledger.scale import SMALL, Scale, scales, times
-from atp.bench.report import Report, Table
+from atp.bench.report import Report
+from atp.pages import Table
 
 #: Names of ratios, and the rows they compare with INCR.
 _COMPARED = {
