@@ -41,7 +41,7 @@ local function grants_of(b, sku, asked, names)
   end
   local days = wanted ~= '' and { wanted } or supply_days(b, sku, names)
   for i, day in ipairs(days) do promises[i] = { day, most(day) } end
-  return ats, names[1] and most('') or 0, promises
+  return ats, names[2] and most('') or ats[1] or 0, promises -- of one place, what it has is all there is
 end
 
 -- Free units of a position that promises for later days need.
@@ -69,6 +69,31 @@ local function sources_at(b, s, p, location)
   return found
 end
 
+local function fetch_new(b, wanted)
+  local unread = {}
+  for _, place in ipairs(wanted) do
+    if b.positions[place] == nil then unread[#unread + 1] = place end
+  end
+  fetch(b.prefix .. 'pos', unread, b.positions, unpack_one)
+end
+
+-- Read what several skus are answered with at once; whoever asks about one place reads that alone.
+local function gather_skus(b, queries)
+  local skus, wanted = {}, {}
+  for _, query in ipairs(queries) do
+    if query[1] == 2 and query[3][3] == '' then skus[#skus + 1] = query[2] end
+  end
+  if not skus[2] then return end
+  fetch(b.prefix .. 'sku', skus, b.skus, unpack_one)
+  for _, sku in ipairs(skus) do
+    local s = b.skus[sku]
+    for _, location in ipairs(s and s[S.LOCATIONS] ~= '+' and locations_of(b, s, sku) or {}) do
+      wanted[#wanted + 1] = position_key(sku, location)
+    end
+  end
+  fetch(b.prefix .. 'pos', wanted, b.positions, unpack_one)
+end
+
 -- No position is before the opening of the epoch, which may have taken back what had a higher one (R2).
 local function read_sku(b, sku, asked)
   local s = find_sku(b, sku)
@@ -80,7 +105,7 @@ local function read_sku(b, sku, asked)
       wanted[#names] = position_key(sku, location)
     end
   end
-  fetch(b.prefix .. 'pos', wanted, b.positions, unpack_one)
+  fetch_new(b, wanted)
   table.sort(names, function(x, y)
     local a, c = b.policies.locations[x], b.policies.locations[y]
     if a and c then return a.rank < c.rank end
@@ -143,8 +168,9 @@ local function read(keys, args)
   local now = args[2] and tonumber(args[2]) or clock.now() -- a test brings its own
   local b = new_batch(prefix, meta, math.max(now, tonumber(meta.last_now)))
   b.policies, b.opened = load_policies(prefix, meta), tonumber(meta.opened or 0)
-  local answers = {}
-  for i, query in ipairs(unpack_one(args[1])) do
+  local queries, answers = unpack_one(args[1]), {}
+  gather_skus(b, queries)
+  for i, query in ipairs(queries) do
     local kind, answer = query[1], nil
     if kind == 1 then
       local r = find_by_id(b, query[2])
