@@ -25,13 +25,14 @@ def text(found: Peak | Shown) -> str:
     if isinstance(found, Peak):
         return (
             f"peak: {found.goodput:,.0f}/s, p50 {found.p50_ms:.0f} ms, p99 {found.p99_ms:.0f} ms, refused "
-            f"{found.refused:.0f}/s (there should be none), {found.api_us:.0f} µs CPU of the API process each"
+            f"{found.refused:.0f}/s (there should be none), {sum(found.us.values()):.0f} µs CPU of all processes each"
         )
     cores = ", ".join(f"{name} {used:.2f}" for name, used in found.cores.items() if used >= 0.01)
+    spent = ", ".join(f"{name} {us:.0f} ({found.peak.us[name]:.0f})" for name, us in found.us.items() if us >= 1)
     lines = [
         f"{found.name}: {found.goodput:,.0f}/s beside a peak of {found.peak.goodput:,.0f}/s",
         *(f"    {bar}" for bar in found.bars),
-        f"    by CPU of the API process alone: {found.by_cpu:.2f} of the peak",
+        f"    by CPU of all processes: {found.by_cpu:.2f} of the peak; µs a reservation (at the peak): {spent}",
         f"    p50 {found.p50_ms:.0f} p99 {found.p99_ms:.0f} ms; refused {found.refused:,.0f}/s, p99 "
         f"{found.refused_p99_ms:.0f} ms; payments p99 {found.payments_p99_ms:.0f} ms {found.failures or ''}",
         f"    answers {found.statuses}, broken {found.broken}, not sent {found.missed}, "

@@ -53,7 +53,7 @@ async def play_neighbour(bench: Bench, before: Peak, holds: list[str]) -> Shown:
             Bar("payments that succeeded", paid.done / max(1, paid.asked), bars.PAYMENTS),
             Bar("of its requests refused with 429", refused / max(1, asked), 0.9),
         ],
-        good, before, 1.0, mean(percentile(seen.good_ms, 50) for seen in beside), p99, refused / seconds / ROUNDS,
+        good, before, {}, 1.0, mean(percentile(seen.good_ms, 50) for seen in beside), p99, refused / seconds / ROUNDS,
         mean(percentile(one.refused_ms, 99) for one in greedy), {}, sum(seen.broken for seen in beside),
         sum(seen.missed for seen in beside), percentile(paid.took_ms, 99), paid.failures, (0.0, 0.0),
         {name: spent.cores(took) for name, took in spent.spent.items()}, spent.others, os.getloadavg()[0],

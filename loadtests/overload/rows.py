@@ -18,10 +18,10 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 #: Payments a second beside each row.
 PAYMENTS_PER_S = 15.0
 
-#: The peak's callers come again after a row: how long service may take to be as before, and how long they then count.
-BACK_S, PEAK_S = 2.0, 3.0
+#: How long callers ask before they count, in a row and in a peak alike: service has to be as before within it.
+WARM_S = 2.0
 
-ROW_S = BACK_S + PEAK_S + 6  # what a row takes besides its own seconds, at most
+START_S = 3.0  # what callers take to start and to connect, at most
 
 
 class Row(Struct):
@@ -47,7 +47,7 @@ class Peak(Struct):
     p50_ms: float
     p99_ms: float
     refused: float
-    api_us: float  # CPU of the API process for each
+    us: dict[str, float]  # CPU of each process for a reservation, refusals included
 
 
 class Shown(Struct):
@@ -57,7 +57,8 @@ class Shown(Struct):
     bars: list[Bar]
     goodput: float
     peak: Peak  # the mean of the one before and the one after
-    by_cpu: float  # the peak's CPU of the API process a reservation ÷ the row's: goodput ÷ peak, were there no others
+    us: dict[str, float]  # as of the peak: what it has less is where goodput went
+    by_cpu: float  # the peak's CPU of all processes a reservation ÷ the row's: goodput ÷ peak, were there no others
     p50_ms: float
     p99_ms: float
     refused: float  # a second
@@ -103,13 +104,14 @@ class Bench(Struct):
 
 async def peak(bench: Bench) -> tuple[Peak, list[int]]:
     """The peak now, and the good answers of each quarter of a second from its beginning."""
+    seconds = bench.seconds / 2  # with the one on the row's other side as long as the row
     before = costs(bench.run)
-    seen = await called(bench.plan(bench.connections, PEAK_S, warm_s=BACK_S), bench.processes)
+    seen = await called(bench.plan(bench.connections, seconds, warm_s=WARM_S), bench.processes)
     spent = costs(bench.run) - before
     good = seen.statuses.get(201, 0)
     found = Peak(
-        good / PEAK_S, percentile(seen.good_ms, 50), percentile(seen.good_ms, 99), seen.statuses.get(503, 0) / PEAK_S,
-        spent.spent["api-1"] / max(1, sum(seen.windows)) * 1e6,
+        good / seconds, percentile(seen.good_ms, 50), percentile(seen.good_ms, 99), seen.statuses.get(503, 0) / seconds,
+        each_us(spent, seen),
     )  # fmt: skip
     return found, seen.windows
 
@@ -118,7 +120,7 @@ async def play(row: Row, bench: Bench, before: Peak, holds: list[str]) -> tuple[
     """One row with payments beside it, and the peak that came after."""
     plan = bench.plan(
         int(bench.connections * row.times), bench.seconds, rate=row.rate * before.goodput, retries=row.retries,
-        obey=row.obey, depth=row.depth,
+        obey=row.obey, depth=row.depth, warm_s=WARM_S,
     )  # fmt: skip
     stop = asyncio.Event()
     paying = asyncio.create_task(pay(bench.p0, bench.key, holds, PAYMENTS_PER_S, stop))
@@ -126,17 +128,17 @@ async def play(row: Row, bench: Bench, before: Peak, holds: list[str]) -> tuple[
     spent = costs(bench.run)
     seen = await called(plan, bench.processes)
     spent = costs(bench.run) - spent
-    spent.spent["callers"] = seen.cpu_s
+    us = each_us(spent, seen)
     after, windows = await peak(bench)
     stop.set()
-    beside = Peak(*((a + b) / 2 for a, b in zip(values(before), values(after), strict=True)))
+    beside = mean(before, after)
     recovered = back_after(windows, after.goodput)
-    return shown(row, bench, seen, spent, beside, await paying, recovered, await watching), after
+    return shown(row, bench, seen, spent, us, beside, await paying, recovered, await watching), after
 
 
 def shown(
-    row: Row, bench: Bench, seen: Seen, spent: Costs, beside: Peak, paid: Paid, recovered: float | None,
-    rss: tuple[float, float],
+    row: Row, bench: Bench, seen: Seen, spent: Costs, us: dict[str, float], beside: Peak, paid: Paid,
+    recovered: float | None, rss: tuple[float, float],
 ) -> Shown:  # fmt: skip
     """The figures of a row, with its bars."""
     good, refused = seen.statuses.get(201, 0), seen.statuses.get(503, 0)
@@ -152,17 +154,27 @@ def shown(
         judged.append(at_most("memory, second half ÷ first", rss[1] / rss[0], bars.FLAT))
     else:
         judged.append(at_most("admitted p99 ÷ unloaded p99", p99 / beside.p99_ms, bars.P99_TIMES))
-    api_us = spent.spent["api-1"] / max(1, sum(seen.windows)) * 1e6
     return Shown(
-        row.name, judged, good / bench.seconds, beside, beside.api_us / max(1e-9, api_us),
+        row.name, judged, good / bench.seconds, beside, us,
+        sum(beside.us.values()) / max(1e-9, sum(us.values())),
         percentile(seen.good_ms, 50), p99, refused / bench.seconds, percentile(seen.refused_ms, 99), seen.statuses,
         seen.broken, seen.missed, percentile(paid.took_ms, 99), paid.failures, rss,
         {name: spent.cores(seconds) for name, seconds in spent.spent.items()}, spent.others, os.getloadavg()[0],
     )  # fmt: skip
 
 
-def values(found: Peak) -> tuple[float, ...]:
-    return found.goodput, found.p50_ms, found.p99_ms, found.refused, found.api_us
+def each_us(spent: Costs, seen: Seen) -> dict[str, float]:
+    """CPU of each process for a reservation; that of the callers is noted in ``spent``, too."""
+    spent.spent["callers"] = seen.cpu_s
+    return {name: seconds / max(1, sum(seen.windows)) * 1e6 for name, seconds in spent.spent.items()}
+
+
+def mean(one: Peak, other: Peak) -> Peak:
+    """The peak between two, one before a row and one after it."""
+    us = {name: (one.us[name] + other.us[name]) / 2 for name in one.us}
+    pairs = ((getattr(one, name), getattr(other, name)) for name in ("goodput", "p50_ms", "p99_ms", "refused"))
+    goodput, p50_ms, p99_ms, refused = ((a + b) / 2 for a, b in pairs)
+    return Peak(goodput, p50_ms, p99_ms, refused, us)
 
 
 def rss_mb(pid: int) -> float:

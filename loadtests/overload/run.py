@@ -1,5 +1,6 @@
 """Run: a stack of its own, its peak, and every row (R25)."""
 
+import asyncio
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,8 @@ from msgspec import Struct
 from atp.dev.ports import free_port
 from atp.dev.stack import DevStack
 from loadtests.overload.neighbour import NAME, play_neighbour
-from loadtests.overload.payments import hold
-from loadtests.overload.rows import PAYMENTS_PER_S, ROW_S, Bench, Peak, Row, Shown, peak, play
+from loadtests.overload.payments import hold, pay
+from loadtests.overload.rows import PAYMENTS_PER_S, START_S, WARM_S, Bench, Peak, Row, Shown, peak, play
 from loadtests.stock import stock
 
 ROWS = (
@@ -57,9 +58,13 @@ async def measure(options: Options, say: Callable[[Peak | Shown], None]) -> Foun
                 endpoints.api, f"http://127.0.0.1:{p0}", endpoints.api_key, endpoints.admin_key, Path(folder) / "run",
                 options.skus, options.connections, options.seconds, options.processes,
             )  # fmt: skip
-            each = int((options.seconds + ROW_S) * PAYMENTS_PER_S)
-            holds = await hold(endpoints.api, endpoints.api_key, "SKU-0", each * len(wanted))
+            each = int((options.seconds * 1.5 + 2 * (WARM_S + START_S)) * PAYMENTS_PER_S)
+            holds = await hold(endpoints.api, endpoints.api_key, "SKU-0", each * (len(wanted) + 1))
+            stop = asyncio.Event()
+            paying = asyncio.create_task(pay(bench.p0, bench.key, holds, PAYMENTS_PER_S, stop))  # as beside all peaks
             before, _ = await peak(bench)
+            stop.set()
+            await paying
             say(before)
             found = Found(before, [])
             for row in ROWS:
