@@ -79,7 +79,7 @@ def front_door(service: Service | None, app: AsgiApp) -> AsgiApp:
                     cls = service.unresolved.class_of(cls, headers)
                     if kind := await queue(gate, cls, service.clients, headers, state):
                         common = closing(SECURITY_HEADERS, state)
-                        status = await refuse(kind, send, common, request_id, gate.retry_after())
+                        status = await refuse(kind, send, common, request_id, service.control.comeback.after_s)
                         if cls is Class.P1 and service.clients.known(headers):
                             service.rooms.count(status)  # strangers may not slow the waiting rooms down
                         return None

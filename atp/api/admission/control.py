@@ -11,6 +11,7 @@ from msgspec import structs
 
 from atp.api.admission import memory
 from atp.api.admission.classes import Class
+from atp.api.admission.comeback import Comeback
 from atp.api.admission.gate import Counts, Gate
 from atp.api.admission.ladder import Ladder, Signals, Step, closed, pressure, state
 from atp.api.admission.limit import Limit
@@ -36,6 +37,7 @@ class Control:
     ) -> None:
         self.gate = Gate(settings, clock)
         self.gate.reconsider = self._reconsider
+        self.comeback = Comeback(settings.refusals_share / 2)
         self.step = Step.NORMAL
         DEGRADATION.set(self.step)
         self._ledger = ledger
@@ -66,7 +68,7 @@ class Control:
         self._counts.append(counts)
         self._lags.append(lag_s)
         self._batches.append(0.0 if self._ledger.away else self._ledger.batch_s)  # away is a state, which ends at once
-        self._measure(counts.seconds, now)
+        self._measure(counts, now)
         self._signals = self._signals_of(counts)
         self._climb(self._signals, now)
         self._set()
@@ -83,13 +85,14 @@ class Control:
         remembered = closed(self._ladder.pressed, self._signals).keys() - shut.keys()
         self.gate.resize(self._limit.value, shut, remembered)
 
-    def _measure(self, seconds: list[float], now: float) -> None:
-        """The limit, what answers take, and how many there are."""
-        gate = self.gate
-        rate = len(seconds) / max(now - self._looked_at, 1e-9)
+    def _measure(self, counts: Counts, now: float) -> None:
+        """The limit, what answers take, how many there are, and when to come back."""
+        gate, seconds = self.gate, counts.seconds
+        passed = max(now - self._looked_at, 1e-9)
         self._looked_at = now
-        gate.drain += _SMOOTHING * (rate - gate.drain)
-        gate.turned_away = sum(sum(each.refused) for each in self._counts)
+        gate.drain += _SMOOTHING * (len(seconds) / passed - gate.drain)
+        lasts = any(any(each.refused) for each in self._counts)
+        self.comeback.look(sum(counts.refused), gate.waiting, gate.drain, passed, lasts=lasts)
         self._limit.update(seconds, gate.waiting + sum(gate.taken[: Class.P3]))
         gate.p50_s = self._limit.p50_s
 

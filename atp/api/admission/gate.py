@@ -21,8 +21,14 @@ LOOK_S = 0.005
 #: What takes less is a loop with much to do, which is what lines are about.
 STALL_S = 0.1
 
+#: A line that is empty now and then still stands, if one of it was refused so short a time ago.
+_LASTS_S = 1.0
+
 #: What a request of each class counts for against the limit.
 _WEIGHTS = (1, 1, 1, 1, 0)
+
+#: The more important classes first; nobody waits for IDLE's.
+_IN_ORDER = (Class.P0, Class.P1, Class.P2, Class.P3)
 
 #: Lines are this many times as long as the limit; who came first goes first.
 _LINES_MAX = 2
@@ -43,8 +49,7 @@ class Counts:
 class Gate:
     """Gives slots. Whoever looks takes the ``counts`` and leaves new ones.
 
-    Set from outside are ``p50_s``, what an answer usually takes, ``drain``, how many are given a second, and
-    ``turned_away``, how many were refused in the last second.
+    Set from outside are ``p50_s``, what an answer usually takes, and ``drain``, how many are given a second.
     """
 
     def __init__(self, settings: AdmissionSettings, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -54,7 +59,7 @@ class Gate:
         self.taken = [0] * len(Class)
         self.counts = Counts()
         self.p50_s = self.drain = 0.0
-        self.waiting = self.turned_away = 0
+        self.waiting = 0
         self.reconsider: Callable[[], None] = lambda: None  # closes and opens classes as the ledger is now
         self._clock = clock
         self._lines = [Line() for _ in Class]
@@ -62,6 +67,7 @@ class Gate:
         self._credit = 1.0
         self._stalled_s = 0.0  # in which nobody could be served, so that nobody waited
         self._looked_at = self._empty_at = clock()
+        self._refused_at = -math.inf  # one that waited
         self._look: asyncio.TimerHandle | None = None
         self.resize(settings.slots_max)
 
@@ -104,7 +110,7 @@ class Gate:
         until = now + remaining_s if remaining_s else math.inf
         waiter = Waiter(asyncio.get_running_loop().create_future(), client, now, until)
         line = self._lines[cls]
-        if not self.waiting:
+        if not self.waiting and now - self._refused_at > _LASTS_S:
             self._empty_at = now
         line.join(waiter)
         self.waiting += 1
@@ -120,10 +126,6 @@ class Gate:
                 self._give_back(cls)
             raise
 
-    def retry_after(self) -> float:
-        """Seconds after which those who wait, and those who were just refused, will have been served."""
-        return (self.waiting + self.turned_away) / max(self.drain, 1.0)
-
     def resize(self, limit: float, closed: dict[Class, Kind] | None = None, narrow: Collection[Class] = ()) -> None:
         """Set the limit, which classes are refused whatever there is room for, and which have few slots only."""
         settings = self.settings
@@ -135,6 +137,7 @@ class Gate:
             self._shares[cls] = self._ceilings[cls] = 0
         for cls in narrow:
             self._shares[cls], self._ceilings[cls] = 0, settings.slots_min
+        self._spares = [0, *(share * 3 // 4 for share in self._shares[1:])]  # P0 leaves nothing
         if self.waiting:
             self._serve()
 
@@ -165,26 +168,34 @@ class Gate:
     def _serve(self) -> None:
         """Give free slots to those who wait: the more important class first.
 
-        Who has waited for too long is begun only where slots would else be empty: it would wait half as long again for
-        its answer as those who come now.
+        Of a line that stands most free slots are left to who comes next, as long as only one client waits: waiting
+        costs a tenth of an answer, and in overload somebody does come. Who has waited for too long is begun only where
+        slots would else be empty: it would wait a good part longer for its answer than those who come now.
         """
         now = self._now()
         newest = self._standing(now)
-        for cls in (Class.P0, Class.P1, Class.P2, Class.P3):
+        for cls in _IN_ORDER:
             line = self._lines[cls]
+            if not line.length:
+                continue
+            spare = self._spares[cls] if newest and line.clients < 2 else 0
             since = now - self._allowed(cls, now)
-            while line.length and self.enter(cls):
+            while line.length and self._room(cls) > spare:
                 waiter = line.next(since, newest=newest)
-                if waiter is None and self.total * 2 <= self.limit:
+                if waiter is None and self.total * 2 < self.limit:
                     waiter = line.newest()
                 if waiter is None:
-                    self._untake(cls)
                     break
                 if now + self.p50_s < waiter.until:
+                    self._take(cls)
                     self._answer(line, waiter, None)
-                    continue
-                self._untake(cls)
-                self._refuse(cls, waiter, DEADLINE_TOO_SHORT)
+                else:
+                    self._refuse(cls, waiter, DEADLINE_TOO_SHORT)
+
+    def _room(self, cls: int) -> int:
+        """How many slots the class can have now."""
+        taken = self.taken[cls]
+        return max(self._shares[cls] - taken, min(self.limit - self.total, self._ceilings[cls] - taken))
 
     def _refuse_late(self, cls: Class, now: float) -> None:
         line = self._lines[cls]
@@ -197,6 +208,7 @@ class Gate:
                     return
             else:
                 self._credit = max(0.0, self._credit - 1)
+            self._refused_at = now
             self._refuse(cls, waiter, self._closed.get(cls, OVERLOADED) if now < waiter.until else DEADLINE_TOO_SHORT)
 
     def _allowed(self, cls: Class, now: float) -> float:
@@ -205,7 +217,7 @@ class Gate:
         if cls is Class.P0:
             return self.settings.wait_max_s
         if self._standing(now):
-            return max(self.settings.wait_target_s, self.p50_s / 2)
+            return max(self.settings.wait_target_s, self.p50_s / 4)
         return self.settings.wait_calm_s
 
     def _refuse(self, cls: Class, waiter: Waiter, kind: Kind) -> None:
@@ -216,6 +228,10 @@ class Gate:
     def _answer(self, line: Line, waiter: Waiter, kind: Kind | None) -> None:
         waiter.answer.set_result(kind)
         self._forget(line)
+
+    def _take(self, cls: Class) -> None:
+        self.taken[cls] += 1
+        self.total += _WEIGHTS[cls]
 
     def _untake(self, cls: Class) -> None:
         self.taken[cls] -= 1

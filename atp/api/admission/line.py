@@ -35,8 +35,10 @@ class Line:
         self._all: deque[Waiter] = deque()  # by age
         self.length = 0
 
-    def __len__(self) -> int:
-        return self.length
+    @property
+    def clients(self) -> int:
+        """How many have a turn."""
+        return len(self._turns)
 
     def join(self, waiter: Waiter) -> None:
         self._turns.setdefault(waiter.client, deque()).append(waiter)

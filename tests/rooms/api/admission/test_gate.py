@@ -13,6 +13,8 @@ pytestmark = pytest.mark.anyio
 P0, P1, P2, P3, IDLE = Class
 SETTINGS = AdmissionSettings(slots_max=100, idle_max=3)
 
+LEFT = 30  # of P1's slots, to who comes next: three quarters of its share
+
 
 class Clock:
     def __init__(self) -> None:
@@ -99,6 +101,15 @@ async def test_a_line_that_passes_is_served_in_order(gate: Gate, clock: Clock) -
     second.cancel()
 
 
+async def crowd(gate: Gate, clock: Clock) -> None:
+    """Leave a line of P1 that stands, of which one was just refused, and that is empty now."""
+    fill(gate, P1)
+    old = come(gate, P1)
+    await settled()
+    await later(gate, clock, 0.11)
+    assert await old is OVERLOADED
+
+
 async def test_of_a_line_that_stands_the_newest_is_served_and_the_oldest_refused(gate: Gate, clock: Clock) -> None:
     fill(gate, P1)
     old = come(gate, P1)
@@ -108,7 +119,8 @@ async def test_of_a_line_that_stands_the_newest_is_served_and_the_oldest_refused
     new = [come(gate, P1) for _ in range(2)]
     await settled()
     clock.now += 0.004
-    gate.leave(P1, 0.01)
+    for _ in range(LEFT + 1):
+        gate.leave(P1, 0.01)
     await settled()
     assert [new[0].done(), new[1].done()] == [False, True]
     await later(gate, clock, 0)
@@ -208,10 +220,51 @@ async def test_a_caller_that_is_gone_leaves_no_trace(gate: Gate) -> None:
     assert gate.taken[P1] == 89
 
 
-async def test_come_back_when_those_before_you_were_served(gate: Gate) -> None:
-    gate.drain = 100.0
-    gate.turned_away = 400
-    assert gate.retry_after() == 4.0
+async def test_of_a_line_that_stands_slots_are_left_to_who_comes_next(gate: Gate, clock: Clock) -> None:
+    await crowd(gate, clock)
+    waits = come(gate, P1)
+    await settled()
+    for _ in range(LEFT):
+        gate.leave(P1, 0.01)
+    await settled()
+    assert not waits.done()
+    assert sum(gate.enter(P1) for _ in range(LEFT + 1)) == LEFT
+    waits.cancel()
+
+
+async def test_slots_are_not_left_while_clients_take_turns(gate: Gate, clock: Clock) -> None:
+    await crowd(gate, clock)
+    greedy, modest = come(gate, P1, "greedy"), come(gate, P1, "modest")
+    await settled()
+    gate.leave(P1, 0.01)
+    await settled()
+    assert (greedy.done(), modest.done()) == (True, False)
+    modest.cancel()
+
+
+async def test_what_was_sold_leaves_no_slot(gate: Gate, clock: Clock) -> None:
+    await crowd(gate, clock)
+    fill(gate, P0)
+    confirm = come(gate, P0)
+    await settled()
+    gate.leave(P0, 0.01)
+    await settled()
+    assert confirm.done()
+
+
+async def test_a_line_stands_until_nobody_was_refused_for_a_second(gate: Gate, clock: Clock) -> None:
+    await crowd(gate, clock)
+    await later(gate, clock, 0.9)
+    again = come(gate, P1)
+    await settled()
+    await later(gate, clock, 0.006)
+    assert await again is OVERLOADED  # it was not let wait for 0.1 s
+    await later(gate, clock, 1.1)
+    calm = come(gate, P1)
+    await settled()
+    await later(gate, clock, 0.09)
+    assert not calm.done()
+    calm.cancel()
 
 
 async def test_a_smaller_limit_is_reached_by_leaving(gate: Gate) -> None:
@@ -248,12 +301,12 @@ async def test_of_a_line_that_stands_nobody_is_begun_late_unless_slots_are_empty
     await later(gate, clock, 0.2)
     new = come(gate, P1)
     await settled()
-    clock.now += 0.04
-    for _ in range(2):
+    clock.now += 0.02
+    for _ in range(LEFT + 2):
         gate.leave(P1, 0.1)
     await settled()
-    assert (new.done(), sum(task.done() for task in old)) == (True, False)  # and one slot for who comes next
-    assert gate.enter(P1)
+    assert (new.done(), sum(task.done() for task in old)) == (True, 0)
+    assert sum(gate.enter(P1) for _ in range(50)) == LEFT + 1  # for who comes next
     for _ in range(50):
         gate.leave(P1, 0.1)
     await settled()
