@@ -335,7 +335,8 @@ class Journal:
         return {(row["stream"], row["partition"]): row["position"] for row in rows}
 
     async def _prepare(self, connection: asyncpg.Connection) -> None:
-        """Of every new connection: jsonb as the bytes msgspec writes, and the namespace, which must be ours."""
+        """Of every new connection: JSON as the bytes msgspec writes, and the namespace, which must be ours."""
+        await connection.set_type_codec("json", schema="pg_catalog", encoder=_as_is, decoder=bytes, format="binary")
         await connection.set_type_codec(
             "jsonb", schema="pg_catalog", encoder=_to_jsonb, decoder=_from_jsonb, format="binary"
         )
@@ -362,6 +363,10 @@ def check_gapless(after: int, entries: list[AnyEntry]) -> None:
         if entry.seq != expected and not jumps:
             raise JournalGap(f"expected seq {expected}, the ledger's next entry is {entry.seq}")
         expected = entry.seq + 1
+
+
+def _as_is(body: bytes) -> bytes:
+    return body
 
 
 def _to_jsonb(body: bytes) -> bytes:

@@ -57,7 +57,7 @@ select $1, b.id, b.first_seq, b.updated_seq, b.state, b.client, b.channel, b.cus
     string_to_array(b.skus, chr(31)), b.body
 from unnest(
     $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-    $10::bigint[], $11::bigint[], $12::text[], $13::jsonb[]
+    $10::bigint[], $11::bigint[], $12::text[], $13::json[]
 ) as b (id, first_seq, updated_seq, state, client, channel, customer, order_ref, created_at, expires_at, skus, body)
 on conflict (id, first_seq) do update set
     partition = excluded.partition, updated_seq = excluded.updated_seq, state = excluded.state,
@@ -153,7 +153,7 @@ where policies.version < excluded.version
 -- Take the customer $1 from reservations that have ended, unless they count to a campaign that is still open; then how
 -- many there were, and how many still name the customer. Slot 8 of the record is the customer, slot 10 the campaign.
 with gone as (
-    update reservations r set customer = '', body = jsonb_set(r.body, '{8}', '""')
+    update reservations r set customer = '', body = jsonb_set(r.body::jsonb, '{8}', '""')::json
     where r.customer = $1 and r.state in ('fulfilled', 'released', 'expired')
         and not exists (
             select 1 from policies p
@@ -190,7 +190,7 @@ select id, first_seq from reservations
 where partition = $1 and skus @> array[$2::text] and state in ('held', 'committed', 'acknowledged')
     and first_seq < $4 and first_seq * $6::bigint > $5::bigint
     and jsonb_path_exists(
-        body, 'strict $[12][*] ? (@[1] == $sku)[3][*] ? (@[0] == $at && (@[2] > 0 || @[3] > 0))',
+        body::jsonb, 'strict $[12][*] ? (@[1] == $sku)[3][*] ? (@[0] == $at && (@[2] > 0 || @[3] > 0))',
         jsonb_build_object('sku', $2::text, 'at', $3::text)
     )
 order by first_seq * $6::bigint
@@ -203,7 +203,7 @@ select r.id, r.first_seq from reservations r
 where r.partition = $1 and r.skus @> array[$2::text] and r.state in ('held', 'committed', 'acknowledged')
     and r.first_seq <= $4 and r.first_seq > $6
     and jsonb_path_exists(
-        r.body,
+        r.body::jsonb,
         'strict $[12][*] ? (@[1] == $sku)[3][*] ? (@[0] == $at && @[3] > 0 && (@[3] > @[4]
             || !exists(@[13][*] ? (@[0] == $source && (@[1].size() > 0 || @[2].size() > 0)))))',
         jsonb_build_object('sku', $2::text, 'at', $3::text, 'source', $5::text)

@@ -86,7 +86,7 @@ async def test_a_baseline_is_made_when_it_is_time(room: Room, monkeypatch: pytes
     await room.apply(level(10))
     await room.drain()
     async with room.journal._connections.take() as connection:
-        await connection.execute("update entries set body = jsonb_set(body, '{2}', '1000')")
+        await connection.execute("update entries set body = jsonb_set(body::jsonb, '{2}', '1000')")
     for name, value in (("REDIS_URL", room.url), ("DATABASE_URL", room.journal._settings.url)):
         monkeypatch.setenv("ATP_" + name, value)
     monkeypatch.setenv("ATP_NAMESPACE", room.namespace)

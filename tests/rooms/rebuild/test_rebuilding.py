@@ -212,10 +212,10 @@ async def test_deadlines_that_passed_meanwhile_move(room: Room) -> None:
     await room.drain()
     async with room.journal._connections.take() as connection:
         await connection.execute(
-            "update entries set body = jsonb_set(body, '{2}', to_jsonb((body->>2)::bigint - $1))", HOUR
+            "update entries set body = jsonb_set(body::jsonb, '{2}', to_jsonb((body->>2)::bigint - $1))", HOUR
         )
         await connection.execute(
-            "update entries set body = jsonb_set(jsonb_set(body, '{5,1}', to_jsonb((body->5->>1)::bigint - $1)),"
+            "update entries set body = jsonb_set(jsonb_set(body::jsonb, '{5,1}', to_jsonb((body->5->>1)::bigint - $1)),"
             " '{5,2}', to_jsonb((body->5->>2)::bigint - $1)) where kind = 'held'", HOUR,
         )  # fmt: skip
     await room.lose()
