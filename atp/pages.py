@@ -42,6 +42,7 @@ p.verdict { display: inline-block; padding: .35rem .8rem; border-radius: .4rem; 
 .wide, figure { overflow-x: auto }
 table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabular-nums }
 th, td { padding: .28rem .7rem; text-align: right; border-bottom: 1px solid var(--line); vertical-align: top }
+td { white-space: nowrap } td.words { white-space: normal }
 th { color: var(--quiet); font-weight: 600; white-space: nowrap }
 td.words, th.words { text-align: left } td.words { min-width: 4.5rem } td.words:first-child { min-width: 9.5rem }
 td.words:last-child { min-width: 12rem }

@@ -27,6 +27,7 @@ class Books(Struct):
     latencies_ms: "array[float]" = field(default_factory=lambda: array("d"))  # of reserves, as they really took
     paid_s: "array[float]" = field(default_factory=lambda: array("d"))  # from hold to confirm
     requests: Counter[int] = field(default_factory=Counter)  # by second of the sale
+    granted: Counter[int] = field(default_factory=Counter)  # holds, by second of the sale
     last_sold_s: dict[str, float] = field(default_factory=dict)  # sku → the last time that units were to be had
     gone_s: dict[str, float] = field(default_factory=dict)  # sku → first time that nothing was left
 

@@ -15,7 +15,7 @@ def compose(
     name: str,
     settings: Settings,
     campaign: Campaign,
-    visits: int,
+    visits: tuple[int, str],
     books: Books,
     after: list[State],
     checks: list[Check],
@@ -33,7 +33,8 @@ def compose(
         campaign=name,
         seed=settings.seed,
         copy=Copy([], "", 0, window, ""),
-        visits=visits,
+        visits=visits[0],
+        visits_from=visits[1],
         window_seconds=settings.window_seconds,
         speed=round(settings.speed, 3),
         hold_ttl_seconds=campaign.ttl_seconds,
@@ -57,6 +58,7 @@ def compose(
             advice.ledger_share(peak, us),
         ],
         checks=checks,
+        timeline=[(at, books.requests[at], books.granted[at]) for at in sorted(books.requests | books.granted)],
         live={},
     )
 

@@ -6,8 +6,9 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
-from msgspec import json
+from msgspec import json, structs
 
 from atp.config import Config
 from atp.dev.valkey import Valkey
@@ -20,10 +21,11 @@ from atp.rehearsal import conservation, copying
 from atp.rehearsal.composing import compose
 from atp.rehearsal.errors import RehearsalRefused
 from atp.rehearsal.live import Live
+from atp.rehearsal.replaying import replayed
 from atp.rehearsal.report import Report
 from atp.rehearsal.sale import Playing
-from atp.rehearsal.settings import Settings
-from atp.rehearsal.visits import recorded, synthesise
+from atp.rehearsal.settings import WINDOW_S, Settings
+from atp.rehearsal.visits import Visit, recorded, synthesise
 
 #: The window of the copy opens so long before the sale and closes so long after it, in ms of the real clock.
 _BEFORE_MS, _AFTER_MS = 60_000, 3_600_000
@@ -47,7 +49,7 @@ async def rehearse(campaign: str, settings: Settings, config: Config, say: Say) 
             ))  # fmt: skip
             await ledger.open()
             try:
-                stage = _Stage(campaign, settings, ledger, url, namespace, say)
+                stage = _Stage(campaign, settings, config, ledger, url, namespace, say)
                 report = await stage.run()
             finally:
                 await ledger.close()
@@ -69,16 +71,16 @@ async def rehearse(campaign: str, settings: Settings, config: Config, say: Say) 
 class _Stage:
     """The campaign on the copy."""
 
-    def __init__(self, campaign: str, settings: Settings, ledger: Ledger, url: str, namespace: str, say: Say) -> None:
+    def __init__(
+        self, campaign: str, settings: Settings, config: Config, ledger: Ledger, url: str, namespace: str, say: Say
+    ) -> None:
         self._name, self._settings, self._ledger, self._say = campaign, settings, ledger, say
-        self._url, self._namespace = url, namespace
+        self._config, self._url, self._namespace = config, url, namespace
 
     async def run(self) -> Report:
         window, body = await self._move()
         campaign = decode(body, Campaign)
-        visits = (
-            recorded(self._settings.recording) if self._settings.recording else synthesise(campaign, self._settings)
-        )
+        visits, visits_from = await self._visits(campaign)
         before = conservation.balances(await self._states())
         cpu = await _cpu(self._url)
         playing = Playing(
@@ -88,12 +90,33 @@ class _Stage:
         self._say(f"The sale is on: {len(visits):,} visits in {self._settings.seconds:g} s.")
         await playing.run(visits)
         cpu = await _cpu(self._url) - cpu
-        self._say("Waiting until abandoned holds have expired.")
+        self._say(f"Waiting until abandoned holds have expired, at most {playing.ttl_s + _GRACE_S:.0f} s.")
 
         await playing.until_ended(playing.ttl_s + _GRACE_S + _QUIET_S)
         after = await self._states()
         checks = conservation.compare(before, after, self._name, playing.books)
-        return compose(self._name, self._settings, campaign, len(visits), playing.books, after, checks, cpu, window)
+        return compose(
+            self._name, self._settings, campaign, (len(visits), visits_from), playing.books, after, checks, cpu, window
+        )
+
+    async def _visits(self, campaign: Campaign) -> tuple[list[Visit], str]:
+        """Who comes, and where that is from; the sale is as long as what was recorded, if nothing else was said."""
+        asked = self._settings
+        if not (asked.recording or asked.replayed):
+            self._settings = _in_time(asked, WINDOW_S)
+            return synthesise(campaign, self._settings), f"made up from seed {asked.seed}"
+        if asked.recording:
+            visits, told = recorded(asked.recording), f"recorded in {asked.recording.name}"
+        else:
+            policy = await self._ledger.policy("campaign", asked.replayed)
+            if policy is None:
+                raise RehearsalRefused(f"there is no campaign {asked.replayed}")
+            self._say(f"Reading the sales of {asked.replayed} from the journal.")
+            async with copying.reading(self._config) as journal:
+                visits = await replayed(journal, asked.replayed, decode(policy.body, Campaign))
+            told = f"as the journal has them of {asked.replayed}: those who got units, without the refused"
+        self._settings = _in_time(asked, max(1.0, visits[-1].at))
+        return visits, told
 
     async def _move(self) -> tuple[str, str]:
         """Put the campaign anew with a window that is open: what was changed, and the body."""
@@ -107,18 +130,29 @@ class _Stage:
         if body.get("waiting_room"):
             told += "; its waiting room is not rehearsed: all come at once"
         now = time.time_ns() // 1_000_000
-        body |= {"opens": now - _BEFORE_MS, "closes": now + round(self._settings.seconds * 1_000) + _AFTER_MS}
-        body |= {"starts_at": rfc3339(body["opens"]), "ends_at": rfc3339(body["closes"]), "waiting_room": False}
+        if body["opens"] <= now < body["closes"]:  # a sale that is on ends first: its buyers and sales count no more
+            await self._put(body, now - _BEFORE_MS, now - 1)
+        closes = now + round(self._settings.seconds * 1_000) + _AFTER_MS
+        return told + ".", await self._put(body | {"waiting_room": False}, now - _BEFORE_MS, closes)
+
+    async def _put(self, body: dict[str, Any], opens: int, closes: int) -> str:
+        body = body | {"opens": opens, "closes": closes, "starts_at": rfc3339(opens), "ends_at": rfc3339(closes)}
         text = json.encode(body).decode()
         result = await self._ledger.put_policy(PutPolicy("campaign", self._name, text, skus=list(body["skus"])))
         if not result.outcome.accepted:
             raise RehearsalRefused(
                 f"the copy does not take the campaign: {result.outcome.name.lower()} {result.detail}"
             )
-        return told + ".", text
+        return text
 
     async def _states(self) -> list:
         return await copying.states(self._url, self._namespace, self._ledger.partitions)
+
+
+def _in_time(asked: Settings, window_s: float) -> Settings:
+    """With a window, and never slower than life: holds would be longer than the law lets them be."""
+    window = asked.window_seconds or window_s
+    return structs.replace(asked, window_seconds=window, seconds=min(asked.seconds, window))
 
 
 async def _cpu(url: str) -> float:

@@ -106,6 +106,7 @@ class Playing:
                     books.gone_s.setdefault(shortfall.sku, self._now())
             return
         assert result.reservation
+        books.granted[int(self._now())] += 1
         sale = books.sales[id] = Sale(_units(result))
         for sku, _ in sale.units:
             books.last_sold_s[sku] = self._now()

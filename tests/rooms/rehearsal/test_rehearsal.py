@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import sys
 from io import StringIO
 from pathlib import Path
@@ -14,15 +15,15 @@ from msgspec import structs
 from rich.console import Console
 
 from atp.config import Config
-from atp.domain.commands import PutPolicy
+from atp.domain.commands import Change, Confirm, PutPolicy, Release
 from atp.ledger import library
 from atp.ledger.connection import connect
-from atp.rehearsal import copying
+from atp.rehearsal import copying, page
 from atp.rehearsal.errors import RehearsalRefused
 from atp.rehearsal.report import Report, show
 from atp.rehearsal.run import rehearse
 from atp.rehearsal.settings import Settings
-from tests.rooms.rebuild.room import Room, confirm, level, reserves
+from tests.rooms.rebuild.room import Room, confirm, level, reserve, reserves
 from tests.support import wait_until_async
 
 pytestmark = pytest.mark.anyio
@@ -72,9 +73,9 @@ async def test_a_campaign_of_next_year_sells_what_is_set_aside(room: Room, other
     assert report.peak_per_second
     assert report.ledger_us_per_request > 0
     assert [a.name for a in report.advice] == ["hold TTL", "workers", "ledger's thread"]
-    page = StringIO()
-    show(report, Console(file=page, width=120))
-    assert "Conservation holds." in page.getvalue()
+    shown = StringIO()
+    show(report, Console(file=shown, width=120))
+    assert "Conservation holds." in shown.getvalue()
 
 
 async def test_the_live_ledger_and_its_journal_stay_as_they_were(room: Room, other: str) -> None:
@@ -173,6 +174,40 @@ async def test_a_recording_is_played_as_it_was(room: Room, other: str, tmp_path:
     path.write_text('{"at": 1, "lines": []}\n')
     with pytest.raises(RehearsalRefused, match="line 1"):
         await play(config, structs.replace(CALM, recording=path))
+
+
+async def test_an_earlier_sale_is_replayed_from_the_journal(room: Room, other: str) -> None:
+    config = structs.replace(await stock(room, ttl_seconds=120), rehearsal_redis_url=other)
+    now = {"starts_at": "2020-01-01T00:00:00Z", "ends_at": "2100-01-02T00:00:00Z", "opens": 1, "closes": 1 << 42}
+    body = {**now, "skus": {"B": {"quantity": 9}}, "channels": ["web"], "per_customer": 3, "ttl_seconds": 300}
+    await room.ledger.put_policy(PutPolicy("campaign", "old", json.dumps(body), skus=["B"]))
+    wanted = [structs.replace(reserve(f"o{n}", 2, "B", 300_000), campaign="old", customer=f"c{n}") for n in range(5)]
+    ends = [Confirm(wanted[0].id, Change(1, 1), "", []), Release(wanted[1].id, Change(2, 2), "all", [])]
+    await room.apply(*wanted, reserve("else", 1, "B"), *ends)
+    await room.drain()
+    report = await play(config, Settings(seconds=0.5, replayed="old", window_seconds=60))
+    assert report.ok, report.checks
+    assert report.visits == 4, "the fifth was refused, the sixth was of no campaign"
+    assert report.reservations == {"held in all": 4, "committed": 1, "released": 1, "expired": 2, "held": 0}
+    assert "journal has them of old" in report.visits_from
+    again = await rehearse("old", Settings(seconds=0.5, replayed="old", window_seconds=60), config, lambda _: None)
+    assert (again.ok, again.reservations["held in all"]) == (True, 4), "what it sold in life counts no more"
+    with pytest.raises(RehearsalRefused, match="no reservation of the campaign bf"):
+        await play(config, structs.replace(CALM, replayed="bf"))
+
+
+async def test_the_page_needs_nothing_from_elsewhere(room: Room, other: str, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    config = structs.replace(await stock(room), rehearsal_redis_url=other)
+    report = await play(config)
+    page.write(tmp_path / "rehearsal.html", structs.replace(report, campaign="<b>bf"))
+    text = (tmp_path / "rehearsal.html").read_text()
+    assert sum(granted for _, _, granted in report.timeline) == report.reservations["held in all"]
+    assert text.count("<svg") == 1
+    assert "&lt;b&gt;bf" in text
+    assert "Conservation holds." in text
+    assert "without HTTP" in text
+    assert re.findall(r"""(?:src|href)\s*=\s*["']?(?!#)[^"'\s>]+|@import|<script|<b>""", text) == []
 
 
 async def test_a_law_that_oversells_turns_it_red(room: Room, other: str, monkeypatch: pytest.MonkeyPatch) -> None:
