@@ -185,33 +185,48 @@ select body from reservations where id = $1 order by first_seq desc limit 1
 
 -- name: promised
 -- Open reservations with units of the sku $2 at the location $3, made before the seq $4, in the order $6 (1 oldest
--- first, -1 newest first) behind the cursor $5 (a first seq times $6); at most $7.
-select id, first_seq from reservations
-where partition = $1 and skus @> array[$2::text] and state in ('held', 'committed', 'acknowledged')
-    and first_seq < $4 and first_seq * $6::bigint > $5::bigint
-    and jsonb_path_exists(
-        body::jsonb, 'strict $[12][*] ? (@[1] == $sku)[3][*] ? (@[0] == $at && (@[2] > 0 || @[3] > 0))',
+-- first, -1 newest first) behind the cursor $5 (a first seq times $6); at most $7. Put in order before their bodies are
+-- looked into ("offset 0" keeps it so), which costs most: those behind the last one that is wanted are left alone.
+select s.id, s.first_seq
+from (
+    select id, first_seq, first_seq * $6::bigint as place from reservations
+    where partition = $1 and skus @> array[$2::text] and state in ('held', 'committed', 'acknowledged')
+        and first_seq < $4 and first_seq * $6::bigint > $5::bigint
+    order by place offset 0
+) s
+where (
+    select jsonb_path_exists(
+        r.body::jsonb, 'strict $[12][*] ? (@[1] == $sku)[3][*] ? (@[0] == $at && (@[2] > 0 || @[3] > 0))',
         jsonb_build_object('sku', $2::text, 'at', $3::text)
     )
-order by first_seq * $6::bigint
+    from reservations r where r.id = s.id and r.first_seq = s.first_seq
+)
+order by s.place
 limit $7
 
 -- name: booked
 -- Reservations with units committed for the sku $2 at the location $3, all of them up to the seq $4, that the source $5
--- does not count already; behind the first seq $6, at most $7.
-select r.id, r.first_seq from reservations r
-where r.partition = $1 and r.skus @> array[$2::text] and r.state in ('held', 'committed', 'acknowledged')
-    and r.first_seq <= $4 and r.first_seq > $6
-    and jsonb_path_exists(
+-- does not count already; behind the first seq $6, at most $7. In order first, as promised.
+select s.id, s.first_seq
+from (
+    select id, first_seq from reservations
+    where partition = $1 and skus @> array[$2::text] and state in ('held', 'committed', 'acknowledged')
+        and first_seq <= $4 and first_seq > $6
+    order by first_seq offset 0
+) s
+where (
+    select jsonb_path_exists(
         r.body::jsonb,
         'strict $[12][*] ? (@[1] == $sku)[3][*] ? (@[0] == $at && @[3] > 0 && (@[3] > @[4]
             || !exists(@[13][*] ? (@[0] == $source && (@[1].size() > 0 || @[2].size() > 0)))))',
         jsonb_build_object('sku', $2::text, 'at', $3::text, 'source', $5::text)
     )
-    and (
-        select max(e.seq) from entries e where e.subject = r.id and e.partition = $1 and e.kind = 'committed'
-    ) <= $4
-order by r.first_seq
+    from reservations r where r.id = s.id and r.first_seq = s.first_seq
+)
+and (
+    select max(e.seq) from entries e where e.subject = s.id and e.partition = $1 and e.kind = 'committed'
+) <= $4
+order by s.first_seq
 limit $7
 
 -- name: history
