@@ -71,16 +71,16 @@ class Connection(asyncio.Protocol):
     async def ask(self, *words: bytes | str | int, timeout_s: float = REPLY_TIMEOUT_S):
         """``call`` with a deadline; a late reply closes the connection and raises TimeoutError."""
         future = self.call(*words)
+        late = asyncio.get_running_loop().call_later(timeout_s, self._give_up, future)
         try:
-            async with asyncio.timeout(timeout_s):
-                return await asyncio.shield(future)
-        except TimeoutError:
+            return await future
+        finally:
+            late.cancel()
+
+    def _give_up(self, future: asyncio.Future) -> None:
+        if not future.done():
+            future.set_exception(TimeoutError())
             self.close()
-            future.add_done_callback(_consume)
-            raise
-        except asyncio.CancelledError:
-            future.add_done_callback(_consume)
-            raise
 
     def close(self) -> None:
         """End the connection now; calls without a reply fail with ConnectionError."""
@@ -92,12 +92,6 @@ class Connection(asyncio.Protocol):
         """``close``, and wait until the socket is gone."""
         self.close()
         await self._lost.wait()
-
-
-def _consume(future: asyncio.Future) -> None:
-    """Look at an exception nobody waits for any more, so that it is not reported as forgotten."""
-    if not future.cancelled():
-        future.exception()
 
 
 async def connect(url: str, timeout_s: float = CONNECT_TIMEOUT_S) -> Connection:
