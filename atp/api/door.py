@@ -155,7 +155,7 @@ async def _through(app: AsgiApp, scope: Scope, receive: Receive, send: Send) -> 
         nonlocal status
         if message["type"] == "http.response.start":
             status = message["status"]
-            headers = [h for h in message["headers"] if status != 304 or h[0] != b"content-length"]  # RFC 9110 §8.6
+            headers = list(message["headers"])
             names = {name.decode("latin-1") for name, _ in headers}
             message = {**message, "headers": signed(headers, names, scope["state"])}
         await send(message)
