@@ -31,6 +31,8 @@ _REPLAYED = {"idempotency-replayed": "true"}
 
 _encode = json.Encoder().encode
 
+_NAMES = {outcome: outcome.name.lower() for outcome in Outcome}
+
 #: Where the body of a transfer names what a refusal speaks of.
 _TRANSFER = {
     Outcome.UNKNOWN_LOCATION: "/to",
@@ -53,7 +55,7 @@ class Decided(Struct, frozen=True):
 
 def decided(service: Service, action: str, result: Result, body: ReserveBody | ChangeBody) -> Decided:
     """What an accepted command answers. Raises Problem for a refused one, pointing into the ``body`` it came from."""
-    RESERVATIONS.inc(action, result.outcome.name.lower())
+    RESERVATIONS.inc(action, _NAMES[result.outcome])
     if not result.outcome.accepted:
         raise refusal(result, _place(result, body))
     assert result.reservation is not None, "an accepted command answers with its reservation"

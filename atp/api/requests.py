@@ -118,8 +118,6 @@ class AvailabilityBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
 #: Canonical bytes of a request, for fingerprints: the order of metadata keys says nothing.
 canonical = msgpack.Encoder(order="deterministic").encode
 
-_LINE_NAMES = ("sku", "line_id", "location", "location_group")
-
 _metadata_text = json.Encoder(order="deterministic").encode
 
 
@@ -148,20 +146,23 @@ def reserve_lines(body: ReserveBody) -> list[ReserveLine]:
     lines: list[ReserveLine] = []
     ids: set[str] = set()
     for index, line in enumerate(body.lines):
-        for name in _LINE_NAMES:
-            if (text := getattr(line, name)) is not None and fault(text):
-                check_identifier(text, f"/lines/{index}/{name}")
-        if line.location is not None and line.location_group is not None:
-            raise invalid("A line names a location or a group of them.", pointer=f"/lines/{index}/location_group")
-        if line.needed_by is not None:
-            check_day(line.needed_by, pointer=f"/lines/{index}/needed_by")
-        line_id = line.line_id or str(index + 1)
+        line_id, place, group, day = line.line_id, line.location, line.location_group, line.needed_by
+        if fault(line.sku) or line_id or place or group or day:  # most name a sku and no more
+            _check_line(line, f"/lines/{index}/")
+        line_id = line_id or str(index + 1)
         if line_id in ids:
             raise invalid(f"The line id {line_id!r} is used twice.", pointer=f"/lines/{index}/line_id")
         ids.add(line_id)
-        group, day = line.location_group or "", line.needed_by or ""
-        lines.append(ReserveLine(line_id, line.sku, line.quantity, line.location or "", group, day))
+        lines.append(ReserveLine(line_id, line.sku, line.quantity, place or "", group or "", day or ""))
     return lines
+
+
+def _check_line(line: ReserveLineBody, pointer: str) -> None:
+    for name in ("sku", "line_id", "location", "location_group"):
+        check_identifier(getattr(line, name), pointer + name)
+    if line.location is not None and line.location_group is not None:
+        raise invalid("A line names a location or a group of them.", pointer=pointer + "location_group")
+    check_day(line.needed_by, pointer=pointer + "needed_by")
 
 
 def check_reserve(body: ReserveBody) -> str:

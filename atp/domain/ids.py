@@ -6,6 +6,7 @@ bucket rather than the partition is inside, the number of partitions may change 
 """
 
 from binascii import b2a_base64
+from functools import lru_cache
 from hashlib import blake2b
 from zlib import crc32
 
@@ -30,10 +31,14 @@ def partition_of(sku: str, partitions: int) -> int:
 
 def reservation_id(client: str, key: str, first_sku: str) -> str:
     """19 characters: three for the bucket, sixteen (96 bits) for the digest of client and key."""
-    bucket = bucket_of(first_sku)
-    head = _BASE32[bucket >> 10] + _BASE32[bucket >> 5 & 31] + _BASE32[bucket & 31]
     digest = blake2b(b"%d:%b%b" % (len(client), client.encode(), key.encode()), digest_size=12).digest()
-    return head + b2a_base64(digest, newline=False).translate(_URL_SAFE).decode()
+    return _bucket_text(first_sku) + b2a_base64(digest, newline=False).translate(_URL_SAFE).decode()
+
+
+@lru_cache(maxsize=4096)  # a sale has few skus that sell fast
+def _bucket_text(sku: str) -> str:
+    bucket = bucket_of(sku)
+    return _BASE32[bucket >> 10] + _BASE32[bucket >> 5 & 31] + _BASE32[bucket & 31]
 
 
 def identity_of(reservation: str) -> str:
@@ -54,12 +59,11 @@ def reservation_partition(reservation: str, partitions: int) -> int | None:
 
 def digest53(*parts: bytes | str) -> int:
     """A 53-bit digest, which crosses the Lua border exactly; parts are length-prefixed, so joining never collides."""
-    hasher = blake2b(digest_size=8)
+    whole = b""
     for part in parts:
         raw = part.encode() if isinstance(part, str) else part
-        hasher.update(b"%d:" % len(raw))
-        hasher.update(raw)
-    return int.from_bytes(hasher.digest()) >> 11
+        whole += b"%d:%b" % (len(raw), raw)
+    return int.from_bytes(blake2b(whole, digest_size=8).digest()) >> 11
 
 
 def shipment_digest(shipment: str) -> int:

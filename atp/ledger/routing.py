@@ -1,15 +1,12 @@
 """Routing: which partition decides on a command, or on a policy object."""
 
 from atp.domain.commands import (
-    Acknowledge,
+    CHANGES,
     Adjust,
     Affect,
     Command,
-    Confirm,
     Cursor,
     Delta,
-    Extend,
-    Fulfil,
     Heartbeat,
     Include,
     Incoming,
@@ -20,7 +17,6 @@ from atp.domain.commands import (
     Raise,
     Received,
     Recheck,
-    Release,
     Reserve,
     Resolve,
     RestartSource,
@@ -30,7 +26,6 @@ from atp.domain.commands import (
     TakeBack,
     TellOrder,
     Touch,
-    Transfer,
     Zero,
 )
 from atp.domain.ids import partition_of, reservation_partition
@@ -41,7 +36,9 @@ def partition_for(command: Command, partitions: int) -> int | None:
     """Where a command goes; None for an id that is none of ours. What concerns all partitions begins in the first."""
     match command:
         case Reserve():
-            return partition_of(min(line.sku for line in command.lines), partitions)
+            return partition_of(min(line.sku for line in command.lines), partitions) if partitions > 1 else 0
+        case _ if isinstance(command, CHANGES):
+            return reservation_partition(command.id, partitions)
         case (
             Level()
             | Delta()
@@ -57,8 +54,6 @@ def partition_for(command: Command, partitions: int) -> int | None:
             | Touch()
         ):
             return partition_of(command.sku, partitions)
-        case Confirm() | Release() | Extend() | Fulfil() | Acknowledge() | Transfer():
-            return reservation_partition(command.id, partitions)
         case PutPolicy():
             return policy_home(command.kind, command.id, partitions)
         case (

@@ -1,6 +1,7 @@
 """What a command costs the script: by it a call is kept short."""
 
 from atp.domain.commands import (
+    CHANGES,
     Affect,
     Command,
     Decide,
@@ -19,10 +20,12 @@ from atp.domain.commands import (
 def weight(command: Command) -> float:
     """In lines of a basket: what a command costs the script."""
     match command:
-        case Level():
-            return 0.5 + len(command.includes)  # it moves one number, and mostly asks for nothing else
         case Reserve() | Decide() | FollowHome():
             return len(command.lines)
+        case Level():
+            return 0.5 + len(command.includes)  # it moves one number, and mostly asks for nothing else
+        case _ if isinstance(command, CHANGES):
+            return 1
         case Recall():
             return 0.25
         case TellOrder():
