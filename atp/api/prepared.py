@@ -85,19 +85,16 @@ class Counter:
         self, found: tuple[Shown, Meter | None], headers: dict[bytes, bytes], send: Send, started: float
     ) -> None:
         """Send it, and count it. The slot that was taken is given back."""
-        shown, meter = found
-        begun, timing = time.perf_counter(), self._whole
+        timing = self._whole
         try:
-            of = rendered(self._service, shown)
-            prepared = shown.prepared
-            if prepared is None or prepared.of is not of:
-                prepared = shown.prepared = Prepared(of)
+            shown, meter = found
+            prepared = self._prepared(shown)
             given = headers.get(b"if-none-match")
             if given is not None and (given == prepared.etag or prepared.etag in etags(given)):
                 timing, status, head, body = self._same, 304, prepared.same, _NOTHING
             else:
                 status, head, body = 200, prepared.head, prepared.body(self._service.view.as_of(shown))
-            id = given_request_id(headers) or next(request_ids)
+            id = (b"x-request-id" in headers and given_request_id(headers)) or next(request_ids)
             head = [*head, (b"x-request-id", id.encode())]
             if meter:
                 meter.take()
@@ -106,6 +103,13 @@ class Counter:
             await send({"type": "http.response.start", "status": status, "headers": head})
             await send(body)
         finally:
-            ended = time.perf_counter()
-            self.gate.leave(self.cls, ended - begun)
-            timing.observe(ended - started)
+            seconds = time.perf_counter() - started
+            self.gate.leave(self.cls, seconds)
+            timing.observe(seconds)
+
+    def _prepared(self, shown: Shown) -> Prepared:
+        of = rendered(self._service, shown)
+        prepared = shown.prepared
+        if prepared is None or prepared.of is not of:
+            prepared = shown.prepared = Prepared(of)
+        return prepared
