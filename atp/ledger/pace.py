@@ -11,12 +11,12 @@ FIRST_GUESS_US = 30.0
 #: Calls of fewer lines are mostly what every call costs, and teach nothing of a line.
 TEACHING_LINES = 16
 
-#: A call may always take so many lines. What every call costs is shared by its lines: with 24, as a crowded machine made
-#: them, a reservation took the server a fifth and the process that asks a sixth more than with 55.
+#: A call may always take so many lines. What every call costs is shared by its lines: with 24, as a crowded machine
+#: made them, a reservation took the server a fifth and the process that asks a sixth more than with 55.
 LINES_MIN = 48
 
-# A slower moment is believed sooner than a faster one: doubt errs on the short side. A quarter for the slower made calls
-# shorter than the goal asks wherever times vary, and most of all under overload, where that cost goodput.
+# A slower moment is believed sooner than a faster one: doubt errs on the short side. A quarter for the slower made
+# calls shorter than the goal asks wherever times vary, and most of all under overload, where that cost goodput.
 _SLOWER, _FASTER = 0.1, 0.05
 
 
