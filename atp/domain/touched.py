@@ -9,10 +9,15 @@ from atp.domain.entries import (
     AuthorityTaken,
     CampaignClosed,
     CampaignOpened,
+    Committed,
     EntriesMissing,
+    Expired,
     FallbackTaken,
+    Fulfilled,
+    Held,
     LedgerOpened,
     PolicyPut,
+    Released,
     SourceHeard,
     SourceRestarted,
     SourceSeen,
@@ -24,9 +29,14 @@ from atp.domain.sellers import split_item_channel
 #: Policies that any sku's availability hangs on: where channels sell from, and what numbers mean.
 NETWORK = frozenset({"location", "location-group", "channel", "source"})
 
+#: Most entries, which tell of units and nothing else.
+_UNITS = (Held, Committed, Released, Expired, Fulfilled)
+
 
 def skus_of(entry: AnyEntry) -> set[str]:
     """The skus whose units this entry may have changed by itself."""
+    if isinstance(entry, _UNITS):
+        return {balance.sku for balance in entry.balances}
     match entry:
         case CampaignOpened() | CampaignClosed():
             return set(entry.skus)
@@ -54,6 +64,8 @@ def concerns_all(entry: AnyEntry) -> str:
 
 def shown_otherwise(entry: AnyEntry) -> set[str] | None:
     """The skus of which answers may read otherwise since this entry, marks included; None when it may be any."""
+    if isinstance(entry, _UNITS):
+        return skus_of(entry)
     match entry:
         case FallbackTaken() | AuthorityMoved() | AuthorityTaken():
             return None

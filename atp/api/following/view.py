@@ -29,7 +29,7 @@ CHUNK = 64
 #: Positions kept, of all skus: some 30 MB.
 WEIGHT_MAX = 60_000
 
-#: Questions kept as bytes, and the longest of them: with the answers that are ready some 15 MB.
+#: Questions kept as bytes, and the longest of them: with the answers that are ready some 25 MB.
 QUESTIONS_MAX, QUESTION_MAX = 10_000, 512
 
 
