@@ -28,8 +28,6 @@ from atp.waiting import Attempts, stopped_within
 
 log = structlog.get_logger("atp.outbox")
 
-log = structlog.get_logger("atp.outbox")
-
 #: Longest wait for news; the end of the process waits for it.
 WAIT_S = 0.25
 
@@ -64,6 +62,7 @@ class Publisher:
         self._claim: Claim | None = None
         self._published = 0
         self._moved = (0, 0)  # the cursors as the journal has them
+        self._move_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish until ``stop``; whatever is away is waited for."""
@@ -81,6 +80,7 @@ class Publisher:
             if count == 0:
                 wait_s = self._settings.announce_every_s / 4 if self._announcer.owes else WAIT_S
                 await self._handover.news(wait_s)
+        await self._leave()
 
     async def run_once(self) -> int:
         """Publish the events of one batch of entries and the availability that is due; how many of both."""
@@ -91,7 +91,8 @@ class Publisher:
         if claim is not self._claim:
             await self._resume(claim)
         count = await self._publish() + await self._announce()
-        await self._move(claim)
+        if time.monotonic() >= self._move_at:
+            await self._move(claim)
         return count
 
     async def _resume(self, claim: Claim) -> None:
@@ -123,8 +124,6 @@ class Publisher:
             self._counters.published += len(messages)
             self._counters.count_told(messages)
             self._counters.repeats = self._sender.repeats
-            if self._claim:
-                await self._move(self._claim)
         self._note_lag()
         return len(entries)
 
@@ -152,11 +151,23 @@ class Publisher:
         return len(news)
 
     async def _move(self, claim: Claim) -> None:
-        """Remember in the journal what NATS has acknowledged. Raises Fenced."""
+        """Remember in the journal what NATS has acknowledged. Raises Fenced.
+
+        Not behind every batch: it is a transaction, and who begins at an older cursor repeats what NATS knows by id.
+        """
         cursors = (self._published, self._announcer.settled_through(self._published))
         if cursors != self._moved:
             await self._journal.move_published(claim, *cursors)
             self._moved = cursors
+            self._move_at = time.monotonic() + self._settings.move_every_s
+
+    async def _leave(self) -> None:
+        """What is remembered at the end need not be repeated, by then perhaps later than NATS knows ids."""
+        if self._claim is not None:  # the drainer may have left already; the fence tells whether it is still ours
+            try:
+                await self._move(self._claim)
+            except JournalError as error:
+                log.info("cursor left behind", partition=self._partition, detail=str(error))
 
     async def _check_claim(self) -> None:
         claim = self._handover.claim

@@ -22,6 +22,7 @@ class Settings(Struct, frozen=True):
     root: str = "atp.v1"  # first words of every subject
     retention_s: float = 7 * 86_400.0  # cursors of the feed live at least a day (R33)
     duplicate_window_s: float = 120.0  # NATS keeps all ids of this time in memory
+    move_every_s: float = 0.25  # between two transactions of the publisher's cursor
     publish_s: float = 5.0  # for one acknowledgement
 
     announce_every_s: float = 0.1  # between two availability events of one sku (R33)

@@ -1,10 +1,12 @@
 """The publisher: every event in order, no gap, repeats only under the same id, and the last availability always."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import nats as nats_client
 import pytest
+from msgspec import structs
 from nats.aio.client import Client
 from nats.js.api import StreamConfig
 
@@ -12,7 +14,7 @@ from atp.dev.nats import Nats
 from atp.domain.commands import Acknowledge, Change, Delta, Fulfil, PutPolicy, Transfer
 from atp.domain.times import rfc3339
 from atp.journal import Claim, Fenced, Journal
-from atp.outbox import StreamUnfit
+from atp.outbox import Outbox, StreamUnfit
 from atp.outbox.handover import Handover
 from atp.outbox.sender import Sender
 from tests.rooms.outbox.room import POLICIES, Room, confirm, extend, id_of, level, release, reserve, reserves
@@ -279,3 +281,35 @@ async def test_a_delta_touches_availability_and_has_no_event_of_its_own(room: Ro
 
 async def _ignore(error: Exception) -> None:
     pass
+
+
+async def test_the_cursor_is_not_moved_behind_every_batch_and_stands_at_the_end_when_all_stop(room: Room) -> None:
+    """Each move is a transaction; at the end nothing is left to be repeated by whoever begins next."""
+    room.settings = structs.replace(room.settings, move_every_s=60.0)
+    moves: list[int] = []
+    room.journal.move_published = noting(moves, room.journal.move_published)  # pyright: ignore[reportAttributeAccessIssue]
+    async with room.running() as outbox:
+        for n in range(3):
+            await room.apply(level(100, n + 1), *reserves(2))
+            await wait_until_async(told_all(room, outbox))
+        assert len(moves) <= 1
+    assert moves[-1] == await room.head()
+    assert await published(room)
+
+
+def told_all(room: Room, outbox: Outbox) -> Callable[[], Awaitable[bool]]:
+    """Whether NATS has everything, whatever the journal's cursor says."""
+    (partition,) = outbox.partitions
+
+    async def told() -> bool:
+        return await room.drained() and not partition.counters.publish_lag and not partition.publisher._announcer.owes
+
+    return told
+
+
+def noting(moves: list[int], move: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    async def noted(claim: Claim, through: int, announced: int) -> None:
+        await move(claim, through, announced)
+        moves.append(through)
+
+    return noted
