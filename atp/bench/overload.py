@@ -1,13 +1,17 @@
 """More callers than can be served (R25): the rows of ``loadtests/overload`` of a checkout, as tables of a report."""
 
 import asyncio
+import contextlib
+import signal
 import sys
+from asyncio.subprocess import Process
 from pathlib import Path
 from typing import Any
 
 from msgspec import json
 
 from atp.bench.figures import Ratio
+from atp.bench.load import GeneratorFailed
 from atp.bench.report import Report
 from atp.pages import Table
 
@@ -15,6 +19,9 @@ ROOT = Path(__file__).parents[2]
 
 #: Start and end of the service around the rows.
 _AROUND_S = 300.0
+
+#: Interrupted, it may take so long to end.
+_ENDS_S = 20.0
 
 _HEADINGS = {
     "": "name", "goodput/s": "goodput", "by CPU": "by_cpu", "p50 ms": "p50_ms", "p99 ms": "p99_ms",
@@ -28,7 +35,10 @@ class NoCheckout(Exception):
 
 
 async def measure(connections: int, seconds: float, rounds: int, report: Report) -> None:
-    """Each row, ``rounds`` times; ratios are of goodput to the peaks around the row. Raises NoCheckout."""
+    """Each row, ``rounds`` times; ratios are of goodput to the peaks around the row.
+
+    Raises NoCheckout, GeneratorFailed.
+    """
     if not (ROOT / "loadtests" / "overload").is_dir():
         raise NoCheckout("atp bench overload needs a checkout of the project: loadtests/overload is not there")
     ratios: dict[str, Ratio] = {}
@@ -49,16 +59,29 @@ async def measure(connections: int, seconds: float, rounds: int, report: Report)
 
 async def _play(connections: int, seconds: float) -> dict[str, Any]:
     words = ["-m", "loadtests.overload", "--json", "--seconds", f"{seconds:g}", "--connections", f"{connections}"]
-    child = await asyncio.create_subprocess_exec(sys.executable, *words, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, *words, cwd=ROOT, stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,  # else Ctrl-C reaches it twice, and the second one ends its ending
+    )  # fmt: skip
     try:
         async with asyncio.timeout(_AROUND_S + 20 * seconds):
             out, _ = await child.communicate()
     except BaseException:
-        child.terminate()
+        await _ended(child)
         raise
     if child.returncode:
-        raise RuntimeError(f"loadtests.overload ended with code {child.returncode}")
+        raise GeneratorFailed(f"loadtests.overload ended with code {child.returncode}; above it says why")
     return json.decode(out)
+
+
+async def _ended(child: Process) -> None:
+    """Interrupted, it ends its servers and takes its folder away."""
+    with contextlib.suppress(ProcessLookupError):
+        child.send_signal(signal.SIGINT)
+    try:
+        await asyncio.wait_for(child.wait(), _ENDS_S)
+    except TimeoutError:
+        child.kill()
 
 
 def _text(value: Any) -> str:

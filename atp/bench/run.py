@@ -1,7 +1,10 @@
 """A run: one command's measures, with the facts around them."""
 
+import signal
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from atp.bench import ingest, load, machine, overload, rebuild, serving
@@ -48,7 +51,8 @@ async def of_ledger(options: Options, rounds: int, sizes: bool, say: Say) -> Rep
     """The report of the ledger's own costs."""
     settings = {"commands": options.commands, "batch": options.batch, "skus": options.skus, "large": options.large}
     report = begun("ledger", {name: str(value) for name, value in {**settings, "rounds": rounds}.items()})
-    measuring.measure(options, rounds, sizes, report, say)
+    with _interruptible():
+        measuring.measure(options, rounds, sizes, report, say)
     return report
 
 
@@ -74,5 +78,16 @@ async def standard(asked: Asked, say: Say) -> Report:
     await ingest.measure(ingest.Asked(rounds=asked.rounds, lag_seconds=0), report)
     report.unsteady = unsteady(report.series)
     options = Options(skus=1_000, locations=(1,), commands=5_000)
-    measuring.measure(options, asked.rounds, False, report, say)
+    with _interruptible():
+        measuring.measure(options, asked.rounds, False, report, say)
     return report
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end work that never comes back to the loop, which is who would notice otherwise."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

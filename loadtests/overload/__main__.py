@@ -63,7 +63,10 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     options = Options(given.seconds, given.connections, given.skus, given.processes, tuple(given.rows or ()))
-    found = asyncio.run(measure(options, _quiet if given.json else _say))
+    try:
+        found = asyncio.run(measure(options, _quiet if given.json else _say))
+    except KeyboardInterrupt:
+        return 130
     if given.json:
         print(json.encode(found).decode())
     return 0 if found.met or given.json else 1

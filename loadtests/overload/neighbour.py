@@ -4,8 +4,8 @@ import asyncio
 import os
 from statistics import mean
 
-import httpx
-
+from atp.bench.shapes import ask
+from atp.demo.http import Client
 from loadtests.overload import bars
 from loadtests.overload.bars import Bar, at_most
 from loadtests.overload.calling import called, percentile
@@ -61,15 +61,11 @@ async def play_neighbour(bench: Bench, before: Peak, holds: list[str]) -> Shown:
 
 
 async def limited(bench: Bench, rate: float) -> str:
-    """The key of a client with this quota of reservations a second."""
-    async with httpx.AsyncClient(
-        base_url=bench.api, headers={"authorization": f"Bearer {bench.admin_key}"}, timeout=10
-    ) as http:
-
-        async def post(path: str, body: object) -> dict[str, str]:
-            answer = await http.post(path, json=body, headers={"idempotency-key": os.urandom(8).hex()})
-            return answer.raise_for_status().json()
-
-        client = {"id": "greedy", "scopes": ["reservations:write"], "quotas": {"reserve": {"rate": rate}}}
-        await post("/v1/clients", client)
-        return (await post("/v1/clients/greedy/keys", {}))["key"]
+    """The key of a client with this quota of reservations a second. The row before may still keep the service busy."""
+    client = Client(bench.api, bench.admin_key)
+    try:
+        body = {"id": "greedy", "scopes": ["reservations:write"], "quotas": {"reserve": {"rate": rate}}}
+        await ask(client, "POST", "/v1/clients", body)
+        return (await ask(client, "POST", "/v1/clients/greedy/keys", {}))["key"]
+    finally:
+        client.close()
