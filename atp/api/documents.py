@@ -43,6 +43,29 @@ _HEADERS = {
     "If-None-Match": "An ETag you have; `*` on PUT creates only.",
 }
 
+#: What a parameter means on every route that has it; the routes' own texts say the rest.
+_QUERY = {
+    "after": "Go on behind this place: the cursor, or the last sku, of the page before.",
+    "page_token": "Go on behind an earlier page: its `next_page_token`.",
+    "limit": "At most so many.",
+    "wait": "While there is nothing new, wait so many seconds.",
+    "order_ref": "Of this order.",
+    "sku": "With units of this sku.",
+    "state": "In this state.",
+    "kind": "Of this kind.",
+    "client": "What this client did.",
+    "about": "What happened to this: a reservation's id, a sku, or kind:id of a policy.",
+    "source": "From this source.",
+    "reason": "For this reason.",
+    "channel": "As this channel may sell; without it, as the default channel.",
+    "campaign": "Of what is set aside for this campaign.",
+    "location": "At this location only.",
+    "location_group": "At the locations of this group only.",
+    "explain": "`true` adds the terms that make up the number.",
+    "date": "What can be promised for this day, as 2026-12-01.",
+    "min_position": "Not older than this position, as an earlier answer carries it.",
+}
+
 _PROBLEMS = {
     400: "The request is not valid.",
     401: "No valid credentials, or a signature that proves nothing.",
@@ -149,4 +172,4 @@ def _parameters(route: Route) -> list[Any]:
     return [
         Parameter(name, "header", schema=text, required=name == "Idempotency-Key", description=_HEADERS[name])
         for name in headers
-    ] + [Parameter(name, "query", schema=text, required=False) for name in route.query]
+    ] + [Parameter(name, "query", schema=text, required=False, description=_QUERY[name]) for name in route.query]
