@@ -6,8 +6,8 @@ The peak is a closed loop of ``--connections``, which is no overload. Then, each
 it: three and ten times the callers that come back when Retry-After says, three times with five retries at once, a
 steady rate 1.2 times the peak's, more than can be read, and one client at fifty times its quota beside a steady half
 of the peak. Every bar is named with its figure. Callers share the machine with the service: what they took is said,
-and a row beside which others had more than a tenth of the machine is no measurement. Ends with 1 if a bar
-was missed, except with --json.
+and a row beside which others had more than a tenth of the machine, or whose peaks differ by more than 15 %, is no
+measurement. Ends with 1 if a bar was missed, except with --json.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import asyncio
 
 from msgspec import json
 
-from loadtests.overload.bars import OTHERS
+from loadtests.overload.bars import DRIFT, OTHERS
 from loadtests.overload.rows import Peak, Shown
 from loadtests.overload.run import NAMES, Options, measure
 
@@ -37,10 +37,13 @@ def text(found: Peak | Shown) -> str:
         f"{found.refused_p99_ms:.0f} ms; payments p99 {found.payments_p99_ms:.0f} ms {found.failures or ''}",
         f"    answers {found.statuses}, broken {found.broken}, not sent {found.missed}, "
         f"rss {found.rss_mb[0]:.0f} and {found.rss_mb[1]:.0f} MB",
-        f"    cores: {cores}; others {found.others:.0%} of the machine, load {found.load:.1f}",
+        f"    cores: {cores}; others {found.others:.0%} of the machine, load {found.load:.1f}, "
+        f"peaks {found.drift:.0%} apart",
     ]
     if not found.judgeable:
-        lines.append(f"    NO MEASUREMENT: others had more than {OTHERS:.0%} of the machine")
+        lines.append(
+            f"    NO MEASUREMENT: others had more than {OTHERS:.0%} of the machine, or peaks are {DRIFT:.0%} apart"
+        )
     return "\n".join(lines)
 
 

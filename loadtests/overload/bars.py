@@ -23,6 +23,9 @@ FLAT = 1.05
 #: A row says nothing where others on this machine had more than this part of it.
 OTHERS = 0.10
 
+#: Nor between peaks that differ by more: what was asked for in between, and held against, is no peak.
+DRIFT = 0.15
+
 
 class Bar(Struct):
     """One figure and its bar."""

@@ -72,10 +72,11 @@ class Shown(Struct):
     cores: dict[str, float]  # by process; ``callers`` are the generator
     others: float  # the part of the machine that others had
     load: float
+    drift: float = 0.0  # by how much the peak after it differs from the one before
 
     @property
     def judgeable(self) -> bool:
-        return self.others <= bars.OTHERS
+        return self.others <= bars.OTHERS and self.drift <= bars.DRIFT
 
 
 class Bench(Struct):
@@ -133,7 +134,9 @@ async def play(row: Row, bench: Bench, before: Peak, holds: list[str]) -> tuple[
     stop.set()
     beside = mean(before, after)
     recovered = back_after(windows, after.goodput)
-    return shown(row, bench, seen, spent, us, beside, await paying, recovered, await watching), after
+    found = shown(row, bench, seen, spent, us, beside, await paying, recovered, await watching)
+    found.drift = abs(after.goodput / before.goodput - 1)
+    return found, after
 
 
 def shown(
