@@ -57,7 +57,7 @@ _QUERY = {
     "about": "What happened to this: a reservation's id, a sku, or kind:id of a policy.",
     "source": "From this source.",
     "reason": "For this reason.",
-    "channel": "As this channel may sell; without it, as the default channel.",
+    "channel": "As this channel may sell; without it the client's own channel, else `default`.",
     "campaign": "Of what is set aside for this campaign.",
     "location": "At this location only.",
     "location_group": "At the locations of this group only.",
