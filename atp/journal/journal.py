@@ -359,8 +359,7 @@ def check_gapless(after: int, entries: list[AnyEntry]) -> None:
     """
     expected = after + 1
     for entry in entries:
-        jumps = isinstance(entry, LedgerOpened | EntriesMissing) and entry.seq > expected
-        if entry.seq != expected and not jumps:
+        if entry.seq != expected and not (entry.seq > expected and isinstance(entry, LedgerOpened | EntriesMissing)):
             raise JournalGap(f"expected seq {expected}, the ledger's next entry is {entry.seq}")
         expected = entry.seq + 1
 
