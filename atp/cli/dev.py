@@ -3,7 +3,10 @@
 import asyncio
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from atp import config as settings
 from atp.cli.errors import explain
@@ -14,8 +17,12 @@ if TYPE_CHECKING:
     from atp.dev.state import Endpoints
 
 
+Port = Annotated[int, Parameter(validator=Number(gte=0, lte=65_535))]
+Workers = Annotated[int, Parameter(validator=Number(gte=1, lte=64))]
+
+
 def dev(
-    *, state_dir: Path = Path(".atp"), port: int = 0, workers: int = 1, p0_port: int = 0, fresh: bool = False
+    *, state_dir: Path = Path(".atp"), port: Port = 0, workers: Workers = 1, p0_port: Port = 0, fresh: bool = False
 ) -> int:
     """Run the whole service here: API, ingestion, journal, and embedded Valkey, NATS and PostgreSQL.
 
