@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from atp import config as settings
+from atp.cli.dev import Port, Workers
 from atp.cli.errors import Misused
 from atp.cli.running import run_service, together
 
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
 def serve(
     *,
     host: str | None = None,
-    port: int | None = None,
+    port: Port | None = None,
     shared: bool = False,
-    p0_port: int | None = None,
+    p0_port: Port | None = None,
     only_p0: bool = False,
-    workers: int = 1,
-    operations_port: int | None = None,
+    workers: Workers = 1,
+    operations_port: Port | None = None,
 ) -> int:
     """Run one API process, or several that share a port, until SIGTERM; what they accepted is answered first.
 

@@ -52,7 +52,8 @@ def test_every_command_has_help_with_an_example(command: list[str], capsys: pyte
 
 @pytest.mark.parametrize("command", [
     ["nonsense"], ["dev", "--nonsense"], ["keys", "create"], ["serve"], ["history"], ["audit"], ["promote"],
-    ["explain", "A", "--at", "noon"], ["check", "--share", "0"], ["dev", "--workers", "0"], ["dev", "--port", "99999"],
+    ["explain", "A", "--at", "noon"], ["check", "--share", "0"], ["dev", "--workers", "0"], ["serve", "--workers", "0"],
+    ["dev", "--port", "99999"],
     ["dlq", "discard"],
 ])  # fmt: skip
 def test_wrong_use_gives_2(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
