@@ -1,7 +1,7 @@
 """The HTTP API: a request becomes a command, the ledger's result becomes an answer.
 
-What a route does is a plain function of a Call (``reservations``, ``changes``, ``batches``, ``availability``,
-``policies``, ``operations``); ``routes`` lists them all; Litestar routes and documents them.
+A request comes in by the ``door``, past ``access`` and ``admission``; ``routes`` lists every route, and what one does
+is a plain function of a Call in ``resources``. Litestar routes and documents them, but for the hot ones.
 """
 
 from atp.api.app import create_app

@@ -12,11 +12,11 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 from litestar.response.streaming import ASGIStreamingResponse
 
+from atp.api.access.identity import PUBLIC
 from atp.api.call import Call
 from atp.api.documents import openapi_config, operation_class, responses
 from atp.api.door import front_door, problem_answer, respond
 from atp.api.following import Changes
-from atp.api.identity import PUBLIC
 from atp.api.problems import INTERNAL, INVALID, METHOD_NOT_ALLOWED, NOT_FOUND, Problem
 from atp.api.routes import ROUTES, Route
 from atp.api.service import EventDoor, RawDoor, Rebuilds, Service

@@ -28,8 +28,8 @@ from atp.domain.causes import TRACEPARENT, Cause, request_cause
 from atp.domain.identifiers import ID_MAX, fault
 
 if TYPE_CHECKING:
-    from atp.api.principal import Principal
-    from atp.api.quotas import Meter
+    from atp.api.access.principal import Principal
+    from atp.api.access.quotas import Meter
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 

@@ -25,8 +25,8 @@ from litestar.router import Router
 from msgspec import json
 
 from atp import __version__
+from atp.api.access.identity import PUBLIC
 from atp.api.examples import ANSWERS, BODIES, QUOTE
-from atp.api.identity import PUBLIC
 from atp.api.problems import MEDIA_TYPE, ProblemView
 from atp.api.routes import ROUTES, Route
 

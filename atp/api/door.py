@@ -9,16 +9,16 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from typing import Any
 
+from atp.api.access.identity import PUBLIC
+from atp.api.access.quotas import marked
 from atp.api.admission.classes import CLASSES, Class, Matcher
 from atp.api.admission.entry import DEADLINE, queue
 from atp.api.admission.refusals import refuse
-from atp.api.answers import problem_of
 from atp.api.call import Answer, Call, ClientGone, given_request_id
 from atp.api.heads import SECURITY_HEADERS, Head, request_ids, signed
-from atp.api.identity import PUBLIC
 from atp.api.prepared import Counter
 from atp.api.problems import MEDIA_TYPE, Problem
-from atp.api.quotas import marked
+from atp.api.resources.answers import problem_of
 from atp.api.routes import ROUTES, Route
 from atp.api.service import Service
 from atp.api.stopping import closing

@@ -9,13 +9,13 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from atp.api.access.quotas import Meter
 from atp.api.admission.classes import CLASSES
 from atp.api.admission.entry import DEADLINE
 from atp.api.call import given_request_id
 from atp.api.following.view import Shown
 from atp.api.heads import request_ids, secured
-from atp.api.quotas import Meter
-from atp.api.rendering import CACHE, Rendered, etags, rendered
+from atp.api.resources.rendering import CACHE, Rendered, etags, rendered
 from atp.api.routes import Route
 from atp.api.service import Service
 from atp.domain.times import rfc3339

@@ -5,7 +5,10 @@ from collections.abc import Awaitable, Callable
 from litestar.enums import HttpMethod
 from msgspec import Struct
 
-from atp.api import (
+from atp.api.access.identity import PUBLIC
+from atp.api.call import Answer, Call
+from atp.api.following.feed import FeedView
+from atp.api.resources import (
     authority,
     availability,
     batches,
@@ -29,9 +32,6 @@ from atp.api import (
     stock,
     ticketing,
 )
-from atp.api.call import Answer, Call
-from atp.api.following.feed import FeedView
-from atp.api.identity import PUBLIC
 from atp.api.service import Service
 from atp.deadletters import WholeLetterView
 from atp.domain.views import QuoteView, ReservationView

@@ -8,12 +8,12 @@ from typing import Protocol
 import structlog
 from msgspec import structs
 
+from atp.api.access.identity import Clients
+from atp.api.access.quotas import Quotas
 from atp.api.admission import Control
 from atp.api.following import Changes, View
 from atp.api.following.feed import Feed
-from atp.api.identity import Clients
 from atp.api.problems import JOURNAL_UNAVAILABLE, Problem
-from atp.api.quotas import Quotas
 from atp.api.rooms import Rooms
 from atp.api.settings import ApiSettings
 from atp.api.unresolved import Unresolved

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from litestar import Litestar, get, post
 
-from atp.api.requests import ReserveBody
+from atp.api.resources.requests import ReserveBody
 from atp.bench.hosting import host, no_lifespan
 from atp.domain.records import Allocation, Line, Reservation
 from atp.domain.views import ReservationView, reservation_view

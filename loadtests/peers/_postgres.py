@@ -9,7 +9,7 @@ from typing import Any, Self
 import asyncpg
 import msgspec
 
-from atp.api.requests import ReserveBody
+from atp.api.resources.requests import ReserveBody
 from atp.bench.hosting import host
 from atp.bench.peers import Peer, Stack, Stored
 

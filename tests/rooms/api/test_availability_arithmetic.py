@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from random import Random
 
-from atp.api.availability_views import availability_view
+from atp.api.resources.availability_views import availability_view
 from atp.domain.records import Asked, Balance, LocationStock, SkuStock, SourceStock
 
 NOW = 1_795_255_200_000

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from atp.api import ApiSettings
-from atp.api.customers import pseudonym
+from atp.api.resources.customers import pseudonym
 from atp.journal import Journal
 
 from .conftest import Api, assert_problem, served

@@ -47,4 +47,4 @@ async def test_history_from_the_command_line(
         assert [each["kind"] for each in about] == ["policy-put"]
         assert "committed" in await atp("audit", "--client", "shop")
         for wrong in (["history"], ["history", id, "--sku", "A"], ["audit"], ["reservations", "--limit", "0"]):
-            assert await asyncio.to_thread(run, wrong) == 1
+            assert await asyncio.to_thread(run, wrong) == 2

@@ -4,8 +4,8 @@ import pytest
 from litestar.exceptions import ImproperlyConfiguredException
 from litestar.handlers import get
 
+from atp.api.access.identity import PUBLIC
 from atp.api.app import litestar_app
-from atp.api.identity import PUBLIC
 from atp.api.routes import ROUTES, Route
 from atp.api.service import Service
 from atp.api.settings import ApiSettings

@@ -6,10 +6,10 @@ import httpx
 import pytest
 from litestar.enums import HttpMethod
 
+from atp.api.access.identity import PUBLIC
 from atp.api.app import handler, litestar_app
 from atp.api.call import Call
 from atp.api.door import front_door
-from atp.api.identity import PUBLIC
 from atp.api.problems import refusal
 from atp.api.routes import Route
 from atp.api.service import Service

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from atp.api.principal import Principal
+from atp.api.access.principal import Principal
+from atp.api.access.quotas import RETRY_MAX_S, Meter, Quotas, retry_after
 from atp.api.problems import Problem
-from atp.api.quotas import RETRY_MAX_S, Meter, Quotas, retry_after
 from atp.dev.valkey import Valkey
 from atp.domain.keys import Quota
 from atp.ledger import Ledger, LedgerSettings

@@ -140,8 +140,8 @@ async def test_from_the_command_line(
     assert "Transfer units" in shown
     reservation = json.loads(await atp("show", id, "--json"))["reservations"][0]
     assert reservation in shown
-    await atp("resolve", id, "--reason", "x", "--to", "DC2", code=1)
-    await atp("resolve", id, "--reason", "x", "--of", "held", code=1)
+    await atp("resolve", id, "--reason", "x", "--to", "DC2", code=2)
+    await atp("resolve", id, "--reason", "x", "--of", "held", code=2)
     moved = ("--transfer", reservation, "--line", "1", "--to", "DC2", "--quantity", "2")
     assert await atp("resolve", id, "--reason", "two missing", *moved) == f"{id}: transferred\n"
     await journal_all(short, journal)

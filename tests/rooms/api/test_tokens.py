@@ -17,9 +17,9 @@ from jwt.algorithms import RSAAlgorithm
 from msgspec import json, structs
 
 from atp.api import ApiSettings
-from atp.api.jwks import FetchFailed, Keys, get
+from atp.api.access.jwks import FetchFailed, Keys, get
+from atp.api.access.tokens import Tokens
 from atp.api.problems import Problem
-from atp.api.tokens import Tokens
 from atp.domain.keys import Client
 from tests.support import wait_until_async
 

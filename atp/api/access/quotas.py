@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import structlog
 from msgspec import structs
 
-from atp.api.principal import Principal
+from atp.api.access.principal import Principal
+from atp.api.access.ratelimit import left_header, policy_header
 from atp.api.problems import QUOTA_EXCEEDED, Problem
-from atp.api.ratelimit import left_header, policy_header
 from atp.domain.keys import Quota
 from atp.ledger import Ledger, LedgerError
 from atp.ledger.quotas import Share, Spending

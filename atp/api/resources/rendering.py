@@ -2,8 +2,8 @@
 
 from msgspec import Struct, json, structs
 
-from atp.api.availability_views import AvailabilityView, availability_view, etag_of
 from atp.api.following.view import Shown
+from atp.api.resources.availability_views import AvailabilityView, availability_view, etag_of
 from atp.api.service import Service
 from atp.domain.times import rfc3339
 

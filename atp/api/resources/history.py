@@ -6,10 +6,10 @@ from typing import Annotated, Any, get_args
 
 from msgspec import DecodeError, Meta, Struct, json, msgpack
 
-from atp.api.answers import view_of
 from atp.api.call import Answer, Call
-from atp.api.changes import reservation_in_path
 from atp.api.problems import FORBIDDEN, JOURNAL_UNAVAILABLE, NOT_FOUND, Problem, invalid
+from atp.api.resources.answers import view_of
+from atp.api.resources.changes import reservation_in_path
 from atp.api.service import Service
 from atp.domain.causes import Cause, cause_of
 from atp.domain.history import BalanceView, Changed, balance_view, changes, facts

@@ -5,14 +5,14 @@ from typing import Annotated, cast
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, json
 
-from atp.api.answers import decided, problem_of
 from atp.api.call import KEY_MAX, Answer, Call
 from atp.api.decoding import Body
 from atp.api.problems import KEY_MISSING, Fault, Problem, ProblemView
-from atp.api.requests import BATCH_MAX, ReserveBody
-from atp.api.reservations import reserve_command
+from atp.api.resources.answers import decided, problem_of
+from atp.api.resources.requests import BATCH_MAX, ReserveBody
+from atp.api.resources.reservations import reserve_command
+from atp.api.resources.ticketing import admitted
 from atp.api.service import Service
-from atp.api.ticketing import admitted
 from atp.domain.views import ReservationView
 from atp.telemetry import PROBLEMS, series
 

@@ -6,7 +6,8 @@ import structlog
 from msgspec import Struct, json
 
 from atp.api.call import Answer
-from atp.api.change_bodies import (
+from atp.api.problems import INTERNAL, Problem, ledger_problem, refusal
+from atp.api.resources.change_bodies import (
     AcknowledgeBody,
     ChangeBody,
     ConfirmBody,
@@ -14,8 +15,7 @@ from atp.api.change_bodies import (
     ReleaseBody,
     TransferBody,
 )
-from atp.api.problems import INTERNAL, Problem, ledger_problem, refusal
-from atp.api.requests import ReserveBody
+from atp.api.resources.requests import ReserveBody
 from atp.api.service import Service, now_ms
 from atp.domain.ids import reservation_partition
 from atp.domain.outcomes import Outcome

@@ -2,9 +2,11 @@
 
 from msgspec import Struct, structs
 
-from atp.api.answers import decided
 from atp.api.call import Answer, Call
-from atp.api.change_bodies import (
+from atp.api.decoding import Body
+from atp.api.problems import NOT_FOUND, Problem
+from atp.api.resources.answers import decided
+from atp.api.resources.change_bodies import (
     REASON_MAX,
     AcknowledgeBody,
     ChangeBody,
@@ -17,9 +19,7 @@ from atp.api.change_bodies import (
     check_confirm,
     check_transfer,
 )
-from atp.api.decoding import Body
-from atp.api.problems import NOT_FOUND, Problem
-from atp.api.requests import canonical, check_identifier
+from atp.api.resources.requests import canonical, check_identifier
 from atp.api.service import Service
 from atp.domain.commands import Acknowledge, Change, Confirm, Extend, Fulfil, Release, Transfer
 from atp.domain.identifiers import REF_MAX

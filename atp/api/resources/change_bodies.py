@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from atp.api.problems import invalid
-from atp.api.requests import LINES_MAX, Quantity, Ttl, check_identifier
+from atp.api.resources.requests import LINES_MAX, Quantity, Ttl, check_identifier
 from atp.domain.identifiers import REF_MAX, LineId, LocationId, OrderRef
 
 REASON_MAX = 256

@@ -3,15 +3,22 @@
 import structlog
 from msgspec import json
 
-from atp.api.answers import decided, view_of
 from atp.api.call import Answer, Call
-from atp.api.changes import reservation_in_path
-from atp.api.customers import pseudonym
 from atp.api.decoding import Body
 from atp.api.problems import NOT_FOUND, Problem
-from atp.api.requests import DEFAULT_CHANNEL, ReserveBody, canonical, check_replaces, check_reserve, reserve_lines
+from atp.api.resources.answers import decided, view_of
+from atp.api.resources.changes import reservation_in_path
+from atp.api.resources.customers import pseudonym
+from atp.api.resources.requests import (
+    DEFAULT_CHANNEL,
+    ReserveBody,
+    canonical,
+    check_replaces,
+    check_reserve,
+    reserve_lines,
+)
+from atp.api.resources.ticketing import admitted
 from atp.api.service import Service
-from atp.api.ticketing import admitted
 from atp.domain.commands import Reserve
 from atp.domain.ids import digest53, reservation_id
 

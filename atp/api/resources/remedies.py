@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from atp.api.call import Call
 from atp.api.problems import NOT_FOUND, Fault, Problem, invalid, refusal
-from atp.api.requests import Quantity, canonical, check_identifier
+from atp.api.resources.requests import Quantity, canonical, check_identifier
 from atp.api.service import Service
 from atp.domain.commands import Change, Release, Transfer
 from atp.domain.exceptions import Kind

@@ -14,7 +14,7 @@ import structlog
 from msgspec import Meta, Struct, json
 
 from atp.api.call import Answer, Call
-from atp.api.history import open_journal
+from atp.api.resources.history import open_journal
 from atp.api.service import Service
 from atp.domain.identifiers import REF_MAX
 

@@ -5,8 +5,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from atp.api.call import Answer, Call
-from atp.api.history import limit_of, open_journal
-from atp.api.policies import ITEMS, ItemView
+from atp.api.resources.history import limit_of, open_journal
+from atp.api.resources.policies import ITEMS, ItemView
 from atp.api.service import Service
 
 

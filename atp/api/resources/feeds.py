@@ -10,7 +10,7 @@ from atp.api.following.changes import Expired, StreamAway
 from atp.api.following.cursors import Cursor, parse
 from atp.api.following.feed import Feed, Page
 from atp.api.problems import CURSOR_EXPIRED, OVERLOADED, STREAM_UNAVAILABLE, Problem, invalid
-from atp.api.requests import DEFAULT_CHANNEL
+from atp.api.resources.requests import DEFAULT_CHANNEL
 from atp.api.service import Service
 from atp.domain.records import Asked
 from atp.ledger import LedgerError

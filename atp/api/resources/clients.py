@@ -11,9 +11,9 @@ from msgspec import Meta, Struct, json, structs
 
 from atp.api.call import Answer, Call
 from atp.api.decoding import Body
-from atp.api.policies import Policies, Version, check_no_more
 from atp.api.problems import ALREADY_EXISTS, LIMIT_EXCEEDED, NOT_FOUND, Problem, invalid, refusal
-from atp.api.requests import check_identifier
+from atp.api.resources.policies import Policies, Version, check_no_more
+from atp.api.resources.requests import check_identifier
 from atp.api.service import Service
 from atp.domain.commands import PutPolicy
 from atp.domain.identifiers import ID_MAX, ChannelId, SourceId

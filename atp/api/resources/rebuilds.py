@@ -7,7 +7,7 @@ from msgspec import Meta, Struct, json
 from atp.api.call import Answer, Call
 from atp.api.decoding import Body
 from atp.api.problems import JOURNAL_UNAVAILABLE, Problem
-from atp.api.requests import check_identifier
+from atp.api.resources.requests import check_identifier
 from atp.api.service import Service
 
 _REASON_MAX = 256

@@ -7,8 +7,8 @@ from msgspec import Meta, Struct, json
 from atp.api.call import Answer, Call
 from atp.api.decoding import Body
 from atp.api.problems import JOURNAL_UNAVAILABLE, NOT_FOUND, Problem, invalid
-from atp.api.remedies import ReleaseAction, TransferAction, apply_remedies
-from atp.api.requests import check_identifier
+from atp.api.resources.remedies import ReleaseAction, TransferAction, apply_remedies
+from atp.api.resources.requests import check_identifier
 from atp.api.service import Service
 from atp.domain.commands import Resolve
 from atp.domain.exceptions import Kind

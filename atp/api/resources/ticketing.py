@@ -6,7 +6,7 @@ from msgspec import Meta, Struct, json
 
 from atp.api.call import Answer, Call
 from atp.api.decoding import Body
-from atp.api.requests import ReserveBody, check_identifier
+from atp.api.resources.requests import ReserveBody, check_identifier
 from atp.api.rooms import expected_at
 from atp.api.service import Service
 from atp.api.tickets import TEXT_MAX, Bearer

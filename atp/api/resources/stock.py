@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, json
 
 from atp.api.call import Answer, Call
-from atp.api.change_bodies import REASON_MAX
 from atp.api.decoding import Body
 from atp.api.problems import FORBIDDEN, OUTCOME_UNKNOWN, STREAM_UNAVAILABLE, Problem, invalid, refusal
-from atp.api.requests import QUANTITY_MAX, canonical, check_identifier
+from atp.api.resources.change_bodies import REASON_MAX
+from atp.api.resources.requests import QUANTITY_MAX, canonical, check_identifier
 from atp.api.service import Service
 from atp.domain.commands import Adjust
 from atp.domain.identifiers import LocationId, Sku

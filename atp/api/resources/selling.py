@@ -7,10 +7,10 @@ from msgspec import Meta, Struct, json
 
 from atp.api.call import Call
 from atp.api.decoding import escape
-from atp.api.in_use import campaign_in_use, group_in_use
-from atp.api.policies import Policies, Version, check_no_more
 from atp.api.problems import invalid
-from atp.api.requests import QUANTITY_MAX, check_identifier
+from atp.api.resources.in_use import campaign_in_use, group_in_use
+from atp.api.resources.policies import Policies, Version, check_no_more
+from atp.api.resources.requests import QUANTITY_MAX, check_identifier
 from atp.domain.commands import PutPolicy
 from atp.domain.identifiers import ChannelId, LocationId
 from atp.domain.records import DELETED, Policy

@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, json
 from atp.api.call import Answer, Call
 from atp.api.decoding import Body
 from atp.api.problems import NOT_FOUND, NOT_REPLAYABLE, STREAM_UNAVAILABLE, Problem, invalid
-from atp.api.requests import check_identifier
+from atp.api.resources.requests import check_identifier
 from atp.api.service import Service
 from atp.deadletters import (
     Chosen,

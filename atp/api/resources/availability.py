@@ -6,13 +6,13 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, structs
 
-from atp.api.availability_views import AvailabilityView, availability_view, etag_of
 from atp.api.call import Answer, Call
 from atp.api.decoding import Body
 from atp.api.following.view import NotReached, Shown
 from atp.api.problems import POSITION_NOT_REACHED, Problem, invalid
-from atp.api.rendering import CACHE, body_of, encode, etags, known_etag
-from atp.api.requests import DEFAULT_CHANNEL, AvailabilityBody, check_availability, check_day
+from atp.api.resources.availability_views import AvailabilityView, availability_view, etag_of
+from atp.api.resources.rendering import CACHE, body_of, encode, etags, known_etag
+from atp.api.resources.requests import DEFAULT_CHANNEL, AvailabilityBody, check_availability, check_day
 from atp.api.service import Service, now_ms
 from atp.domain.explain import explain
 from atp.domain.records import Asked

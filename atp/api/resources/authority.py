@@ -6,9 +6,9 @@ from msgspec import Meta, Raw, Struct, json
 
 from atp.api.call import Answer, Call
 from atp.api.decoding import Body
-from atp.api.policies import LOCATIONS, ListedSource
 from atp.api.problems import NOT_FOUND, Problem, refusal
-from atp.api.requests import check_identifier
+from atp.api.resources.policies import LOCATIONS, ListedSource
+from atp.api.resources.requests import check_identifier
 from atp.api.service import Service
 from atp.domain.commands import Change, MoveAuthority, RestartSource
 from atp.domain.identifiers import SourceId

@@ -9,9 +9,9 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType, json
 
 from atp.api.call import Answer, Call
 from atp.api.decoding import Body, escape
-from atp.api.in_use import location_in_use, nothing, source_in_use
 from atp.api.problems import IN_USE, NOT_FOUND, VERSION_MISMATCH, Problem, invalid, refusal
-from atp.api.requests import QUANTITY_MAX, check_identifier
+from atp.api.resources.in_use import location_in_use, nothing, source_in_use
+from atp.api.resources.requests import QUANTITY_MAX, check_identifier
 from atp.api.service import Service
 from atp.domain.commands import PutPolicy
 from atp.domain.identifiers import LocationId, SourceId

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import structlog
 from msgspec import DecodeError, json
 
-from atp.api.principal import Principal, unauthenticated
+from atp.api.access.principal import Principal, unauthenticated
 from atp.api.settings import ApiSettings, JwtSettings
 from atp.domain.keys import Client, key_hash, key_prefix
 from atp.ledger import Ledger, LedgerError
 
 if TYPE_CHECKING:
-    from atp.api.tokens import Tokens
+    from atp.api.access.tokens import Tokens
 
 log = structlog.get_logger("atp.api")
 
@@ -138,6 +138,6 @@ class Clients:
 
 def _jwts(settings: JwtSettings) -> "Tokens":
     """Imported only where tokens are taken: the cryptography behind it costs every start a tenth of a second."""
-    from atp.api.tokens import Tokens
+    from atp.api.access.tokens import Tokens
 
     return Tokens(settings, {})

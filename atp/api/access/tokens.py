@@ -16,8 +16,8 @@ import jwt
 from jwt.exceptions import PyJWTError
 from msgspec import DecodeError, Struct, json
 
-from atp.api.jwks import ALGORITHMS, KID_MAX, Keys
-from atp.api.principal import Principal, unauthenticated
+from atp.api.access.jwks import ALGORITHMS, KID_MAX, Keys
+from atp.api.access.principal import Principal, unauthenticated
 from atp.api.problems import ISSUER_UNAVAILABLE, OVERLOADED, Problem
 from atp.api.settings import JwtSettings
 from atp.domain.identifiers import ID_MAX, REF_MAX, fault
