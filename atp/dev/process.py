@@ -38,6 +38,7 @@ class Launch(Struct, frozen=True):
     cwd: str = "/"
     owner: pwd.struct_passwd | None = None  # run as this user (only root may ask)
     inner: pwd.struct_passwd | None = None  # stay root outside, be this user inside a user namespace
+    nice: int = 0  # how far it stands back where the machine is full
 
 
 def spawn(launch: Launch, log: int, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
@@ -60,20 +61,21 @@ def spawn(launch: Launch, log: int, stdin: int = subprocess.DEVNULL) -> subproce
             user=owner.pw_uid if owner else None,
             group=owner.pw_gid if owner else None,
             extra_groups=[] if owner else None,
-            preexec_fn=_child_setup(os.getpid(), launch.inner),
+            preexec_fn=_child_setup(os.getpid(), launch),
         )
 
 
-def _child_setup(parent: int, inner: pwd.struct_passwd | None) -> Callable[[], None]:
+def _child_setup(parent: int, launch: Launch) -> Callable[[], None]:
     """What the child does last before its program: CPython calls it after the user is changed."""
 
     def setup() -> None:
+        os.nice(launch.nice)
         if _LIBC is None:
             return
-        if inner is not None:
+        if launch.inner is not None:
             if _LIBC.unshare(_CLONE_NEWUSER):
                 os._exit(NO_NAMESPACE)
-            _map_identity(inner)
+            _map_identity(launch.inner)
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # we died in between: the signal would never come
             os._exit(ORPHANED)

@@ -24,6 +24,10 @@ _DATABASE = "atp"
 _PORT_TRIES = 4
 _API_STOP_S = 20.0  # what it already accepted is answered first
 
+# Nobody waits for what stands behind an answer: on one machine its bursts must not stand before the next answer. At
+# half load p99 of a reserve was 61 to 65 ms without and 15 to 23 with it; with 10 the outbox grows at full load.
+_BEHIND = {"drain": 5, "nats": 5, "postgres": 5}
+
 
 class DevStack:
     """``async with DevStack(state_dir=…) as endpoints``: everything runs and answers inside, nothing runs after.
@@ -121,7 +125,7 @@ class DevStack:
         for last in (False,) * (_PORT_TRIES - 1) + (True,):
             server.port = ports.near(wanted)
             try:
-                self._supervisor.spawn(server)
+                self._supervisor.spawn(server, _BEHIND.get(server.name, 0))
                 await self._supervisor.wait_ready(server)
                 break
             except ServerFailed:
@@ -140,7 +144,7 @@ class DevStack:
         loops = [Own(path, name, [name], environment) for name in ("drain", "ingest")]
         self._started += [["drain"], ["ingest"], [api.name for api in apis]]
         for program in (*loops, *apis):
-            self._supervisor.spawn(program)
+            self._supervisor.spawn(program, _BEHIND.get(program.name, 0))
         for program in (*apis, *loops):
             await self._supervisor.wait_ready(program)
 

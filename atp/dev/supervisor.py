@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
+from msgspec import structs
+
 from atp.dev import files, process
 from atp.dev.errors import ServerFailed
 from atp.dev.server import START_S, STOP_S
@@ -47,8 +49,8 @@ class Program(Protocol):
 class _Child:
     """A program and its current process."""
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    def __init__(self, program: Program, nice: int) -> None:
+        self.program, self.nice = program, nice
         self.popen: subprocess.Popen[bytes] | None = None
         self.started = 0.0
         self.log_start = 0  # size of its log when it was started
@@ -77,9 +79,12 @@ class Supervisor:
         self._say = say
         self._children: dict[str, _Child] = {}
 
-    def spawn(self, program: Program) -> None:
-        """Start a program and keep it running from now on; ``wait_ready`` tells when it answers."""
-        child = self._children[program.name] = _Child(program)
+    def spawn(self, program: Program, nice: int = 0) -> None:
+        """Start a program and keep it running from now on; ``wait_ready`` tells when it answers.
+
+        With ``nice`` it stands back behind the others where they all want the machine.
+        """
+        child = self._children[program.name] = _Child(program, nice)
         self._spawn(child)
 
     async def wait_ready(self, program: Program, timeout_s: float = START_S) -> None:
@@ -145,7 +150,7 @@ class Supervisor:
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("children end with the thread that starts them: start them from the main thread")
         program = child.program
-        launch = program.launch()
+        launch = structs.replace(program.launch(), nice=child.nice)
         log = process.open_log(program.log) if program.log else os.dup(sys.stderr.fileno())
         child.log_start = os.fstat(log).st_size
         try:

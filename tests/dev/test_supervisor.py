@@ -63,6 +63,18 @@ async def test_a_killed_server_comes_back_on_its_port(tmp_path: Path) -> None:
     assert not pid_file.exists()
 
 
+async def test_what_stands_back_does_so_again_when_it_is_started_again(tmp_path: Path) -> None:
+    supervisor, pid_file = Supervisor(tmp_path, lambda _: None), tmp_path / "sleeper.pid"
+    supervisor.spawn(Sleeper(tmp_path), nice=5)
+    first = int(pid_file.read_text())
+    expected = os.getpriority(os.PRIO_PROCESS, 0) + 5
+    assert os.getpriority(os.PRIO_PROCESS, first) == expected
+    os.kill(first, signal.SIGKILL)
+    await wait_until_async(lambda: supervisor.run_once() == 1, description="another start")
+    assert os.getpriority(os.PRIO_PROCESS, int(pid_file.read_text())) == expected
+    await supervisor.stop(["sleeper"])
+
+
 async def test_a_program_that_keeps_failing_is_tried_ever_more_slowly(tmp_path: Path) -> None:
     supervisor = Supervisor(tmp_path, lambda _: None)
     program = Sleeper(tmp_path, script="false")
