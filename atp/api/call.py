@@ -6,7 +6,7 @@ front of the framework and stay the same code (research/spikes.md §7).
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
@@ -37,6 +37,13 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 KEY_MAX = 255
 
 _JSON = b"application/json"
+
+#: The only parameter that may say how the text is encoded (RFC 8259 §8.1); ours to be lenient about, as most are.
+_CHARSET = re.compile(rb';\s*charset\s*=\s*"?([^";\s]*)')
+_UTF_8 = (b"utf-8", b"utf8")
+
+#: Between several Idempotency-Keys of one request; no header's value can have it.
+_TWICE = b"\n"
 
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -127,6 +134,8 @@ class Call:
             raise Problem(KEY_MISSING, "Send a key of your own, at most 255 printable ASCII characters, and repeat it "
                           "with every retry of this request.")  # fmt: skip
         if len(key) > KEY_MAX or not key.isascii() or not (text := key.decode()).isprintable():
+            if _TWICE in key:
+                raise invalid("The header Idempotency-Key is given more than once.", header="Idempotency-Key")
             detail = f"Idempotency-Key must be 1 to {KEY_MAX} printable ASCII characters."
             raise Problem(KEY_MISSING, detail, [Fault(detail, header="Idempotency-Key")])
         return text
@@ -184,13 +193,18 @@ class Call:
                 raise invalid("The body is empty.", pointer="")
             return raw
         media_type = self.headers.get(b"content-type", b"")
-        if media_type != _JSON and media_type.partition(b";")[0].strip().lower() != _JSON:
-            raise Problem(UNSUPPORTED_MEDIA_TYPE, "Send JSON with the header Content-Type: application/json.")
+        if media_type != _JSON:
+            _check_media_type(media_type)
+        if b"content-encoding" in self.headers:
+            _check_encoding(self.headers[b"content-encoding"])
         return raw
 
     async def raw(self, limit: int) -> bytes:
         """The body as it came, of bounded size and time, whatever it is. Raises Problem, ClientGone."""
-        return await self._read(limit)
+        body = await self._read(limit)
+        if b"content-encoding" in self.headers:
+            _check_encoding(self.headers[b"content-encoding"])
+        return body
 
     async def _read(self, limit: int) -> bytes:
         length = self.headers.get(b"content-length", b"0")
@@ -235,6 +249,39 @@ class Call:
         if message["type"] == "http.disconnect":
             raise ClientGone
         return message
+
+
+def joined(scope: MutableMapping[str, Any]) -> dict[bytes, bytes]:
+    """Headers of which some are given twice: their lines become one (RFC 9110 §5.3), also in the scope.
+
+    So no line wins silently: a list is a list, and what has to be one value is refused by whoever reads it.
+    """
+    lines: dict[bytes, list[bytes]] = {}
+    for name, line in scope["headers"]:
+        lines.setdefault(name, []).append(line)
+    headers = {name: (_TWICE if name == b"idempotency-key" else b", ").join(each) for name, each in lines.items()}
+    scope["headers"] = list(headers.items())
+    return headers
+
+
+def _check_media_type(given: bytes) -> None:
+    """Raises Problem (415) for what is not JSON in UTF-8."""
+    given = given.lower()
+    if given.partition(b";")[0].strip() != _JSON:
+        raise _unsupported("Send JSON with the header Content-Type: application/json.", "Content-Type")
+    if any(charset not in _UTF_8 for charset in _CHARSET.findall(given)):
+        raise _unsupported("Send JSON in UTF-8, and no other charset.", "Content-Type")
+
+
+def _check_encoding(given: bytes) -> None:
+    """A compressed body is refused, not taken for what it is not (RFC 9110 §15.5.16). Raises Problem (415)."""
+    if given.strip().lower() not in (b"identity", b""):
+        raise _unsupported("Send the body as it is, without Content-Encoding.", "Content-Encoding", "identity")
+
+
+def _unsupported(detail: str, header: str, accepted: str = "") -> Problem:
+    headers = {"accept-encoding": accepted} if accepted else None
+    return Problem(UNSUPPORTED_MEDIA_TYPE, detail, [Fault(detail, header=header)], headers)
 
 
 def given_request_id(headers: dict[bytes, bytes]) -> str | None:

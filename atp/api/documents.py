@@ -75,7 +75,7 @@ _PROBLEMS = {
     410: "Gone: begin anew.",
     412: "The object has another version.",
     413: "The body is too large.",
-    415: "The body is not application/json.",
+    415: "The body is not application/json in UTF-8, or it is compressed.",
     422: "The Idempotency-Key was used with another request.",
     429: "The client's quota is used up; see RateLimit, and Retry-After.",
     503: "Our capacity or state; see `type`, and Retry-After.",

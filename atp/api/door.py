@@ -14,7 +14,7 @@ from atp.api.access.quotas import marked
 from atp.api.admission.classes import CLASSES, Class, Matcher
 from atp.api.admission.entry import DEADLINE, queue
 from atp.api.admission.refusals import refuse
-from atp.api.call import Answer, Call, ClientGone, given_request_id
+from atp.api.call import Answer, Call, ClientGone, given_request_id, joined
 from atp.api.heads import SECURITY_HEADERS, Head, request_ids, signed
 from atp.api.prepared import Counter
 from atp.api.problems import MEDIA_TYPE, Problem
@@ -63,6 +63,8 @@ def front_door(service: Service | None, app: AsgiApp) -> AsgiApp:
             return await app(scope, receive, send)
         started = time.perf_counter()
         headers = dict(scope["headers"])
+        if len(headers) != len(scope["headers"]):
+            headers = joined(scope)
         found = counter.find(scope, headers) if counter and scope["method"] == "GET" else None
         if counter and found and counter.gate.enter(counter.cls):
             return await counter.answer(found, headers, send, started)

@@ -199,7 +199,7 @@ ROUTES = (
     Route(POST, "/v1/stock/events", STOCK, stock.post_events, "post_stock_events", "Send stock events",
           stock.EventResults, stock.EventBody, body_list=stock.EVENTS_MAX, status=202, keyed=True),
     Route(POST, "/v1/stock/raw/{mapping:str}/{source:str}", PUBLIC, raw.post_raw, "post_raw_stock",
-          "Send a vendor's message", raw.RawView, status=202, problems=(400, 401, 403, 404, 413, 503)),
+          "Send a vendor's message", raw.RawView, status=202, problems=(400, 401, 403, 404, 413, 415, 503)),
     Route(POST, "/v1/stock/adjust", STOCK, stock.adjust, "adjust_stock", "Correct a number by hand", stock.AdjustView,
           stock.AdjustBody, keyed=True, problems=(422,)),
 

@@ -232,7 +232,10 @@ class Policies[T: Struct]:
 
     async def if_version(self, service: Service, call: Call, id: str) -> int:
         """The version the caller expects, as the command has it: −1 for any, 0 for none."""
-        if call.headers.get(b"if-none-match") == b"*":
+        unless = call.headers.get(b"if-none-match")
+        if unless is not None and unless.strip() != b"*":
+            raise invalid("If-None-Match must be * here: create, and replace nothing.", header="If-None-Match")
+        if unless is not None:
             there = await service.ledger.policy(self.kind, id)
             return there.version if there and self.is_gone(there) else 0
         given = call.headers.get(b"if-match", b"").decode("latin-1").strip()

@@ -114,12 +114,13 @@ async def is_ready(api: Api) -> bool:
 async def in_process(
     app: Any, method: str, path: str, headers: dict[str, str], body: bytes = b"", stop: asyncio.Event | None = None
 ) -> tuple[int, dict[str, str], bytes]:
-    """One ASGI call as the server would make it, and its answer."""
+    """One ASGI call as the server would make it, and its answer. A header with several lines is sent several times."""
     raw_path, _, query = path.partition("?")
     given = {"content-length": str(len(body)), **headers}
+    lines = [(name.encode(), line.encode()) for name, value in given.items() for line in value.split("\n")]
     scope = {
         "type": "http", "method": method, "path": raw_path, "raw_path": raw_path.encode(), "root_path": "",
-        "query_string": query.encode(), "headers": [(k.encode(), v.encode()) for k, v in given.items()],
+        "query_string": query.encode(), "headers": lines,
         "http_version": "1.1", "scheme": "http", "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 1),
         "asgi": {"version": "3.0"}, "extensions": {}, "state": {"stop": stop},
     }  # fmt: skip

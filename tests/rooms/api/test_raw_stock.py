@@ -161,6 +161,8 @@ async def test_who_has_no_signature_needs_a_key(vendors: Vendors) -> None:
 
 
 async def test_wrong_calls(vendors: Vendors) -> None:
+    compressed = await vendors.plain("S1", 1, headers={"content-encoding": "gzip"})
+    assert_problem(compressed, 415, "unsupported-media-type")
     send = vendors.api.send
     assert_problem(await send("POST", "/v1/stock/raw/nothing/x", content=b"{}"), 404, "not-found")
     assert_problem(await send("POST", "/v1/stock/raw/..%2Fplain.toml/x", content=b"{}"), 404, "not-found")
