@@ -87,7 +87,8 @@ def openapi_config(router: Router) -> OpenAPIConfig:
     return OpenAPIConfig(
         title="atp",
         version=__version__,
-        description="Available-to-promise and reservations. Errors are RFC 9457 problems.",
+        description="Available-to-promise and reservations. Errors are RFC 9457 problems. HEAD is answered "
+        "wherever GET is, but for the stream.",
         components=Components(
             security_schemes={
                 "key": SecurityScheme(type="http", scheme="bearer", description="An API key.", bearer_format="atp key")

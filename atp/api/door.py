@@ -15,7 +15,7 @@ from atp.api.admission.classes import CLASSES, Class, Matcher
 from atp.api.admission.entry import DEADLINE, queue
 from atp.api.admission.refusals import refuse
 from atp.api.call import Answer, Call, ClientGone, given_request_id, joined
-from atp.api.heads import SECURITY_HEADERS, Head, request_ids, signed
+from atp.api.heads import SECURITY_HEADERS, Head, allowing, answered_as_get, bodiless, request_ids, signed
 from atp.api.prepared import Counter
 from atp.api.problems import MEDIA_TYPE, Problem
 from atp.api.resources.answers import problem_of
@@ -71,6 +71,9 @@ def front_door(service: Service | None, app: AsgiApp) -> AsgiApp:
         state = scope.setdefault("state", {})
         state["request_id"] = request_id = given_request_id(headers) or next(request_ids)
         method, path = scope["method"], scope["raw_path"]
+        if answered_as_get(method, path):
+            method = scope["method"] = "GET"
+            send = bodiless(send)
         hot = hot_route(method, path) if service else None
         template, status, begun, cls = hot[0].template if hot else "unmatched", 500, 0.0, Class.P3
         active += 1
@@ -159,6 +162,8 @@ async def _through(app: AsgiApp, scope: Scope, receive: Receive, send: Send) -> 
             status = message["status"]
             headers = list(message["headers"])
             names = {name.decode("latin-1") for name, _ in headers}
+            if "allow" in names:
+                headers = allowing(headers, scope["raw_path"])
             message = {**message, "headers": signed(headers, names, scope["state"])}
         await send(message)
 

@@ -31,8 +31,10 @@ def _only(app: AsgiApp, wanted: Callable[[str], bool]) -> AsgiApp:
     paths = Matcher((route.method, route.template, route.name) for route in ROUTES if wanted(route.name))
 
     async def answering(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and paths.match(scope["method"], scope["raw_path"]) is Class.P3:
-            scope = {**scope, "path": _NOWHERE.decode(), "raw_path": _NOWHERE}
+        if scope["type"] == "http":
+            method = "GET" if scope["method"] == "HEAD" else scope["method"]
+            if paths.match(method, scope["raw_path"]) is Class.P3:
+                scope = {**scope, "path": _NOWHERE.decode(), "raw_path": _NOWHERE}
         await app(scope, receive, send)
 
     return answering
