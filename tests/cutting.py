@@ -35,9 +35,11 @@ async def cut_at(word: bytes, url: str, *, forward: bool, times: int | None = No
 
     proxy = await asyncio.start_server(serve, "127.0.0.1")
     port = proxy.sockets[0].getsockname()[1]
-    yield target._replace(netloc=f"{target.username or ''}:{target.password}@127.0.0.1:{port}").geturl()
-    proxy.close()
-    await proxy.wait_closed()
+    try:
+        yield target._replace(netloc=f"{target.username or ''}:{target.password}@127.0.0.1:{port}").geturl()
+    finally:
+        proxy.close()
+        await proxy.wait_closed()
 
 
 async def _end(task: asyncio.Task[None]) -> None:

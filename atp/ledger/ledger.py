@@ -59,7 +59,10 @@ class Ledger:
         self.settings = settings
         self.partitions = settings.partitions
         process = settings.process or f"p-{secrets.token_hex(6)}"
-        self._readers = [Reader(settings.url, settings.namespace, p) for p in range(settings.partitions)]
+        self._readers = [
+            Reader(settings.url, settings.namespace, p, settings.limits.read_timeout_s)
+            for p in range(settings.partitions)
+        ]
         self._batchers = [
             Batcher(
                 settings.url, settings.namespace, p, process, settings.limits, settings.durability,

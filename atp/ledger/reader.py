@@ -17,17 +17,16 @@ log = structlog.get_logger("atp.ledger")
 
 #: Queries asked in one call.
 QUERIES_MAX = 512
-#: How long one call may take; a read may simply be asked again.
-READ_TIMEOUT_S = 1.0
 #: Queries waiting; beyond it the caller is told at once.
 WAITING_MAX = 8_192
 
 
 class Reader:
-    """Asks the library's read function; nothing it does can change the ledger."""
+    """Asks the library's read function; nothing it does can change the ledger. One answer may take ``timeout_s``."""
 
-    def __init__(self, url: str, namespace: str, partition: int) -> None:
+    def __init__(self, url: str, namespace: str, partition: int, timeout_s: float) -> None:
         self._url = url
+        self.timeout_s = timeout_s
         self._prefix = keys.prefix(namespace, partition)
         self._meta = keys.meta(namespace, partition)
         self._connection: Connection | None = None
@@ -51,17 +50,17 @@ class Reader:
                 raise answer
         return answers
 
-    async def command(self, *words: bytes | str | int, timeout_s: float = READ_TIMEOUT_S):
+    async def command(self, *words: bytes | str | int, timeout_s: float = 0.0):
         """One plain server command (outbox, leases). Raises LedgerUnavailable when there is no answer."""
         try:
             try:
-                return await (await self._connected()).ask(*words, timeout_s=timeout_s)
+                return await (await self._connected()).ask(*words, timeout_s=timeout_s or self.timeout_s)
             except ServerRefused as refused:
                 if "Function not found" not in str(refused):
                     raise
                 connection = await self._connected()
                 await load_library(connection)
-                return await connection.ask(*words, timeout_s=timeout_s)
+                return await connection.ask(*words, timeout_s=timeout_s or self.timeout_s)
         except (TimeoutError, ConnectionError) as problem:
             raise LedgerUnavailable(f"the ledger does not answer: {problem or 'timeout'}") from problem
         except ServerRefused as refused:
@@ -69,14 +68,14 @@ class Reader:
                 raise LedgerRecovering(str(refused)) from refused
             raise LedgerUnavailable(str(refused)) from refused
 
-    async def read_replicated(self, *words: bytes | str | int, timeout_s: float = READ_TIMEOUT_S):
+    async def read_replicated(self, *words: bytes | str | int, timeout_s: float = 0.0):
         """``command``, answered once a replica's disk has what the answer shows, so that it may be told on (R6)."""
         connection = await self._connected()
         try:
-            answer = await connection.ask(*words, timeout_s=timeout_s)
+            answer = await connection.ask(*words, timeout_s=timeout_s or self.timeout_s)
             # The wait covers what this connection wrote itself, so it writes something.
             await connection.ask("FCALL", library.function("lease"), 1, self._meta, "told", "all", 60_000)
-            if await on_replica(connection, READ_TIMEOUT_S):
+            if await on_replica(connection, self.timeout_s):
                 return answer
         except (TimeoutError, ConnectionError, ServerRefused) as problem:
             raise LedgerUnavailable(f"the ledger does not answer: {problem or 'timeout'}") from problem
@@ -142,7 +141,7 @@ class Reader:
     async def _connected(self) -> Connection:
         async with self._connecting:
             if self._connection is None or self._connection.closed:
-                self._connection = await connect(self._url, READ_TIMEOUT_S)
+                self._connection = await connect(self._url, self.timeout_s)
             return self._connection
 
 

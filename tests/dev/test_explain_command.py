@@ -15,7 +15,8 @@ from atp.domain.commands import Change, Confirm, Level, PutPolicy, Reserve, Rese
 from atp.domain.ids import reservation_id
 from atp.domain.rules import apply
 from atp.domain.state import State
-from atp.journal import Journal, JournalSettings, migrate
+from atp.journal import Journal, migrate
+from tests.support import patient_journal
 
 ANSWER = {
     "position": "0:7",
@@ -128,7 +129,7 @@ def history(monkeypatch: pytest.MonkeyPatch, database: str, namespace: str) -> l
 
     async def keep() -> None:
         await migrate(database)
-        journal = Journal(JournalSettings(database, namespace))
+        journal = Journal(patient_journal(database, namespace))
         await journal.open()
         claim = await journal.claim(0, "me")
         await journal.append(0, 0, entries, claim.fence)

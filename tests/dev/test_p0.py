@@ -13,8 +13,8 @@ import pytest
 
 from atp.dev.ports import free_port, is_healthy
 from atp.journal import migrate
-from atp.ledger import Ledger, LedgerSettings
-from tests.support import wait_until_async
+from atp.ledger import Ledger
+from tests.support import patient_ledger, wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 async def settings(valkey: str, database: str, namespace: str) -> dict[str, str]:
     await migrate(database)
-    ledger = Ledger(LedgerSettings(valkey, namespace))
+    ledger = Ledger(patient_ledger(valkey, namespace))
     await ledger.open({})
     await ledger.close()
     given = {"REDIS_URL": valkey, "DATABASE_URL": database, "NAMESPACE": namespace, "LOG_FORMAT": "json"}

@@ -18,9 +18,9 @@ from atp.dev.ports import free_port
 from atp.domain.commands import Level, PutPolicy, Reserve, ReserveLine
 from atp.domain.entries import Expired
 from atp.domain.ids import reservation_id
-from atp.journal import Journal, JournalSettings, migrate
-from atp.ledger import Ledger, LedgerSettings
-from tests.support import wait_until_async
+from atp.journal import Journal, migrate
+from atp.ledger import Ledger
+from tests.support import patient_journal, patient_ledger, wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 async def settings(valkey: str, nats: str, database: str, namespace: str) -> dict[str, str]:
     """The environment of a deployment of this test's own, with three units of one sku."""
     await migrate(database)
-    ledger = Ledger(LedgerSettings(valkey, namespace))
+    ledger = Ledger(patient_ledger(valkey, namespace))
     await ledger.open({})
     await ledger.put_policy(PutPolicy("location", "DC1", '{"kind":"warehouse"}'))
     await ledger.apply([Level("A", "DC1", "wms", 3, "sequence", (0, 1), "", 0, 0)])
@@ -64,13 +64,13 @@ def running(command: str, settings: dict[str, str], log: Path) -> Iterator[None]
 
 
 async def test_holds_end_in_time_while_only_drain_runs(settings: dict[str, str], tmp_path: Path) -> None:
-    ledger = Ledger(LedgerSettings(settings["ATP_REDIS_URL"], settings["ATP_NAMESPACE"]))
+    ledger = Ledger(patient_ledger(settings["ATP_REDIS_URL"], settings["ATP_NAMESPACE"]))
     await ledger.open({})
     lines = [ReserveLine("1", "A", 2)]
     held = await ledger.submit(Reserve(reservation_id("s", "k", "A"), 1, "s", "web", "", "", "", "", 1, lines))
     await ledger.close()  # nobody asks, from now on
     assert held.reservation is not None
-    journal = Journal(JournalSettings(settings["ATP_DATABASE_URL"], settings["ATP_NAMESPACE"]))
+    journal = Journal(patient_journal(settings["ATP_DATABASE_URL"], settings["ATP_NAMESPACE"]))
     await journal.open()
 
     async def expired() -> bool:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from atp.ledger import Ledger, LedgerSettings
+from atp.ledger import Ledger
 from tests.rooms.ledger.pair import Pair, ask, paired
+from tests.support import patient_ledger
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +34,7 @@ def promote(pair: Pair, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.soak
 async def test_nothing_is_done_unasked(tmp_path: Path) -> None:
     async with paired(tmp_path) as pair:
-        ledger = Ledger(LedgerSettings(pair.primary.url, durability="replica"))
+        ledger = Ledger(patient_ledger(pair.primary.url, durability="replica"))
         await ledger.open({})
         await ledger.close()
         unasked = promote(pair)
@@ -44,7 +45,7 @@ async def test_nothing_is_done_unasked(tmp_path: Path) -> None:
 
 async def test_a_replica_becomes_the_primary(tmp_path: Path) -> None:
     async with paired(tmp_path) as pair:
-        ledger = Ledger(LedgerSettings(pair.primary.url, durability="replica"))
+        ledger = Ledger(patient_ledger(pair.primary.url, durability="replica"))
         await ledger.open({})
         ended = (await ledger.heads())[0].seq
         await ledger.close()

@@ -16,8 +16,8 @@ from atp.dev.ports import free_port
 from atp.domain.commands import Level, PutPolicy
 from atp.domain.keys import SCOPES, Client, Quota, new_key
 from atp.domain.outcomes import Outcome
-from atp.ledger import Ledger, LedgerSettings
-from tests.support import wait_until_async
+from atp.ledger import Ledger
+from tests.support import patient_ledger, wait_until_async
 
 
 class Api:
@@ -77,7 +77,7 @@ class Api:
 async def served(valkey: str, namespace: str, settings: ApiSettings | None = None, **names: Any) -> AsyncIterator[Api]:
     """Serve an API; keywords: ``journal``, ``partitions``, ``stop`` (an event that the test sets itself), ``desk``,
     ``door``, ``raw`` and ``suspects`` of NATS, and ``watch``, which makes of the ledger who rebuilds it."""
-    ledger = Ledger(LedgerSettings(valkey, namespace, names.get("partitions", 1)))
+    ledger = Ledger(patient_ledger(valkey, namespace, names.get("partitions", 1)))
     await ledger.open({})
     stop, port = names.get("stop") or asyncio.Event(), free_port()
     loops = [asyncio.create_task(ledger.sweep(stop))]

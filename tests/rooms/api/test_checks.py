@@ -7,9 +7,10 @@ import pytest
 from msgspec import structs
 
 from atp.check import Checker
-from atp.journal import Journal, JournalSettings, migrate
+from atp.journal import Journal, migrate
 from tests.rooms.api.conftest import Api, assert_problem, served
 from tests.rooms.check.room import FAST
+from tests.support import patient_journal
 
 pytestmark = pytest.mark.anyio
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 async def api(valkey: str, database: str, namespace: str) -> AsyncIterator[Api]:
     await migrate(database)
-    journal = Journal(JournalSettings(database, namespace))
+    journal = Journal(patient_journal(database, namespace))
     await journal.open()
     async with served(valkey, namespace, journal=journal) as api:
         yield api
@@ -32,7 +33,7 @@ async def test_a_check_is_asked_for_runs_and_stays(api: Api, database: str, name
     where = asked.headers["location"]
     assert where == f"/v1/checks/{told['id']}"
 
-    journal = Journal(JournalSettings(database, namespace))
+    journal = Journal(patient_journal(database, namespace))
     await journal.open()
     try:  # the ledger is not drained here, so the check does not get far
         settings = structs.replace(FAST, lag_max_s=0.0)

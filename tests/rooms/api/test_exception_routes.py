@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from atp.domain.commands import Raise
-from atp.journal import Journal, JournalSettings
+from atp.journal import Journal
+from tests.support import patient_journal
 
 from .conftest import Api, assert_problem, served
 from .test_retention import drain
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def journal(migrated: str, namespace: str) -> AsyncIterator[Journal]:
-    journal = Journal(JournalSettings(migrated, namespace))
+    journal = Journal(patient_journal(migrated, namespace))
     await journal.open()
     yield journal
     await journal.close()

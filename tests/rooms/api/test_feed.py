@@ -14,11 +14,11 @@ from atp.api.following.changes import Found, gather
 from atp.api.following.cursors import Cursor, Walk, parse
 from atp.domain.commands import PutPolicy
 from atp.domain.entries import LedgerOpened
-from atp.ledger import Ledger, LedgerSettings
+from atp.ledger import Ledger
 from atp.outbox.messages import Messages
 from tests.rooms.outbox.conftest import room
 from tests.rooms.outbox.room import Room, level, release, reserve
-from tests.support import wait_until_async
+from tests.support import patient_ledger, wait_until_async
 
 from .conftest import Api, assert_problem, served
 from .feed_room import PATH, Events, Reader, process
@@ -192,7 +192,7 @@ async def test_all_skus_are_told_though_they_change_and_appear_meanwhile(room: R
 async def wide(valkey: str, migrated: str, nc: Nats, namespace: str) -> AsyncIterator[Room]:
     """A room of three partitions."""
     room = Room(valkey, migrated, nc, namespace)
-    room.ledger_settings = LedgerSettings(valkey, namespace, 3)
+    room.ledger_settings = patient_ledger(valkey, namespace, 3)
     room.ledger = Ledger(room.ledger_settings)
     await room.open()
     await room.ledger.put_policy(PutPolicy("location", "DC1", '{"kind":"warehouse"}'))  # for all partitions

@@ -11,7 +11,8 @@ from atp.api.app import handler, litestar_app
 from atp.api.door import front_door, hot_route
 from atp.api.routes import ROUTES
 from atp.api.service import Service
-from atp.ledger import Ledger, LedgerSettings
+from atp.ledger import Ledger
+from tests.support import patient_ledger
 
 from .conftest import in_process, served
 
@@ -90,7 +91,7 @@ async def answers(valkey: str, namespace: str, *, hot: bool) -> list[tuple[int, 
     async with served(valkey, namespace) as api:
         await api.stock("A", 9)
         key = await api.add_client("twin", ["availability:read", "reservations:write", "reservations:fulfil"])
-        ledger = Ledger(LedgerSettings(valkey, namespace))
+        ledger = Ledger(patient_ledger(valkey, namespace))
         await ledger.open({})
         service = Service(ledger, None, ApiSettings(lame_duck_s=0))
         await service.clients.run_once()

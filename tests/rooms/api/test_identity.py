@@ -11,8 +11,8 @@ from atp.api.service import Service
 from atp.api.settings import ApiSettings
 from atp.domain.commands import PutPolicy
 from atp.domain.keys import SCOPES, new_key
-from atp.ledger import Ledger, LedgerSettings
-from tests.support import wait_until_async
+from atp.ledger import Ledger
+from tests.support import patient_ledger, wait_until_async
 
 from .conftest import Api, assert_problem
 
@@ -140,7 +140,7 @@ async def test_a_route_without_declared_scopes_fails_the_start(valkey: str, name
     @get("/v1/forgotten")
     async def forgotten() -> None: ...
 
-    service = Service(Ledger(LedgerSettings(valkey, namespace)), None, ApiSettings())
+    service = Service(Ledger(patient_ledger(valkey, namespace)), None, ApiSettings())
     with pytest.raises(ImproperlyConfiguredException, match="/v1/forgotten"):
         litestar_app(service, [forgotten])
 

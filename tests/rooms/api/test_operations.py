@@ -11,7 +11,7 @@ from atp.api.examples import ANSWERS, BODIES, QUOTE
 from atp.api.routes import ROUTES
 from atp.dev.valkey import Valkey
 from atp.domain.views import QuoteView
-from tests.support import wait_until_async
+from tests.support import hurried, wait_until_async
 
 from .conftest import Api, assert_problem, served
 
@@ -41,7 +41,8 @@ async def test_a_ledger_that_goes_away_and_comes_back(tmp_path: Any, namespace: 
             assert (await api.http.get("/health/live")).status_code == 200
             headers = {"idempotency-key": "k"}
             for _ in range(3):
-                refused = await api.reserve("A", headers=headers)
+                with hurried(api.ledger, command_deadline_s=1.0):
+                    refused = await api.reserve("A", headers=headers)
                 assert refused.status_code == 503
                 code = refused.json()["type"].rpartition(":")[2]
                 assert code in {"ledger-unavailable", "outcome-unknown"}

@@ -22,9 +22,9 @@ from atp.deadletters import Suspects
 from atp.domain.commands import PutPolicy
 from atp.domain.identifiers import ID_MAX
 from atp.domain.keys import Client, Quota, new_key
-from atp.ledger import Ledger, LedgerSettings
+from atp.ledger import Ledger
 from tests.rooms.outbox.room import reserve
-from tests.support import wait_until_async
+from tests.support import patient_ledger, wait_until_async
 
 from .conftest import Api, in_process
 
@@ -98,7 +98,7 @@ class Shop:
 @pytest.fixture
 async def shop(api: Api) -> AsyncIterator[Shop]:
     await api.stock("A", 9)
-    ledger = Ledger(LedgerSettings(api.ledger.settings.url, api.ledger.settings.namespace))
+    ledger = Ledger(patient_ledger(api.ledger.settings.url, api.ledger.settings.namespace))
     await ledger.open({})
     shop = Shop(api, ledger)
     await shop.service.clients.run_once()

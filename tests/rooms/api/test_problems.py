@@ -24,11 +24,11 @@ from atp.ledger import (
     LedgerBusy,
     LedgerError,
     LedgerRecovering,
-    LedgerSettings,
     LedgerUnavailable,
     LedgerUnfit,
     OutcomeUnknown,
 )
+from tests.support import patient_journal, patient_ledger
 
 from .conftest import assert_problem, served
 
@@ -44,7 +44,7 @@ async def answer_to(error: Exception) -> httpx.Response:
         raise error
 
     route = Route(HttpMethod.GET, "/fail", PUBLIC, fail, "fail", "Fails")
-    service = Service(Ledger(LedgerSettings("redis://127.0.0.1:1/0")), None, ApiSettings())
+    service = Service(Ledger(patient_ledger("redis://127.0.0.1:1/0")), None, ApiSettings())
     app = front_door(None, litestar_app(service, [handler(service, route)]))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http:
         return await http.get("/fail")
@@ -87,7 +87,7 @@ def test_every_refusal_has_a_problem() -> None:
 
 async def test_a_reservation_that_only_the_journal_knows(valkey: str, database: str, namespace: str) -> None:
     await migrate(database)
-    journal = Journal(JournalSettings(database, namespace))
+    journal = Journal(patient_journal(database, namespace))
     await journal.open()
     try:
         async with served(valkey, namespace) as api:

@@ -13,8 +13,8 @@ from atp.api.access.quotas import RETRY_MAX_S, Meter, Quotas, retry_after
 from atp.api.problems import Problem
 from atp.dev.valkey import Valkey
 from atp.domain.keys import Quota
-from atp.ledger import Ledger, LedgerSettings
-from tests.support import wait_until_async
+from atp.ledger import Ledger
+from tests.support import patient_ledger, wait_until_async
 
 from .conftest import Api, assert_problem
 
@@ -27,7 +27,7 @@ async def processes(url: str, namespace: str, count: int) -> AsyncIterator[list[
     async with AsyncExitStack() as stack:
         found = []
         for _ in range(count):
-            ledger = Ledger(LedgerSettings(url, namespace))
+            ledger = Ledger(patient_ledger(url, namespace))
             await ledger.open({})
             stack.push_async_callback(ledger.close)
             found.append(Quotas(ledger))

@@ -2,15 +2,14 @@
 
 import pytest
 
-from atp.journal import Journal, JournalSettings, migrate
+from atp.journal import Journal, migrate
 from atp.ledger import Ledger, keys
-from atp.ledger.connection import connect
 from atp.outbox import Counters, Drainer, Settings
 from atp.outbox.handover import Handover
 from atp.rebuild import LastTold, Watch
 from atp.rebuild import Settings as RebuildSettings
 from tests.rooms.api.conftest import assert_problem, served
-from tests.support import wait_until_async
+from tests.support import connected, patient_journal, wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -19,9 +18,9 @@ QUICK = RebuildSettings(witness_s=0.2, watch_s=0.05)
 
 async def test_a_lost_ledger_over_http(valkey: str, database: str, namespace: str) -> None:
     await migrate(database)
-    journal = Journal(JournalSettings(database, namespace))
+    journal = Journal(patient_journal(database, namespace))
     await journal.open()
-    connection = await connect(valkey)
+    connection = await connected(valkey)
     try:
         async with served(
             valkey,

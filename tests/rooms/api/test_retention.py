@@ -5,10 +5,9 @@ import time
 import pytest
 
 from atp.domain.records import WHOLE_MS
-from atp.journal import Journal, JournalSettings
+from atp.journal import Journal
 from atp.ledger import Ledger, keys, library, wire
-from atp.ledger.connection import connect
-from tests.support import wait_until_async
+from tests.support import connected, patient_journal, wait_until_async
 
 from .conftest import Api, assert_problem, served
 
@@ -19,7 +18,7 @@ async def let_time_pass(ledger: Ledger, url: str, namespace: str, ms: int) -> No
     """An empty batch with a clock of its own: the ledger's time never runs backward again."""
     (head,) = await ledger.heads()
     now = int(time.time() * 1000) + ms
-    connection = await connect(url)
+    connection = await connected(url)
     header = wire.encode_header(wire.Header(1, "clock", 1, head.epoch, head.seq, now, now))
     meta = keys.meta(namespace, 0)
     await connection.ask("FCALL", library.function("apply"), 1, meta, header, wire.encode_commands([]))
@@ -27,7 +26,7 @@ async def let_time_pass(ledger: Ledger, url: str, namespace: str, ms: int) -> No
 
 
 async def test_repeats_are_answered_from_the_journal(valkey: str, namespace: str, migrated: str) -> None:
-    journal = Journal(JournalSettings(migrated, namespace))
+    journal = Journal(patient_journal(migrated, namespace))
     await journal.open()
     async with served(valkey, namespace, journal=journal) as api:
         await api.stock("A", 5)
@@ -65,7 +64,7 @@ async def drain(api: Api, journal: Journal) -> None:
 async def test_expired_units_are_confirmed_from_what_the_journal_has(
     valkey: str, namespace: str, migrated: str, days: int
 ) -> None:
-    journal = Journal(JournalSettings(migrated, namespace))
+    journal = Journal(patient_journal(migrated, namespace))
     await journal.open()
     async with served(valkey, namespace, journal=journal) as api:
         await api.stock("A", 5)
@@ -103,7 +102,7 @@ async def test_expired_units_are_confirmed_from_what_the_journal_has(
 async def test_changes_of_what_only_the_journal_has_are_answered_as_before(
     valkey: str, namespace: str, migrated: str
 ) -> None:
-    journal = Journal(JournalSettings(migrated, namespace))
+    journal = Journal(patient_journal(migrated, namespace))
     await journal.open()
     async with served(valkey, namespace, journal=journal) as api:
         await api.stock("A", 5)

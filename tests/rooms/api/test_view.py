@@ -10,9 +10,9 @@ from prometheus_client import REGISTRY
 from atp.api.following.tail import Tail
 from atp.dev.valkey import Valkey
 from atp.domain.commands import Level, PutPolicy
-from atp.ledger import Ledger, LedgerSettings
+from atp.ledger import Ledger
 from tests.rooms.outbox.room import reserve
-from tests.support import wait_until_async
+from tests.support import patient_ledger, wait_until_async
 
 from .conftest import Api, assert_problem, served
 
@@ -24,7 +24,7 @@ PATH = "/v1/availability/A"
 @pytest.fixture
 async def other(api: Api) -> AsyncIterator[Ledger]:
     """Another process at the same ledger."""
-    ledger = Ledger(LedgerSettings(api.ledger.settings.url, api.ledger.settings.namespace))
+    ledger = Ledger(patient_ledger(api.ledger.settings.url, api.ledger.settings.namespace))
     await ledger.open({})
     yield ledger
     await ledger.close()

@@ -14,9 +14,9 @@ from atp.api.settings import ApiSettings
 from atp.api.tickets import Bearer, Ticket, sign
 from atp.domain.commands import PutPolicy
 from atp.domain.outcomes import Outcome
-from atp.ledger import Ledger, LedgerSettings
+from atp.ledger import Ledger
 from atp.ledger.rooms import Attendance, Standing
-from tests.support import wait_until_async
+from tests.support import patient_ledger, wait_until_async
 
 from .conftest import Api, assert_problem, served
 
@@ -173,7 +173,7 @@ async def two(stack: AsyncExitStack, valkey: str, namespace: str) -> list[Rooms]
     """The rooms of two processes over one ledger."""
     found = []
     for _ in range(2):
-        ledger = Ledger(LedgerSettings(valkey, namespace))
+        ledger = Ledger(patient_ledger(valkey, namespace))
         await ledger.open({})
         stack.push_async_callback(ledger.close)
         found.append(Rooms(ledger, [SECRET]))

@@ -12,14 +12,13 @@ from atp.domain.ids import reservation_id
 from atp.domain.outcomes import Outcome
 from atp.domain.records import Balance
 from atp.domain.results import Result
-from atp.journal import Journal, JournalSettings, Run
-from atp.ledger import Ledger, LedgerSettings
-from atp.ledger.connection import connect
+from atp.journal import Journal, Run
+from atp.ledger import Ledger
 from atp.ledger.keys import prefix
 from atp.outbox import Counters, Drainer
 from atp.outbox import Settings as OutboxSettings
 from atp.outbox.handover import Handover
-from tests.support import wait_until_async
+from tests.support import connected, patient_journal, patient_ledger, wait_until_async
 
 #: In the tests nobody waits for a gentle pace.
 FAST = Settings(page=16, chunk=8, save_every_s=0.0, dead_after_s=0.3, rounds=3)
@@ -28,8 +27,8 @@ FAST = Settings(page=16, chunk=8, save_every_s=0.0, dead_after_s=0.3, rounds=3)
 class Room:
     def __init__(self, valkey: str, database: str, namespace: str, partitions: int = 1) -> None:
         self.url, self.namespace, self.partitions = valkey, namespace, partitions
-        self.ledger = Ledger(LedgerSettings(valkey, namespace, partitions))
-        self.journal = Journal(JournalSettings(database, namespace))
+        self.ledger = Ledger(patient_ledger(valkey, namespace, partitions))
+        self.journal = Journal(patient_journal(database, namespace))
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -37,7 +36,7 @@ class Room:
         self._stack.push_async_callback(self.journal.close)
         await self.ledger.open(await self.journal.heads())
         self._stack.push_async_callback(self.ledger.close)
-        self.connection = await connect(self.url)
+        self.connection = await connected(self.url)
         self._stack.push_async_callback(self.connection.end)
         stop = asyncio.Event()
         draining = [asyncio.create_task(self._drainer(p).run(stop)) for p in range(self.partitions)]

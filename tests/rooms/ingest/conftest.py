@@ -8,8 +8,9 @@ import pytest
 from nats.aio.client import Client
 
 from atp.ingest import Consumer, Settings, ensure_streams
-from atp.ledger import Ledger, LedgerSettings
+from atp.ledger import Ledger
 from tests.rooms.ingest.room import Room, open_ledger
+from tests.support import patient_ledger
 
 
 @pytest.fixture
@@ -54,4 +55,4 @@ async def room(valkey: str, nc: Client, namespace: str, settings: Settings) -> A
 @pytest.fixture
 def make_ledger(valkey: str, namespace: str) -> Callable[[], Ledger]:
     """The same ledger as another process has it."""
-    return lambda: Ledger(LedgerSettings(valkey, namespace))
+    return lambda: Ledger(patient_ledger(valkey, namespace))

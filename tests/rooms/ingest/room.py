@@ -9,8 +9,8 @@ from nats.aio.msg import Msg
 
 from atp.domain.commands import PutPolicy
 from atp.ingest import Consumer, Event, Feed, Settings
-from atp.ledger import Ledger, LedgerSettings
-from tests.support import wait_until_async
+from atp.ledger import Ledger
+from tests.support import patient_ledger, wait_until_async
 
 
 class Room(Struct):
@@ -81,7 +81,7 @@ _POLICY = '{"kind":"warehouse","sources":[{"source":"wms","role":"authority"}]}'
 
 async def open_ledger(url: str, namespace: str, partitions: int = 1) -> Ledger:
     """A new ledger with two locations whose authority is wms."""
-    ledger = Ledger(LedgerSettings(url, namespace, partitions))
+    ledger = Ledger(patient_ledger(url, namespace, partitions))
     await ledger.open({})
     for location in ("DC1", "DC2"):
         await ledger.put_policy(PutPolicy("location", location, _POLICY))

@@ -12,12 +12,13 @@ from atp.domain.order_commands import Include
 from atp.domain.outcomes import Outcome
 from atp.ingest import Consumer, Event, booked, feed
 from atp.ingest.events import SNAPSHOT
-from atp.journal import Journal, JournalSettings, migrate
+from atp.journal import Journal, migrate
 from atp.outbox import Counters, Drainer
 from atp.outbox import Settings as OutboxSettings
 from atp.outbox.handover import Handover
 from tests.rooms.ingest.room import Room
 from tests.rooms.ingest.sent import LINE, binary, decode
+from tests.support import patient_journal
 
 
 def test_what_a_line_includes_by_position_is_told_before_its_level():
@@ -75,7 +76,7 @@ class Books:
 @pytest.fixture
 async def books(room: Room, database: str, namespace: str) -> AsyncIterator[Books]:
     await migrate(database)
-    journal = Journal(JournalSettings(database, namespace))
+    journal = Journal(patient_journal(database, namespace))
     await journal.open()
     await room.ledger.put_policy(PutPolicy("source", "wms", '{"kind":"wms","measure":"available"}'))
     yield Books(room, journal)

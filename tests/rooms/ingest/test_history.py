@@ -27,9 +27,9 @@ from atp.domain.state import State
 from atp.ingest import Consumer, Event, Settings, ensure_streams, feed
 from atp.ingest import events as kinds
 from atp.ledger import keys, records
-from atp.ledger.connection import connect
 from tests.rooms.ingest.room import Room, open_ledger
 from tests.rooms.ingest.test_snapshots import sweep
+from tests.support import connected
 
 pytestmark = pytest.mark.anyio
 
@@ -164,7 +164,7 @@ async def play(url: str, room: Room, events: Sequence[Event], last: Sequence[Eve
 
 
 async def state_of(url: str, room: Room) -> State:
-    connection = await connect(url)
+    connection = await connected(url)
     try:
         prefix = keys.prefix(room.ledger.settings.namespace, 0)
         return records.decode([page async for page in records.read(connection.ask, prefix)])

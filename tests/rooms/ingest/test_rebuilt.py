@@ -5,14 +5,13 @@ import asyncio
 import pytest
 
 from atp.ingest import feed
-from atp.journal import Journal, JournalSettings, migrate
+from atp.journal import Journal, migrate
 from atp.ledger import keys
-from atp.ledger.connection import connect
 from atp.outbox import Counters, Drainer, Settings
 from atp.outbox.handover import Handover
 from atp.rebuild import LastTold, Watch
 from atp.rebuild import Settings as RebuildSettings
-from tests.support import wait_until_async
+from tests.support import connected, patient_journal, wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -20,12 +19,12 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize("idle", [True, False])
 async def test_events_behind_the_watermark_count_exactly_once(room, valkey, database, namespace, idle):
     await migrate(database)
-    journal = Journal(JournalSettings(database, namespace))
+    journal = Journal(patient_journal(database, namespace))
     await journal.open()
     rebuilding = RebuildSettings(accept_loss=True, witness_s=0.15, watch_s=0.05)
     watch, stop = Watch(room.ledger, journal, LastTold(None, rebuilding), rebuilding), asyncio.Event()
     drainer = Drainer(room.ledger, journal, 0, "me", Handover(100), Settings(), Counters())
-    connection = await connect(valkey)
+    connection = await connected(valkey)
     room.start()
     loops = [asyncio.create_task(room.ledger.sweep(stop)), asyncio.create_task(watch.run(stop))]
     try:

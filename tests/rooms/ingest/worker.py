@@ -7,7 +7,8 @@ import nats as nats_client
 from msgspec import Struct, json
 
 from atp.ingest import Consumer, Settings
-from atp.ledger import Ledger, LedgerError, LedgerSettings
+from atp.ledger import Ledger, LedgerError
+from tests.support import patient_ledger
 
 
 class Work(Struct):
@@ -21,7 +22,7 @@ class Work(Struct):
 
 async def main(work: Work) -> None:
     nc = await nats_client.connect(work.nats, max_reconnect_attempts=-1, reconnect_time_wait=0.1, pending_size=0)
-    ledger = Ledger(LedgerSettings(work.valkey, work.namespace))
+    ledger = Ledger(patient_ledger(work.valkey, work.namespace))
     while True:
         try:
             await ledger.open(None)

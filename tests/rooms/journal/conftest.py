@@ -4,13 +4,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from atp.journal import Journal, JournalSettings
+from atp.journal import Journal
+from tests.support import patient_journal
 
 
 @pytest.fixture
 async def journal(migrated: str, namespace: str) -> AsyncIterator[Journal]:
     """An open journal of this test's own."""
-    journal = Journal(JournalSettings(migrated, namespace))
+    journal = Journal(patient_journal(migrated, namespace))
     await journal.open()
     yield journal
     await journal.close()

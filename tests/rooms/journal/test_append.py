@@ -12,7 +12,7 @@ from atp.journal import Fenced, Journal, JournalForeign, JournalGap, JournalSett
 from atp.journal.rows import KINDS
 from tests.cutting import cut_at
 from tests.rooms.journal.made import AT, changed, cursor, delta, held, level, opened, policy, record, released, run_of
-from tests.support import wait_until_async
+from tests.support import patient_journal, wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -123,7 +123,7 @@ async def test_two_drainers_racing_write_each_entry_once(journal: Journal) -> No
 
 async def test_a_stopped_drainer_does_not_keep_its_successor_waiting(migrated: str, namespace: str) -> None:
     """A process stopped inside its transaction holds the watermark's row; the server ends that transaction."""
-    journal = Journal(JournalSettings(migrated, namespace, idle_transaction_s=0.3, takeover_s=5))
+    journal = Journal(patient_journal(migrated, namespace, idle_transaction_s=0.3, takeover_s=5))
     await journal.open()
     claim = await journal.claim(0, "a")
     try:
@@ -163,7 +163,7 @@ async def test_after_an_unknown_commit_the_watermark_tells(
     """The caller sees the same error whether the server had committed or not, and asks."""
     claim = await journal.claim(0, "a")
     async with cut_at(b"COMMIT", migrated, forward=committed) as url:
-        cut = Journal(JournalSettings(url, namespace))
+        cut = Journal(patient_journal(url, namespace))
         await cut.open()
         with pytest.raises(JournalUnavailable):
             await cut.append(0, 0, run_of(1, 4), claim.fence)
@@ -249,7 +249,7 @@ async def test_published_cursors_only_grow(journal: Journal) -> None:
 
 
 async def test_another_namespace_is_refused(journal: Journal, migrated: str) -> None:
-    other = Journal(JournalSettings(migrated, "other"))
+    other = Journal(patient_journal(migrated, "other"))
     with pytest.raises(JournalForeign, match="'other'"):
         await other.open()
 

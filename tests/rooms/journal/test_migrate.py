@@ -6,7 +6,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from atp.journal import Journal, JournalSettings, JournalUnmigrated, MigrationFailed, migrate, pending
+from atp.journal import Journal, JournalUnmigrated, MigrationFailed, migrate, pending
+from tests.support import patient_journal
 
 pytestmark = pytest.mark.anyio
 
@@ -53,6 +54,6 @@ async def test_every_table_says_what_it_is_for(migrated: str) -> None:
 
 
 async def test_journal_on_an_empty_database_names_the_command(database: str) -> None:
-    journal = Journal(JournalSettings(database))
+    journal = Journal(patient_journal(database))
     with pytest.raises(JournalUnmigrated, match="atp migrate"):
         await journal.open()

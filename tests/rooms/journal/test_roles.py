@@ -5,8 +5,9 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from atp.journal import Journal, JournalSettings, MigrationFailed, administer
+from atp.journal import Journal, MigrationFailed, administer
 from tests.rooms.journal.made import held, level, opened, run_of
+from tests.support import patient_journal
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +43,7 @@ async def service(migrated: str, namespace: str):
 
 
 async def test_the_service_does_its_work(service: str, namespace: str) -> None:
-    journal = Journal(JournalSettings(service, namespace))
+    journal = Journal(patient_journal(service, namespace))
     await journal.open()
     assert await journal.ensure_days() == 8
     claim = await journal.claim(0, "a")
@@ -54,7 +55,7 @@ async def test_the_service_does_its_work(service: str, namespace: str) -> None:
 
 
 async def test_the_service_cannot_change_what_was(service: str, migrated: str, namespace: str) -> None:
-    journal = Journal(JournalSettings(service, namespace))
+    journal = Journal(patient_journal(service, namespace))
     await journal.open()
     await journal.ensure_days()
     claim = await journal.claim(0, "a")

@@ -8,7 +8,7 @@ from msgspec import Struct
 from atp.domain.ids import partition_of
 from atp.domain.records import Leg, Line, Reservation
 from atp.ledger import Ledger, keys
-from atp.ledger.connection import connect
+from tests.support import connected
 
 Units = dict[tuple[str, str], tuple[int, int]]  # (sku, location) → held, committed
 
@@ -26,7 +26,7 @@ class Books(Struct):
 
 async def read_books(ledger: Ledger) -> list[Books]:
     """Every partition, one after the other: call it when nothing is under way."""
-    connection = await connect(ledger.settings.url)
+    connection = await connected(ledger.settings.url)
     found = []
     for partition in range(ledger.partitions):
         prefix = keys.prefix(ledger.settings.namespace, partition)

@@ -8,6 +8,7 @@ import pytest
 from atp.dev.valkey import Valkey
 from atp.domain.commands import PutPolicy
 from atp.ledger import Ledger, LedgerSettings
+from tests.support import patient_ledger
 
 Opening = Callable[[LedgerSettings], Awaitable[Ledger]]
 
@@ -31,7 +32,7 @@ async def open_ledger() -> AsyncIterator[Opening]:
 
 @pytest.fixture
 async def ledger(open_ledger: Opening, valkey: str, namespace: str) -> Ledger:
-    return await open_ledger(LedgerSettings(valkey, namespace))
+    return await open_ledger(patient_ledger(valkey, namespace))
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from atp.dev.valkey import Valkey
-from atp.ledger.connection import Connection, ServerRefused, connect
+from atp.ledger.connection import Connection, ServerRefused
 from atp.ledger.durability import on_replica
-from tests.support import wait_until_async
+from tests.support import connected, wait_until_async
 from tests.wires import Wire, wire_to
 
 
@@ -23,7 +23,7 @@ class Pair:
         await ask(follower, "CONFIG", "SET", "primaryauth", leader.secret)
         await ask(follower, "REPLICAOF", "127.0.0.1", port or leader.port)
 
-        connection = await connect(leader.url, 2)
+        connection = await connected(leader.url)
 
         async def in_step() -> bool:
             try:
@@ -70,7 +70,7 @@ async def require_replica(server: Valkey) -> None:
 
 async def ask(server: Valkey, *words: str | int):
     """One command on a connection of its own."""
-    connection: Connection = await connect(server.url, 2)
+    connection: Connection = await connected(server.url)
     try:
         return await connection.ask(*words)
     finally:

@@ -20,11 +20,10 @@ from atp.ledger import (
     Ledger,
     LedgerBusy,
     LedgerError,
-    LedgerSettings,
     LedgerUnavailable,
     baskets,
 )
-from tests.support import wait_until_async
+from tests.support import patient_ledger, wait_until_async
 
 from .books import check_conserved, check_settled, read_books
 from .conftest import Opening
@@ -78,13 +77,13 @@ async def ats(ledger: Ledger, *skus: str) -> list[int]:
 
 @pytest.fixture
 async def ledger(open_ledger: Opening, valkey: str, namespace: str) -> Ledger:
-    return await open_ledger(LedgerSettings(valkey, namespace, partitions=P))
+    return await open_ledger(patient_ledger(valkey, namespace, partitions=P))
 
 
 @pytest.fixture
 async def other(ledger: Ledger, open_ledger: Opening, valkey: str, namespace: str) -> Ledger:
     """Another process on the same ledger."""
-    return await open_ledger(LedgerSettings(valkey, namespace, partitions=P))
+    return await open_ledger(patient_ledger(valkey, namespace, partitions=P))
 
 
 async def test_a_basket_lives_like_any_reservation(ledger: Ledger) -> None:
@@ -192,8 +191,12 @@ async def test_a_basket_can_be_replaced(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("crossing", [True, False])
-async def test_64_buyers_sell_exactly_what_there_is(ledger: Ledger, other: Ledger, crossing: bool) -> None:
+async def test_64_buyers_sell_exactly_what_there_is(
+    ledger: Ledger, other: Ledger, monkeypatch: pytest.MonkeyPatch, crossing: bool
+) -> None:
     """Every unit is sold, none twice, and no refusal came while a basket could have been had."""
+    monkeypatch.setattr(baskets, "BASKET_DEADLINE_S", 30.0)
+    monkeypatch.setattr(baskets, "ATTEMPT_MS", 60_000)
     a, b, c = BASKET
     stock = 60  # 64 buyers of 12 baskets ask for far more
     await ledger.apply([level(sku, stock) for sku in BASKET])

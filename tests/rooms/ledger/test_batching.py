@@ -8,9 +8,9 @@ import pytest
 
 from atp.domain.outcomes import Outcome
 from atp.domain.records import GRACE_MS
-from atp.ledger import Ledger, LedgerBusy, LedgerSettings, LedgerUnavailable, Limits
+from atp.ledger import Ledger, LedgerBusy, LedgerUnavailable
 from atp.ledger.pace import LINES_MIN
-from tests.support import wait_until_async
+from tests.support import patient_ledger, wait_until_async
 
 from .conftest import Opening
 from .made import confirm, level, reserve
@@ -37,7 +37,7 @@ async def test_every_caller_gets_the_answer_to_its_own_command(ledger: Ledger) -
 
 
 async def test_a_full_queue_refuses_at_once(open_ledger: Opening, valkey: str, namespace: str) -> None:
-    ledger = await open_ledger(LedgerSettings(valkey, namespace, limits=Limits(queue_max=3)))
+    ledger = await open_ledger(patient_ledger(valkey, namespace, queue_max=3))
     waiting = [ledger.submit(reserve(str(n))) for n in range(3)]
     with pytest.raises(LedgerBusy):
         ledger.submit(reserve("one too many"))
@@ -59,7 +59,7 @@ async def test_a_cancelled_caller_neither_stops_the_command_nor_shifts_replies(l
 
 
 async def test_what_was_accepted_is_answered_before_closing(open_ledger: Opening, valkey: str, namespace: str) -> None:
-    ledger = await open_ledger(LedgerSettings(valkey, namespace))
+    ledger = await open_ledger(patient_ledger(valkey, namespace))
     await ledger.apply([level("A", 100)])
     waiting = [ledger.submit(reserve(str(n))) for n in range(50)]
     await ledger.close()
@@ -71,7 +71,7 @@ async def test_what_was_accepted_is_answered_before_closing(open_ledger: Opening
 async def test_big_baskets_are_spread_over_calls_by_their_work(
     open_ledger: Opening, valkey: str, namespace: str
 ) -> None:
-    ledger = await open_ledger(LedgerSettings(valkey, namespace, limits=Limits(lines_max=10)))
+    ledger = await open_ledger(patient_ledger(valkey, namespace, lines_max=10))
     await ledger.apply([level("A", 1_000)])
     before = ledger.batches[0]
     await asyncio.gather(*(ledger.submit(reserve(str(n))) for n in range(30)))
@@ -81,7 +81,7 @@ async def test_big_baskets_are_spread_over_calls_by_their_work(
 async def test_a_command_refused_on_due_holds_is_decided_after_them(
     open_ledger: Opening, valkey: str, namespace: str
 ) -> None:
-    ledger = await open_ledger(LedgerSettings(valkey, namespace, limits=Limits(settle_max=1)))
+    ledger = await open_ledger(patient_ledger(valkey, namespace, settle_max=1))
     await ledger.apply([level("A", 3)])
     held = await asyncio.gather(*(ledger.submit(reserve(str(n), ttl_ms=1)) for n in range(3)))
     due = max(r.reservation.expires_at for r in held if r.reservation) + GRACE_MS
@@ -94,7 +94,7 @@ async def test_a_command_refused_on_due_holds_is_decided_after_them(
 async def test_a_full_outbox_refuses_reserve_first_and_then_everything(
     open_ledger: Opening, valkey: str, namespace: str
 ) -> None:
-    ledger = await open_ledger(LedgerSettings(valkey, namespace, limits=Limits(outbox_max=20)))
+    ledger = await open_ledger(patient_ledger(valkey, namespace, outbox_max=20))
     await ledger.apply([level("A", 100)])
     sold = await until_refused(ledger, [reserve(str(n)) for n in range(30)])
     assert 5 <= sold < 20
@@ -106,7 +106,7 @@ async def test_a_full_outbox_refuses_reserve_first_and_then_everything(
 async def test_a_process_that_sheds_notices_that_the_outbox_is_empty(
     open_ledger: Opening, valkey: str, namespace: str
 ) -> None:
-    ledger, stop = await open_ledger(LedgerSettings(valkey, namespace, limits=Limits(outbox_max=20))), asyncio.Event()
+    ledger, stop = await open_ledger(patient_ledger(valkey, namespace, outbox_max=20)), asyncio.Event()
     await ledger.apply([level("A", 100)])
     await until_refused(ledger, [reserve(str(n)) for n in range(30)])
     sweeping = asyncio.create_task(ledger.sweep(stop))

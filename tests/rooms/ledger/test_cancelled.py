@@ -10,9 +10,8 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from atp.domain.outcomes import Outcome
-from atp.ledger import Ledger, LedgerError, LedgerSettings
-from atp.ledger.connection import connect
-from tests.support import wait_until_async
+from atp.ledger import Ledger, LedgerError
+from tests.support import connected, patient_ledger, wait_until_async
 from tests.wires import Wire, wire_to
 
 from .conftest import Opening
@@ -44,7 +43,7 @@ def mismatched() -> float:
 
 async def stocked(open_ledger: Opening, wire: Wire, url: str, namespace: str) -> Ledger:
     """A ledger whose skus have as many units as their number says, behind a slow wire."""
-    ledger = await open_ledger(LedgerSettings(through(wire, url), namespace))
+    ledger = await open_ledger(patient_ledger(through(wire, url), namespace))
     await ledger.apply([level(str(n), 1_000 + n) for n in range(SKUS)])
     wire.delay_s = 0.002
     return ledger
@@ -95,7 +94,7 @@ async def test_calls_cancelled_at_every_step_shift_no_reply(
 
 
 async def test_opening_that_is_cancelled_leaves_no_connection(wire: Wire, valkey: str, namespace: str) -> None:
-    server = await connect(valkey)
+    server = await connected(valkey)
     wire.delay_s = 0.001
 
     async def clients() -> int:
@@ -106,7 +105,7 @@ async def test_opening_that_is_cancelled_leaves_no_connection(wire: Wire, valkey
 
     before = await clients()
     for step in range(12):
-        ledger = Ledger(LedgerSettings(through(wire, valkey), namespace))
+        ledger = Ledger(patient_ledger(through(wire, valkey), namespace))
         opening = asyncio.ensure_future(ledger.open({}))
         await asyncio.sleep(0.002 * step)
         opening.cancel()

@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from atp.ledger.connection import connect
+from tests.support import connected
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_a_late_reply_ends_the_connection_for_everybody_on_it(valkey: str, namespace: str) -> None:
-    connection = await connect(valkey)
+    connection = await connected(valkey)
     try:
         asked = connection.ask("BLPOP", f"{namespace}:nothing", 30, timeout_s=0.05)
         behind = asyncio.create_task(connection.ask("PING"))  # its reply would come right behind the late one
@@ -26,7 +26,7 @@ async def test_a_late_reply_ends_the_connection_for_everybody_on_it(valkey: str,
 
 
 async def test_a_caller_that_goes_away_leaves_the_others_their_replies(valkey: str, namespace: str) -> None:
-    connection = await connect(valkey)
+    connection = await connected(valkey)
     try:
         gone = asyncio.create_task(connection.ask("BLPOP", f"{namespace}:nothing", "0.05", timeout_s=5))
         behind = [asyncio.create_task(connection.ask("ECHO", text)) for text in "ab"]

@@ -6,8 +6,8 @@ from structlog.testing import capture_logs
 from atp.dev.valkey import Valkey
 from atp.domain.outcomes import Outcome
 from atp.ledger import Ledger, LedgerSettings, LedgerUnfit, library
-from atp.ledger.connection import connect
 from atp.ledger.fitness import ALWAYS, WITH_REPLICA, Durability, judge_role, judge_setting, judge_version
+from tests.support import connected
 
 from .conftest import Opening
 from .made import level
@@ -32,7 +32,7 @@ SETTINGS = {setting.name: setting for setting in (*ALWAYS, *WITH_REPLICA)}
 async def test_settings_that_would_break_a_promise_are_refused(
     own_valkey: Valkey, setting: str, value: str, needed: str, durability: Durability
 ) -> None:
-    connection = await connect(own_valkey.url)
+    connection = await connected(own_valkey.url)
     await connection.ask("CONFIG", "SET", setting, value)
     with pytest.raises(LedgerUnfit) as refused:
         await Ledger(LedgerSettings(own_valkey.url, durability=durability)).open({})
@@ -90,7 +90,7 @@ async def test_a_library_of_our_name_with_other_code_is_replaced(
     open_ledger: Opening, valkey: str, namespace: str
 ) -> None:
     name, source = library.source()
-    connection = await connect(valkey)
+    connection = await connected(valkey)
     forged = source.replace("-- The ledger:", "-- A ledger:")
     await connection.ask("FUNCTION", "LOAD", "REPLACE", forged)
     with capture_logs() as logs:

@@ -10,9 +10,9 @@ from atp.domain.commands import Change, Extend, Fulfil, Level, PutPolicy, Releas
 from atp.domain.entries import Expired
 from atp.domain.ids import reservation_id
 from atp.domain.outcomes import Outcome
-from atp.ledger import Ledger, LedgerSettings, LedgerUnavailable
-from atp.ledger.connection import Connection, connect
-from tests.support import wait_until_async
+from atp.ledger import Ledger, LedgerUnavailable
+from atp.ledger.connection import Connection
+from tests.support import connected, patient_ledger, wait_until_async
 
 from .conftest import Opening
 from .made import confirm, level, reserve
@@ -22,14 +22,14 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def ledger(open_ledger: Opening, own_valkey: Valkey) -> Ledger:
-    ledger = await open_ledger(LedgerSettings(own_valkey.url))
+    ledger = await open_ledger(patient_ledger(own_valkey.url))
     await ledger.apply([level("A", 1_000)])
     return ledger
 
 
 @pytest.fixture
 async def server(own_valkey: Valkey) -> AsyncIterator[Connection]:
-    connection = await connect(own_valkey.url)
+    connection = await connected(own_valkey.url)
     yield connection
     await connection.end()
 

@@ -11,10 +11,10 @@ from atp.domain.ids import reservation_id
 from atp.domain.outcomes import HINTED, Outcome
 from atp.domain.records import Shortfall
 from atp.domain.results import Result
-from atp.ledger import Ledger, LedgerBusy, LedgerSettings
+from atp.ledger import Ledger, LedgerBusy
 from atp.ledger.hints import HINT_S, Hints
 from atp.ledger.pending import Pending
-from tests.support import wait_until_async
+from tests.support import patient_ledger, wait_until_async
 
 from .conftest import Opening
 from .made import confirm, level, reserve
@@ -116,7 +116,7 @@ async def test_what_takes_units_leaves_the_hint(ledger: Ledger) -> None:
 async def test_units_that_another_process_frees_are_sold_within_the_hint_s_time(
     open_ledger: Opening, valkey: str, namespace: str
 ) -> None:
-    one, two = [await open_ledger(LedgerSettings(valkey, namespace)) for _ in range(2)]
+    one, two = [await open_ledger(patient_ledger(valkey, namespace)) for _ in range(2)]
     await one.apply([level("A", 1), reserve("winner")])
     await hinted(one)
     freed = time.monotonic()
@@ -130,7 +130,7 @@ async def test_who_finds_units_of_another_process_ends_the_hint(
     open_ledger: Opening, valkey: str, namespace: str
 ) -> None:
     """Behind a release of another sku a reserve travels itself; those after it are not refused by what it disproved."""
-    one, two = [await open_ledger(LedgerSettings(valkey, namespace)) for _ in range(2)]
+    one, two = [await open_ledger(patient_ledger(valkey, namespace)) for _ in range(2)]
     await one.apply([level("A", 1), level("B", 9), reserve("winner")])
     while True:
         key = f"b {next(_keys)}"

@@ -8,10 +8,9 @@ from atp.domain.commands import Cursor, PutPolicy
 from atp.domain.entries import CursorMoved, Expired, Held, LedgerOpened
 from atp.domain.ids import partition_of
 from atp.domain.outcomes import Outcome
-from atp.ledger import Ledger, LedgerSettings, LedgerUnavailable, keys
-from atp.ledger.connection import connect
+from atp.ledger import Ledger, LedgerUnavailable, keys
 from tests.cutting import cut_at
-from tests.support import wait_until_async
+from tests.support import connected, patient_ledger, wait_until_async
 
 from .conftest import Opening
 from .made import confirm, level, reserve
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_partitions_share_policies_and_keep_their_skus(open_ledger: Opening, valkey: str, namespace: str) -> None:
-    ledger = await open_ledger(LedgerSettings(valkey, namespace, partitions=8))
+    ledger = await open_ledger(patient_ledger(valkey, namespace, partitions=8))
     skus = [f"sku-{n}" for n in range(40)]
     assert {partition_of(sku, 8) for sku in skus} == set(range(8))
     await ledger.apply([level(sku, n) for n, sku in enumerate(skus)])
@@ -34,7 +33,7 @@ async def test_partitions_share_policies_and_keep_their_skus(open_ledger: Openin
 
 
 async def test_a_policy_has_one_version_in_every_partition(open_ledger: Opening, valkey: str, namespace: str) -> None:
-    ledger = await open_ledger(LedgerSettings(valkey, namespace, partitions=4))
+    ledger = await open_ledger(patient_ledger(valkey, namespace, partitions=4))
     before = ledger.policy_version
     result = await ledger.put_policy(PutPolicy("location", "DC2", '{"kind":"warehouse"}', 0))
     policy = await ledger.policy("location", "DC2")
@@ -45,7 +44,7 @@ async def test_a_policy_has_one_version_in_every_partition(open_ledger: Opening,
     assert again.outcome is Outcome.VERSION_MISMATCH
     assert again.detail == str(policy.version)
     for partition in range(4):
-        connection = await connect(valkey)
+        connection = await connected(valkey)
         stored = await connection.ask("HGET", keys.prefix(namespace, partition) + "policy", "location/DC2")
         assert b"warehouse" in stored
         await connection.end()
@@ -54,7 +53,7 @@ async def test_a_policy_has_one_version_in_every_partition(open_ledger: Opening,
 
 
 async def test_a_cursor_counts_when_every_partition_has_it(open_ledger: Opening, valkey: str, namespace: str) -> None:
-    ledger = await open_ledger(LedgerSettings(valkey, namespace, partitions=3))
+    ledger = await open_ledger(patient_ledger(valkey, namespace, partitions=3))
     assert await ledger.cursor("STOCK/0") == 0
     results = await ledger.apply([level("A", 1), Cursor("STOCK/0", 9), level("B", 1)])
     assert [r.outcome for r in results] == [Outcome.APPLIED] * 3
@@ -128,7 +127,7 @@ async def test_every_key_is_in_the_table(ledger: Ledger, valkey: str, namespace:
     await ledger.submit(reserve("yes"))
     await ledger.submit(reserve("no", quantity=9))
     await ledger.lease("x", "me", 60_000)
-    connection = await connect(valkey)
+    connection = await connected(valkey)
     prefix = keys.prefix(namespace, 0)
     found = [k.decode().removeprefix(prefix) for k in await connection.ask("KEYS", f"*{namespace}:0}}:*")]
     patterns = {k.pattern.removesuffix("*"): k for k in keys.TABLE}
@@ -144,4 +143,4 @@ async def test_every_key_is_in_the_table(ledger: Ledger, valkey: str, namespace:
 async def test_a_server_that_dies_while_it_is_looked_at_is_unavailable(valkey: str, namespace: str) -> None:
     async with cut_at(b"appendfsync", valkey, forward=False) as url:
         with pytest.raises(LedgerUnavailable, match="went away"):
-            await Ledger(LedgerSettings(url, namespace)).open({})
+            await Ledger(patient_ledger(url, namespace)).open({})

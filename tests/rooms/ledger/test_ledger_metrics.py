@@ -6,9 +6,9 @@ import pytest
 from prometheus_client import REGISTRY
 
 from atp.dev.valkey import Valkey
-from atp.ledger import Ledger, LedgerSettings, LedgerUnavailable, Limits, OutcomeUnknown
+from atp.ledger import Ledger, LedgerUnavailable, OutcomeUnknown
 from atp.telemetry import exposition
-from tests.support import wait_until_async
+from tests.support import hurried, patient_ledger, wait_until_async
 
 from .conftest import Opening
 from .made import level, reserve
@@ -37,7 +37,7 @@ async def test_calls_are_measured(ledger: Ledger) -> None:
 
 
 async def test_the_queue_shows_how_full_it_is(open_ledger: Opening, valkey: str, namespace: str) -> None:
-    ledger = await open_ledger(LedgerSettings(valkey, namespace, limits=Limits(queue_max=4)))
+    ledger = await open_ledger(patient_ledger(valkey, namespace, queue_max=4))
     waiting = [ledger.submit(reserve(str(n))) for n in range(3)]
     assert value("atp_queue_fill") == 0.75
     await asyncio.gather(*waiting)
@@ -45,10 +45,8 @@ async def test_the_queue_shows_how_full_it_is(open_ledger: Opening, valkey: str,
 
 
 async def test_an_absence_is_counted_once_by_kind(open_ledger: Opening, own_valkey: Valkey) -> None:
-    limits = Limits(batch_timeout_s=0.1, command_deadline_s=0.3)
-    ledger = await open_ledger(LedgerSettings(own_valkey.url, limits=limits))
+    ledger = await open_ledger(patient_ledger(own_valkey.url))
     before = value("atp_ledger_errors_total", error="LedgerUnavailable")
-    own_valkey.kill()
     attempts = 0
 
     async def refused_often() -> bool:
@@ -59,7 +57,9 @@ async def test_an_absence_is_counted_once_by_kind(open_ledger: Opening, own_valk
             attempts += 1
         return attempts > 20
 
-    await wait_until_async(refused_often, description="many refusals")
+    with hurried(ledger, batch_timeout_s=0.1, command_deadline_s=0.3):
+        own_valkey.kill()
+        await wait_until_async(refused_often, description="many refusals")
     assert value("atp_ledger_errors_total", error="LedgerUnavailable") - before == 1
     assert value("atp_ledger_errors_total", error="OutcomeUnknown") > 0  # the call that was under way, or met the end
     own_valkey.start()

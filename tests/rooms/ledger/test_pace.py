@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from atp.ledger import Ledger, LedgerSettings, Limits
+from atp.ledger import Ledger
 from atp.ledger.pace import LINES_MIN, TEACHING_LINES, Pace
+from tests.support import patient_ledger
 
 from .conftest import Opening
 from .made import level, reserve
@@ -57,9 +58,9 @@ async def test_what_the_script_says_of_its_time_shapes_the_next_calls(
         await asyncio.gather(*(ledger.submit(reserve(f"{name}{n}")) for n in range(480)))
         return ledger.batches[0] - before
 
-    patient = await open_ledger(LedgerSettings(valkey, namespace, limits=Limits(script_us=10**9, lines_max=480)))
+    patient = await open_ledger(patient_ledger(valkey, namespace, script_us=10**9, lines_max=480))
     await patient.apply([level("A", 10**6)])
     assert await calls_of(patient, "patient") <= 2
-    hasty = await open_ledger(LedgerSettings(valkey, namespace, limits=Limits(script_us=1)))
+    hasty = await open_ledger(patient_ledger(valkey, namespace, script_us=1))
     await calls_of(hasty, "first")
     assert await calls_of(hasty, "hasty") >= 480 // LINES_MIN

@@ -4,19 +4,18 @@ import pytest
 
 from atp.domain.entries import ExceptionRaised
 from atp.domain.outcomes import Outcome
-from atp.ledger import Ledger, LedgerRecovering, LedgerSettings, library
-from atp.ledger.connection import connect
+from atp.ledger import Ledger, LedgerRecovering, library
 from tests.rooms.ledger.conftest import Opening
 from tests.rooms.ledger.made import level, reserve
-from tests.support import wait_until_async
+from tests.support import connected, patient_ledger, wait_until_async
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_what_was_seen_is_told(open_ledger: Opening, valkey: str, namespace: str) -> None:
-    ledger = await open_ledger(LedgerSettings(valkey, namespace, process="p1"))
+    ledger = await open_ledger(patient_ledger(valkey, namespace, process="p1"))
     await ledger.apply([level("A", 10)])
-    connection = await connect(valkey)
+    connection = await connected(valkey)
     await connection.ask("DEL", f"{{{namespace}:0}}:meta")
     with pytest.raises(LedgerRecovering):
         await ledger.submit(reserve("r"))
@@ -38,14 +37,14 @@ async def test_a_ledger_behind_the_journal_is_noticed_by_whoever_hears_of_it(led
 async def test_one_that_is_to_be_rebuilt_can_be_waited_for(
     valkey: str, namespace: str, seen: dict[int, int] | None
 ) -> None:
-    waiting = Ledger(LedgerSettings(valkey, namespace, process="p2"))
+    waiting = Ledger(patient_ledger(valkey, namespace, process="p2"))
     await waiting.open(seen, join=True)
     with pytest.raises(LedgerRecovering):
         await waiting.submit(reserve("r"))
-    other = Ledger(LedgerSettings(valkey, namespace))
+    other = Ledger(patient_ledger(valkey, namespace))
     await other.open({})
     await wait_until_async(lambda: (not waiting.recovering) == (seen is None), description="to serve what fits")
-    connection = await connect(valkey)
+    connection = await connected(valkey)
     if seen:
         await wait_until_async(lambda: connection.ask("HGET", f"{{{namespace}:0}}:witness", "p2"))
     await connection.end()
@@ -57,12 +56,12 @@ async def test_an_epoch_that_lacks_what_a_process_saw_sells_nothing(
     open_ledger: Opening, ledger: Ledger, valkey: str, namespace: str
 ) -> None:
     """A replica that copied late was promoted while nobody who had seen more was there to say so (R2)."""
-    saw_all = await open_ledger(LedgerSettings(valkey, namespace, process="p1"))
-    saw_less = await open_ledger(LedgerSettings(valkey, namespace, process="p2"))
+    saw_all = await open_ledger(patient_ledger(valkey, namespace, process="p1"))
+    saw_less = await open_ledger(patient_ledger(valkey, namespace, process="p2"))
     await saw_all.apply([level("A", 10), level("B", 10, version=2)])
     await saw_all.submit(reserve("before"))
     seq, meta = saw_all.position(0), f"{{{namespace}:0}}:meta"
-    connection = await connect(valkey)
+    connection = await connected(valkey)
     await connection.ask("HSET", meta, "seq", seq - 1)
     assert await connection.ask("FCALL", library.function("promote"), 1, meta, 1, seq + 2**20, "id") == 1
     await wait_until_async(lambda: goes_on(saw_less, "1"), description="the other one knows of no loss")

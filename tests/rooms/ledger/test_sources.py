@@ -9,8 +9,8 @@ from atp.domain.commands import Change as Call
 from atp.domain.commands import Heartbeat, Level, MoveAuthority, PutPolicy
 from atp.domain.outcomes import Outcome
 from atp.domain.state import Source
-from atp.ledger import Ledger, LedgerSettings
-from tests.support import wait_until_async
+from atp.ledger import Ledger
+from tests.support import patient_ledger, wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -19,7 +19,7 @@ TWO = '{"kind":"store","sources":[{"source":"erp2","role":"authority"}]}'
 
 
 async def opened(valkey: str, namespace: str) -> Ledger:
-    ledger = Ledger(LedgerSettings(valkey, namespace))
+    ledger = Ledger(patient_ledger(valkey, namespace))
     await ledger.open({})
     return ledger
 

@@ -15,10 +15,11 @@ from atp.domain.commands import Change, Command, Confirm, Extend, Level, PutPoli
 from atp.domain.ids import reservation_id
 from atp.domain.results import Result
 from atp.journal import Journal, JournalSettings, migrate
-from atp.ledger import Ledger, LedgerSettings
+from atp.ledger import Ledger
 from atp.outbox import Counters, Drainer, Outbox, Publisher, Settings
 from atp.outbox.handover import Handover
 from atp.outbox.victims import Victims
+from tests.support import patient_journal, patient_ledger
 
 #: Events of the policies that a room begins with.
 POLICIES = 2
@@ -40,8 +41,8 @@ class Room:
     """What the tests need of one deployment."""
 
     def __init__(self, valkey: str, database: str, nats: Nats, namespace: str) -> None:
-        self.ledger_settings = LedgerSettings(valkey, namespace)
-        self.journal_settings = JournalSettings(database, namespace)
+        self.ledger_settings = patient_ledger(valkey, namespace)
+        self.journal_settings = patient_journal(database, namespace)
         self.ledger = Ledger(self.ledger_settings)
         self.journal = Journal(self.journal_settings)
         self.nats = nats

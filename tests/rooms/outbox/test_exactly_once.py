@@ -14,12 +14,12 @@ import nats as nats_client
 import pytest
 
 from atp.dev.nats import Nats
-from atp.journal import Journal, JournalSettings
+from atp.journal import Journal
 from tests.cutting import cut_at
 from tests.rooms.outbox.room import Room, level, reserves
 from tests.rooms.outbox.test_killed import published_all, start
 from tests.rooms.outbox.worker import Work
-from tests.support import wait_until_async
+from tests.support import patient_journal, wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +37,7 @@ async def test_commits_whose_outcome_is_unknown(room: Room, committed: bool) -> 
     """The wire is cut behind COMMIT three times: the watermark decides, and the same drainer goes on (F23)."""
     honest = room.journal
     async with cut_at(b"COMMIT", room.journal_settings.url, forward=committed, times=3) as url:
-        room.journal = Journal(JournalSettings(url, room.journal_settings.namespace))
+        room.journal = Journal(patient_journal(url, room.journal_settings.namespace))
         await room.journal.open()
         await room.apply(level(1_000))
         async with room.running() as outbox:

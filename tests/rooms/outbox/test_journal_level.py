@@ -13,20 +13,18 @@ from atp.dev.valkey import Valkey
 from atp.domain.outcomes import Outcome
 from atp.domain.records import FORMAT
 from atp.journal import migrate
-from atp.ledger import Ledger, LedgerUnavailable, Limits, OutcomeUnknown
+from atp.ledger import Ledger, LedgerUnavailable, OutcomeUnknown
 from atp.ledger.reader import Reader
 from tests.rooms.outbox.room import Room, confirm, level, reserve, reserves
-from tests.support import wait_until_async
+from tests.support import hurried, patient_ledger, wait_until_async
 
 pytestmark = pytest.mark.anyio
-
-QUICK = Limits(command_deadline_s=0.3)
 
 
 @pytest.fixture
 async def answering(room: Room) -> AsyncIterator[Ledger]:
     """The ledger as a process has it that answers callers."""
-    ledger = Ledger(structs.replace(room.ledger_settings, durability="journal", limits=QUICK))
+    ledger = Ledger(structs.replace(room.ledger_settings, durability="journal"))
     await ledger.open(await room.journal.heads())
     yield ledger
     await ledger.close()
@@ -43,7 +41,7 @@ async def doomed(
         room = Room(server.url, database, client, namespace)
         await room.open()
         await room.apply(level(10_000))
-        ledger = Ledger(structs.replace(room.ledger_settings, durability="journal"))
+        ledger = Ledger(patient_ledger(server.url, namespace, durability="journal", command_deadline_s=3))
         await ledger.open(await room.journal.heads())
         yield server, room, ledger
         await ledger.close()
@@ -74,7 +72,10 @@ async def test_without_a_drainer_outcomes_are_unknown_and_the_repeat_settles_the
     room: Room, answering: Ledger
 ) -> None:
     await room.apply(level(10))
-    with pytest.raises(OutcomeUnknown, match="the journal did not take it in time"):
+    with (
+        hurried(answering, command_deadline_s=0.3),
+        pytest.raises(OutcomeUnknown, match="the journal did not take it in time"),
+    ):
         await answering.submit(reserve("r", 3))
     with pytest.raises(LedgerUnavailable, match="the journal takes nothing"):
         answering.submit(reserve("newcomer"))  # nothing of it is applied: units do not pile up
@@ -85,7 +86,8 @@ async def test_without_a_drainer_outcomes_are_unknown_and_the_repeat_settles_the
         except (LedgerUnavailable, OutcomeUnknown):
             return False
 
-    assert not await settled()  # nor is a replay told that the journal does not have
+    with hurried(answering, command_deadline_s=0.3):
+        assert not await settled()  # nor is a replay told that the journal does not have
     async with room.running():
         await wait_until_async(settled, description="the journal takes entries again")
         assert (await answering.submit(confirm("r"))).outcome is Outcome.APPLIED
@@ -120,7 +122,7 @@ async def test_a_new_epoch_is_no_proof_of_what_the_last_one_wrote(doomed: tuple[
     before = ledger.batches[1]
     waiting = ledger.submit(reserve("lost"))
     await wait_until_async(lambda: ledger.batches[1] > before, description="it is applied")
-    reader = Reader(server.url, room.ledger_settings.namespace, 0)
+    reader = Reader(server.url, room.ledger_settings.namespace, 0, 1.0)
     await reader.command("FLUSHALL")
     await reader.call("create", 0, 1, FORMAT, 2, 2**20)  # says that all before is trimmed
     with pytest.raises(OutcomeUnknown, match="new epoch"):

@@ -6,9 +6,10 @@ import sys
 import nats as nats_client
 from msgspec import Struct, json
 
-from atp.journal import Journal, JournalSettings
-from atp.ledger import Ledger, LedgerSettings
+from atp.journal import Journal
+from atp.ledger import Ledger
 from atp.outbox import Outbox, Settings
+from tests.support import patient_journal, patient_ledger
 
 
 class Work(Struct):
@@ -23,9 +24,9 @@ class Work(Struct):
 
 
 async def main(work: Work) -> None:
-    journal = Journal(JournalSettings(work.database, work.namespace, idle_transaction_s=work.idle_transaction_s))
+    journal = Journal(patient_journal(work.database, work.namespace, idle_transaction_s=work.idle_transaction_s))
     await journal.open()
-    ledger = Ledger(LedgerSettings(work.valkey, work.namespace))
+    ledger = Ledger(patient_ledger(work.valkey, work.namespace))
     await ledger.open(await journal.heads())
     nats = await nats_client.connect(work.nats, pending_size=0)
     await Outbox(nats, ledger, journal, work.settings).run(asyncio.Event())

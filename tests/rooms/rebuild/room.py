@@ -12,10 +12,9 @@ from atp.domain.entries import AnyEntry
 from atp.domain.ids import reservation_id
 from atp.domain.results import Result
 from atp.domain.state import State
-from atp.journal import Journal, JournalSettings
-from atp.ledger import Ledger, LedgerSettings, keys
-from atp.ledger.batcher import Limits
-from atp.ledger.connection import Connection, connect
+from atp.journal import Journal
+from atp.ledger import Ledger, keys
+from atp.ledger.connection import Connection
 from atp.ledger.records import decode, read
 from atp.outbox import Counters, Drainer
 from atp.outbox import Settings as OutboxSettings
@@ -25,9 +24,7 @@ from tests.scenarios import drawing
 from tests.scenarios.laws import RulesLaw, records_in
 from tests.scenarios.replaying import kept
 from tests.scenarios.world import LOCATION_BODIES, LOCATIONS
-from tests.support import wait_until_async
-
-QUICK = Limits(command_deadline_s=2.0)
+from tests.support import connected, patient_journal, patient_ledger, wait_until_async
 
 
 class Room:
@@ -36,14 +33,14 @@ class Room:
     def __init__(self, valkey: str, database: str, namespace: str, partitions: int = 1) -> None:
         self.url, self.namespace, self.partitions = valkey, namespace, partitions
         self.settings = Settings(witness_s=0.15, watch_s=0.05, journal_every_s=0.2, show_every_s=0.0)
-        self.journal = Journal(JournalSettings(database, namespace))
+        self.journal = Journal(patient_journal(database, namespace))
         self.ledger = self.process("p1")
         self.prefix = keys.prefix(namespace, 0)
         self.connection: Connection | None = None
 
     def process(self, name: str) -> Ledger:
         """Another process's ledger, not open yet."""
-        return Ledger(LedgerSettings(self.url, self.namespace, self.partitions, process=name, limits=QUICK))
+        return Ledger(patient_ledger(self.url, self.namespace, self.partitions, process=name, command_deadline_s=2.0))
 
     async def open(self) -> None:
         await self.journal.open()
@@ -63,7 +60,7 @@ class Room:
     async def ask(self, *words: Any, **_: Any) -> Any:
         """One command of the server, whatever became of it meanwhile."""
         if self.connection is None or self.connection.closed:
-            self.connection = await connect(self.url, 2.0)
+            self.connection = await connected(self.url)
         return await self.connection.ask(*words)
 
     async def lose(self, partition: int = 0) -> None:

@@ -6,11 +6,10 @@ import pytest
 from nats.aio.client import Client as Nats
 
 from atp.ledger import Ledger, keys
-from atp.ledger.connection import connect
 from atp.outbox.handover import Handover
 from atp.rebuild import LastTold, Rebuilder, Rebuilt, Settings
 from tests.rooms.outbox.room import Room, level, opened, reserve
-from tests.support import wait_until_async
+from tests.support import connected, wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +41,7 @@ async def tell_too_much(room: Room) -> int:
 
 
 async def lose(room: Room) -> None:
-    connection = await connect(room.ledger_settings.url, 2.0)
+    connection = await connected(room.ledger_settings.url)
     for key in await connection.ask("KEYS", keys.prefix(room.ledger_settings.namespace, 0) + "*"):
         await connection.ask("DEL", key)
     await connection.end()

@@ -17,14 +17,13 @@ from rich.console import Console
 from atp.config import Config
 from atp.domain.commands import Change, Confirm, PutPolicy, Release
 from atp.ledger import library
-from atp.ledger.connection import connect
 from atp.rehearsal import copying, page
 from atp.rehearsal.errors import RehearsalRefused
 from atp.rehearsal.report import Report, show
 from atp.rehearsal.run import rehearse
 from atp.rehearsal.settings import Settings
 from tests.rooms.rebuild.room import Room, confirm, level, reserve, reserves
-from tests.support import wait_until_async
+from tests.support import connected, wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -94,7 +93,7 @@ async def test_the_live_ledger_and_its_journal_stay_as_they_were(room: Room, oth
 
 
 async def keys_at(url: str) -> int:
-    connection = await connect(url, 2.0)
+    connection = await connected(url)
     try:
         return await connection.ask("DBSIZE")
     finally:
@@ -136,7 +135,7 @@ async def test_the_live_server_is_refused_by_whatever_name(room: Room, by: str) 
 
 async def test_a_replica_of_the_live_server_is_refused(room: Room, other: str) -> None:
     config = structs.replace(await stock(room), rehearsal_redis_url=other)
-    live, connection = urlsplit(room.url), await connect(other, 2.0)
+    live, connection = urlsplit(room.url), await connected(other)
 
     async def follows() -> bool:
         return b"master_link_status:up" in await connection.ask("INFO", "replication")

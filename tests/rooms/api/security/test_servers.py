@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from atp.journal import Journal
-from atp.ledger import Ledger, LedgerSettings
-from atp.ledger.connection import Connection, ServerRefused, connect
+from atp.ledger import Ledger
+from atp.ledger.connection import Connection, ServerRefused
 from atp.outbox import Drainer
 from tests.rooms.api.conftest import served
 from tests.rooms.api.test_exception_routes import journal, journal_all
+from tests.support import connected, patient_ledger
 
 __all__ = ["journal"]
 
@@ -30,7 +31,7 @@ def rules(user: str) -> list[str]:
 
 @pytest.fixture
 async def admin(valkey: str) -> AsyncIterator[Connection]:
-    connection = await connect(valkey, 2)
+    connection = await connected(valkey)
     yield connection
     await connection.end()
 
@@ -48,7 +49,7 @@ async def test_the_service_works_with_its_commands_and_keys_alone(
     admin: Connection, valkey: str, namespace: str, journal: Journal
 ) -> None:
     url = await url_of(admin, valkey, namespace, "atp")
-    deployer = Ledger(LedgerSettings(valkey, namespace))  # brings the library, which the service may not
+    deployer = Ledger(patient_ledger(valkey, namespace))  # brings the library, which the service may not
     await deployer.open({})
     await deployer.close()
     await admin.ask("ACL", "LOG", "RESET")
@@ -82,7 +83,7 @@ async def test_the_service_works_with_its_commands_and_keys_alone(
     ids=" ".join,
 )  # fmt: skip
 async def test_all_else_is_denied(admin: Connection, valkey: str, namespace: str, words: tuple[str, ...]) -> None:
-    connection = await connect(await url_of(admin, valkey, namespace, "atp"), 2)
+    connection = await connected(await url_of(admin, valkey, namespace, "atp"))
     try:
         with pytest.raises(ServerRefused, match="NOPERM"):
             await connection.ask(*words)
@@ -96,10 +97,10 @@ async def test_the_drainer_may_make_a_baseline(
     """It copies the partition in one step, for which it lists its keys; its user alone may."""
     assert {"+keys", "+copy"} == {*rules("atp-drain")} - {*rules("atp")}
     assert Drainer  # the room that uses it
-    deployer = Ledger(LedgerSettings(valkey, namespace))
+    deployer = Ledger(patient_ledger(valkey, namespace))
     await deployer.open({})
     await deployer.close()
-    ledger = Ledger(LedgerSettings(await url_of(admin, valkey, namespace, "atp-drain"), namespace))
+    ledger = Ledger(patient_ledger(await url_of(admin, valkey, namespace, "atp-drain"), namespace))
     await ledger.open({})
     try:
         assert await ledger._readers[0].call("freeze")
