@@ -19,7 +19,7 @@ from atp.api.resources.change_bodies import (
     check_confirm,
     check_transfer,
 )
-from atp.api.resources.requests import canonical, check_identifier
+from atp.api.resources.requests import canonical, check_identifier, check_text
 from atp.api.service import Service
 from atp.domain.commands import Acknowledge, Change, Confirm, Extend, Fulfil, Release, Transfer
 from atp.domain.identifiers import REF_MAX
@@ -65,7 +65,7 @@ async def release(service: Service, call: Call) -> Answer:
     """Give units back."""
     asked = await _asked(service, call, "release", _release_body)
     body = asked.body
-    check_identifier(body.reason, "/reason", REASON_MAX)
+    check_text(body.reason, "/reason", REASON_MAX)
     lines, of, reason = change_lines(body.lines), body.of or "", body.reason or ""
     command = Release(asked.id, asked.change, of, lines, reason, call.principal.client, call.cause)
     return await _answer(service, call, body, command)

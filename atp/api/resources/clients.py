@@ -13,7 +13,7 @@ from atp.api.call import Answer, Call
 from atp.api.decoding import Body
 from atp.api.problems import ALREADY_EXISTS, LIMIT_EXCEEDED, NOT_FOUND, Problem, invalid, refusal
 from atp.api.resources.policies import Policies, Version, check_no_more
-from atp.api.resources.requests import check_identifier
+from atp.api.resources.requests import UNIQUE, check_identifier, check_names
 from atp.api.service import Service
 from atp.domain.commands import PutPolicy
 from atp.domain.identifiers import ID_MAX, ChannelId, SourceId
@@ -38,10 +38,16 @@ class ClientBody(Struct, forbid_unknown_fields=True):
 
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=5)]
     channels: Annotated[
-        list[ChannelId], Meta(max_length=100, description="Sees and changes reservations of these only; none: of all.")
+        list[ChannelId],
+        Meta(
+            max_length=100,
+            extra_json_schema=UNIQUE,
+            description="Sees and changes reservations of these only; none: of all.",
+        ),
     ] = []
     sources: Annotated[
-        list[SourceId], Meta(max_length=100, description="Sends stock events as these only; none: as any.")
+        list[SourceId],
+        Meta(max_length=100, extra_json_schema=UNIQUE, description="Sends stock events as these only; none: as any."),
     ] = []
     disabled: Annotated[bool, Meta(description="None of its keys is accepted.")] = False
     quotas: Annotated[
@@ -190,9 +196,8 @@ def _changed(client: Client, body: ClientBody) -> Client:
 
 
 def _check(body: ClientBody) -> None:
-    for name, texts in (("channels", body.channels), ("sources", body.sources)):
-        for index, text in enumerate(texts):
-            check_identifier(text, f"/{name}/{index}")
+    check_names(body.channels, "/channels")
+    check_names(body.sources, "/sources")
     if len(set(body.scopes)) < len(body.scopes):
         raise invalid("A scope is named twice.", pointer="/scopes")
 

@@ -8,7 +8,7 @@ from atp.api.call import Answer, Call
 from atp.api.decoding import Body
 from atp.api.problems import JOURNAL_UNAVAILABLE, NOT_FOUND, Problem, invalid
 from atp.api.resources.remedies import ReleaseAction, TransferAction, apply_remedies
-from atp.api.resources.requests import check_identifier
+from atp.api.resources.requests import check_identifier, check_text
 from atp.api.service import Service
 from atp.domain.commands import Resolve
 from atp.domain.exceptions import Kind
@@ -121,7 +121,7 @@ async def resolve(service: Service, call: Call) -> Answer:
     One that is over already is answered as it ended. Repeating the call does nothing twice.
     """
     body = _resolve_body.decode(await call.body())
-    check_identifier(body.reason, "/reason", _REASON_MAX)
+    check_text(body.reason, "/reason", _REASON_MAX)
     check_identifier(body.resolution, "/resolution")
     row, client = await _found(service, call), call.principal.client
     if row.resolved_at is not None:

@@ -11,7 +11,7 @@ from atp.api.call import Answer, Call
 from atp.api.decoding import Body, escape
 from atp.api.problems import IN_USE, NOT_FOUND, VERSION_MISMATCH, Problem, invalid, refusal
 from atp.api.resources.in_use import location_in_use, nothing, source_in_use
-from atp.api.resources.requests import QUANTITY_MAX, check_identifier
+from atp.api.resources.requests import QUANTITY_MAX, UNIQUE, check_identifier, check_names
 from atp.api.service import Service
 from atp.domain.commands import PutPolicy
 from atp.domain.identifiers import LocationId, SourceId
@@ -37,7 +37,7 @@ class LocationBody(Struct, forbid_unknown_fields=True):
 
     kind: Literal["warehouse", "store", "vendor"]
     priority: Annotated[int, Meta(ge=0, le=1_000_000, description="A rank: 0 is drawn on first, ties by id.")] = 0
-    groups: Annotated[list[LocationId], Meta(max_length=100)] = []
+    groups: Annotated[list[LocationId], Meta(max_length=100, extra_json_schema=UNIQUE)] = []
     active: Annotated[bool, Meta(description="Nothing is sold from a location that is not active.")] = True
     timezone: Annotated[str, Meta(min_length=1, max_length=64, description="IANA name.")] = "UTC"
     sources: Annotated[
@@ -257,8 +257,7 @@ def _check_location(body: LocationBody) -> None:
         day_starts(date(2000, 1, 1), body.timezone)
     except ValueError:
         raise invalid("This is not the IANA name of a time zone.", pointer="/timezone") from None
-    for index, group in enumerate(body.groups):
-        check_identifier(group, f"/groups/{index}")
+    check_names(body.groups, "/groups")
     seen: set[str] = set()
     for index, listed in enumerate(body.sources):
         check_identifier(listed.source, f"/sources/{index}/source")

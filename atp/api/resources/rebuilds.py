@@ -7,7 +7,7 @@ from msgspec import Meta, Struct, json
 from atp.api.call import Answer, Call
 from atp.api.decoding import Body
 from atp.api.problems import JOURNAL_UNAVAILABLE, Problem
-from atp.api.resources.requests import check_identifier
+from atp.api.resources.requests import check_text
 from atp.api.service import Service
 
 _REASON_MAX = 256
@@ -41,7 +41,7 @@ async def rebuild(service: Service, call: Call) -> Answer:
     With `accept_loss`, a ledger that is closed for a loss is opened instead.
     """
     body = _body.decode(await call.body())
-    check_identifier(body.reason, "/reason", _REASON_MAX)
+    check_text(body.reason, "/reason", _REASON_MAX)
     if service.rebuilds is None:
         raise Problem(JOURNAL_UNAVAILABLE, "A ledger is made of the journal, and this process has none.")
     if body.accept_loss and (accepted := await service.rebuilds.accept(call.principal.client, body.reason)):

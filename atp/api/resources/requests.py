@@ -5,6 +5,7 @@ fingerprint of a request the same when a later release adds an optional field.
 """
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
@@ -24,6 +25,7 @@ from atp.domain.identifiers import (
     OrderRef,
     Sku,
     fault,
+    text_fault,
 )
 from atp.domain.ids import reservation_partition
 
@@ -32,6 +34,9 @@ LINES_MAX = 100
 BATCH_MAX = 100
 METADATA_MAX_BYTES = 512
 DEFAULT_CHANNEL = "default"
+
+#: What the document says of a list that ``check_names`` looks at.
+UNIQUE = {"uniqueItems": True}
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ID = re.compile(r"[0-9A-Za-z_-]{19}")
@@ -122,9 +127,25 @@ _metadata_text = json.Encoder(order="deterministic").encode
 
 
 def check_identifier(text: str | None, pointer: str, most: int = ID_MAX) -> None:
-    """Raises Problem (400) for control characters and text that is not in normal form (R39)."""
+    """Raises Problem (400) for control characters, text that is not in normal form, white space around it (R39)."""
     if text is not None and (wrong := fault(text, most)):
         raise invalid(f"The text {wrong}.", pointer=pointer)
+
+
+def check_text(text: str | None, pointer: str, most: int) -> None:
+    """Raises Problem (400) for what a reason cannot be: as above, but white space around it is harmless."""
+    if text is not None and (wrong := text_fault(text, most)):
+        raise invalid(f"The text {wrong}.", pointer=pointer)
+
+
+def check_names(names: Sequence[str], pointer: str) -> None:
+    """Raises Problem (400) for a name that is no identifier, or is listed twice."""
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        check_identifier(name, f"{pointer}/{index}")
+        if name in seen:
+            raise invalid(f"{name!r} is listed twice.", pointer=f"{pointer}/{index}")
+        seen.add(name)
 
 
 def check_day(text: str | None, **where: str) -> None:

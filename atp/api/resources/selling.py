@@ -10,7 +10,7 @@ from atp.api.decoding import escape
 from atp.api.problems import invalid
 from atp.api.resources.in_use import campaign_in_use, group_in_use
 from atp.api.resources.policies import Policies, Version, check_no_more
-from atp.api.resources.requests import QUANTITY_MAX, check_identifier
+from atp.api.resources.requests import QUANTITY_MAX, UNIQUE, check_identifier, check_names
 from atp.domain.commands import PutPolicy
 from atp.domain.identifiers import ChannelId, LocationId
 from atp.domain.records import DELETED, Policy
@@ -29,8 +29,8 @@ class ChannelBody(Struct, forbid_unknown_fields=True):
     """Where units are sold. Without any list it sells from all active locations."""
 
     priority: Annotated[int, Meta(ge=0, le=1_000_000, description="A rank: protections of 0 are granted first.")] = 0
-    location_groups: Annotated[list[LocationId], Meta(max_length=100)] = []
-    locations: Annotated[list[LocationId], Meta(max_length=1_000)] = []
+    location_groups: Annotated[list[LocationId], Meta(max_length=100, extra_json_schema=UNIQUE)] = []
+    locations: Annotated[list[LocationId], Meta(max_length=1_000, extra_json_schema=UNIQUE)] = []
     held_units_per_customer: Annotated[
         Units | None, Meta(description="Units one customer may hold at once; reserves must name a customer then.")
     ] = None
@@ -69,7 +69,10 @@ class CampaignBody(Struct, forbid_unknown_fields=True):
     starts_at: datetime
     ends_at: datetime
     skus: Annotated[dict[str, CampaignItem], Meta(min_length=1, max_length=1_000)]
-    channels: Annotated[list[ChannelId], Meta(max_length=100, description="Who may sell in it; none listed: all.")] = []
+    channels: Annotated[
+        list[ChannelId],
+        Meta(max_length=100, extra_json_schema=UNIQUE, description="Who may sell in it; none listed: all."),
+    ] = []
     ttl_seconds: Annotated[int, Meta(ge=1, le=_MAX_HOLD_SECONDS, description="How long a hold in it lives.")] = 300
     per_customer: Annotated[
         Units | None, Meta(description="Units of each sku that one customer may hold and buy in it.")
@@ -175,10 +178,8 @@ def _ms(at: datetime) -> int:
 
 
 def _check_channel(body: ChannelBody) -> None:
-    for index, group in enumerate(body.location_groups):
-        check_identifier(group, f"/location_groups/{index}")
-    for index, location in enumerate(body.locations):
-        check_identifier(location, f"/locations/{index}")
+    check_names(body.location_groups, "/location_groups")
+    check_names(body.locations, "/locations")
 
 
 def _check_campaign(body: CampaignBody) -> None:
@@ -189,8 +190,7 @@ def _check_campaign(body: CampaignBody) -> None:
         raise invalid("A campaign ends after it begins.", pointer="/ends_at")
     for sku in body.skus:
         check_identifier(sku, f"/skus/{escape(sku)}")
-    for index, channel in enumerate(body.channels):
-        check_identifier(channel, f"/channels/{index}")
+    check_names(body.channels, "/channels")
 
 
 CHANNELS = Policies("channel", "id", ChannelBody, _check_channel)

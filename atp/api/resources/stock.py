@@ -9,7 +9,7 @@ from atp.api.call import Answer, Call
 from atp.api.decoding import Body
 from atp.api.problems import FORBIDDEN, OUTCOME_UNKNOWN, STREAM_UNAVAILABLE, Problem, invalid, refusal
 from atp.api.resources.change_bodies import REASON_MAX
-from atp.api.resources.requests import QUANTITY_MAX, canonical, check_identifier
+from atp.api.resources.requests import QUANTITY_MAX, canonical, check_identifier, check_text
 from atp.api.service import Service
 from atp.domain.commands import Adjust
 from atp.domain.identifiers import LocationId, Sku
@@ -105,7 +105,7 @@ async def adjust(service: Service, call: Call) -> Answer:
     body = _adjust_body.decode(await call.body())
     for name in ("sku", "location"):
         check_identifier(getattr(body, name), f"/{name}")
-    check_identifier(body.reason, "/reason", REASON_MAX)
+    check_text(body.reason, "/reason", REASON_MAX)
     if not body.quantity:
         raise invalid("A correction of 0 says nothing.", pointer="/quantity")
     who = call.principal

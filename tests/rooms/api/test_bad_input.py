@@ -49,6 +49,10 @@ BAD = {
     '{"lines":[{"sku":"A\\u0000","quantity":1}]}': "/lines/0/sku",
     '{"lines":[{"sku":"A\\n","quantity":1}]}': "/lines/0/sku",
     '{"lines":[{"sku":"e\\u0301","quantity":1}]}': "/lines/0/sku",  # not NFC
+    '{"lines":[{"sku":" ","quantity":1}]}': "/lines/0/sku",
+    '{"lines":[{"sku":"A ","quantity":1}]}': "/lines/0/sku",
+    '{"lines":[{"sku":"\\u00a0A","quantity":1}]}': "/lines/0/sku",  # no-break space
+    '{"lines":[{"sku":"A","quantity":1,"location":"\\u3000"}]}': "/lines/0/location",
     '{"lines":[{"sku":"\\ud800","quantity":1}]}': "",
     '{"lines":[{"sku":"A","quantity":1,"line_id":"x"},{"sku":"A","quantity":1,"line_id":"x"}]}': "/lines/1/line_id",
     '{"lines":[{"sku":"A","quantity":1},{"sku":"A","quantity":1,"line_id":"1"}]}': "/lines/1/line_id",
@@ -173,7 +177,7 @@ async def test_nesting_two_hundred_thousand_deep(valkey: str, namespace: str) ->
 
 
 async def test_braces_in_a_sku_are_harmless(api: Api) -> None:
-    for sku in ("{x}", "a{b", "}", "{atp:0}:q", "*", ">", "a.b", " ", "スニーカー", "a:b"):
+    for sku in ("{x}", "a{b", "}", "{atp:0}:q", "*", ">", "a.b", "a b", "スニーカー", "a:b"):
         await api.stock(sku, 2)
         answer = await api.reserve(sku)
         assert answer.status_code == 201, answer.text
@@ -275,6 +279,41 @@ async def test_paths_and_queries(api: Api) -> None:
     ):
         answer = await api.send("GET", f"/v1/availability/A?{query}")
         assert_problem(answer, 400, "invalid-request")
+
+
+@pytest.mark.parametrize("name", ["%20", "%20DC1", "DC1%20", "%E3%80%80", "DC1%C2%A0"])
+async def test_names_with_white_space_around_them(api: Api, name: str) -> None:
+    for kind, body in (("locations", {"kind": "warehouse"}), ("items", {}), ("channels", {}), ("sources", {})):
+        answer = await api.send("PUT", f"/v1/{kind}/{name}", json=body, key=api.admin)
+        problem = assert_problem(answer, 400, "invalid-request")
+        assert problem["errors"][0]["parameter"] == ("sku" if kind == "items" else "id")
+        assert "begins or ends with white space" in problem["detail"]
+    assert (await api.send("GET", "/v1/locations", key=api.admin)).json() == {"locations": []}
+    inside = await api.send("PUT", "/v1/locations/New%20York", json={"kind": "store"}, key=api.admin)
+    assert inside.json()["id"] == "New York"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "pointer"),
+    [
+        ("/v1/locations/DC1", {"kind": "store", "groups": ["x", "y", "x"]}, "/groups/2"),
+        ("/v1/locations/DC1", {"kind": "store", "groups": ["x "]}, "/groups/0"),
+        ("/v1/channels/web", {"location_groups": ["x", "x"]}, "/location_groups/1"),
+        ("/v1/channels/web", {"locations": ["x", "x"]}, "/locations/1"),
+        ("/v1/clients/shop", {"scopes": ["admin"], "channels": ["x", "x"]}, "/channels/1"),
+        ("/v1/clients/shop", {"scopes": ["admin"], "sources": ["x", "x"]}, "/sources/1"),
+    ],
+)
+async def test_names_listed_twice(api: Api, path: str, body: dict[str, object], pointer: str) -> None:
+    answer = await api.send("PUT", path, json=body, key=api.admin)
+    assert assert_problem(answer, 400, "invalid-request")["errors"][0]["pointer"] == pointer
+
+
+async def test_a_reason_may_have_space_around_it(api: Api) -> None:
+    await api.stock("A", 5)
+    id = (await api.reserve("A")).json()["id"]
+    answer = await api.send("POST", f"/v1/reservations/{id}/release", json={"reason": "changed their mind "})
+    assert answer.status_code == 200, answer.text
 
 
 async def test_request_ids(api: Api) -> None:

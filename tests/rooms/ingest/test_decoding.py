@@ -179,6 +179,12 @@ POISON = {
         "invalid-identifier",
         "$.lines[0].sku has the control",
     ),
+    "blank name": (binary(data=raw_line(sku='" "')), "invalid-identifier", "$.lines[0].sku begins or ends with white"),
+    "space behind a name": (
+        binary(data=raw_line(location='"DC1 "')),
+        "invalid-identifier",
+        "$.lines[0].location begins or ends with white",
+    ),
     "not NFC": (binary(data=raw_line(location='"e\u0301"')), "invalid-identifier", "$.lines[0].location is not in"),
     "empty sku": (binary(data=raw_line(sku='""')), "invalid-data", "$.lines[0].sku"),
     "long sku": (binary(data=raw_line(sku=f'"{"x" * 65}"')), "invalid-data", "length <= 64"),
