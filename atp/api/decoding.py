@@ -7,6 +7,7 @@ that are not UTF-8 (research/reliability.md §5).
 
 import json as stdlib_json
 import re
+from bisect import bisect_left
 from typing import Any
 
 from msgspec import DecodeError, ValidationError, json
@@ -37,7 +38,7 @@ class Body[T]:
             if not _all_differ(raw):
                 self._scan(raw.decode())
         except ValidationError as error:
-            raise _invalid_value(str(error)) from None
+            raise self._invalid_value(str(error), raw) from None
         except (DecodeError, UnicodeDecodeError) as error:
             raise invalid(f"The body is not JSON in UTF-8: {error}.", pointer="") from None
         except RecursionError:
@@ -47,23 +48,50 @@ class Body[T]:
             raise invalid(f"The key {error.args[0]!r} appears twice in one object.", pointer=pointer) from None
         return decoded
 
+    def _invalid_value(self, message: str, raw: bytes) -> Problem:
+        """msgspec names the place as ``$.lines[0].quantity``; a key that may not be there, or is missing, comes first.
+
+        The value of a key that is the caller's own it calls ``[...]``.
+        """
+        steps: list[str] = []
+        detail = message
+        if at := _AT.search(message):
+            detail = message[: at.start()]
+            for name, index in _STEP.findall(at[1]):
+                key = name or index or self._wrong_key(message, raw, steps)
+                if key is None:
+                    break
+                steps.append(key)
+        if field := _FIELD.match(detail):
+            steps.append(field[1])
+        return invalid(f"{detail.replace('`', '')}.", pointer="".join(f"/{escape(step)}" for step in steps))
+
+    def _wrong_key(self, message: str, raw: bytes, steps: list[str]) -> str | None:
+        """The first key of the object at ``steps`` whose value is refused in these words; None if it cannot be told."""
+        try:
+            whole = inner = stdlib_json.loads(raw)
+            for step in steps:
+                inner = inner[int(step)] if isinstance(inner, list) else inner[step]
+            pairs = list(inner.items())
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            return None  # what follows the fault is no JSON, or has this key a second time
+
+        def refused(count: int) -> bool:
+            inner.clear()
+            inner.update(pairs[:count])
+            try:
+                self._decode(stdlib_json.dumps(whole))
+            except DecodeError as error:
+                return str(error) == message
+            return False
+
+        at = bisect_left(range(1, len(pairs) + 1), True, key=refused)  # they are decoded in order
+        return pairs[at][0] if at < len(pairs) else None
+
 
 def escape(token: str) -> str:
     """One token of a JSON Pointer (RFC 6901)."""
     return token.replace("~", "~0").replace("/", "~1")
-
-
-def _invalid_value(message: str) -> Problem:
-    """msgspec names the place as ``$.lines[0].quantity``; a key that may not be there, or is missing, comes first."""
-    path = ""
-    if at := _AT.search(message):
-        message = message[: at.start()]
-        for name, index in _STEP.findall(at[1]):
-            if name or index:
-                path += f"/{escape(name or index)}"
-    if field := _FIELD.match(message):
-        path += f"/{escape(field[1])}"
-    return invalid(f"{message.replace('`', '')}.", pointer=path)
 
 
 def _all_differ(raw: bytes) -> bool:

@@ -63,7 +63,13 @@ BAD = {
     "{" + LINE + ',"customer":"' + "x" * 129 + '"}': "/customer",
     "{" + LINE + ',"order_ref":"\\u0007"}': "/order_ref",
     "{" + LINE + ',"channel":"\\t"}': "/channel",
-    "{" + LINE + ',"metadata":{"a":1}}': "/metadata",
+    "{" + LINE + ',"metadata":{"a":1}}': "/metadata/a",
+    "{" + LINE + ',"metadata":{"a":"1","b":"2","c/~":null,"d":3}}': "/metadata/c~1~0",
+    "{" + LINE + ',"metadata":{"a":"1","b":{"c":1}}}': "/metadata/b",
+    "{" + LINE + ',"metadata":{"a":1,"a":"1"}}': "/metadata",  # which of the two cannot be told
+    "{" + LINE + ',"metadata":{"a":"1","b":2},"ttl_seconds":NaN}': "/metadata/b",
+    "{" + LINE + ',"metadata":{"a":"1","b":2},': "/metadata",
+    "{" + LINE + ',"metadata":[1]}': "/metadata",
     "{" + LINE + ',"metadata":{"a":"\\u0000"}}': "/metadata/a",
     "{" + LINE + ',"metadata":{"a":"' + "x" * 512 + '"}}': "/metadata",
     "{" + LINE + ',"dry_run":1}': "/dry_run",
@@ -293,18 +299,26 @@ async def test_names_with_white_space_around_them(api: Api, name: str) -> None:
     assert inside.json()["id"] == "New York"
 
 
+BY_LOCATION = "/safety_stock_by_location/"
+CAMPAIGN = {"starts_at": "2026-11-27T00:00:00Z", "ends_at": "2026-11-28T00:00:00Z"}
+
+
 @pytest.mark.parametrize(
     ("path", "body", "pointer"),
     [
         ("/v1/locations/DC1", {"kind": "store", "groups": ["x", "y", "x"]}, "/groups/2"),
         ("/v1/locations/DC1", {"kind": "store", "groups": ["x "]}, "/groups/0"),
+        ("/v1/items/A", {"safety_stock_by_location": {"DC1": 1, "DC2": -1, "DC3": "x"}}, BY_LOCATION + "DC2"),
+        ("/v1/items/A", {"safety_stock_by_location": {str(n): n for n in range(-1, 9)}}, BY_LOCATION + "-1"),
+        ("/v1/campaigns/x", CAMPAIGN | {"skus": {"A": {"quantity": 1}, "B": {"quantity": "x"}}}, "/skus/B/quantity"),
+        ("/v1/campaigns/x", CAMPAIGN | {"skus": {"A": {"quantity": 1}, "B": {}}}, "/skus/B/quantity"),
         ("/v1/channels/web", {"location_groups": ["x", "x"]}, "/location_groups/1"),
         ("/v1/channels/web", {"locations": ["x", "x"]}, "/locations/1"),
         ("/v1/clients/shop", {"scopes": ["admin"], "channels": ["x", "x"]}, "/channels/1"),
         ("/v1/clients/shop", {"scopes": ["admin"], "sources": ["x", "x"]}, "/sources/1"),
     ],
 )
-async def test_names_listed_twice(api: Api, path: str, body: dict[str, object], pointer: str) -> None:
+async def test_places_in_what_is_put(api: Api, path: str, body: dict[str, object], pointer: str) -> None:
     answer = await api.send("PUT", path, json=body, key=api.admin)
     assert assert_problem(answer, 400, "invalid-request")["errors"][0]["pointer"] == pointer
 
