@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
 from atp.journal import Journal
@@ -15,3 +16,11 @@ async def journal(migrated: str, namespace: str) -> AsyncIterator[Journal]:
     await journal.open()
     yield journal
     await journal.close()
+
+
+@pytest.fixture
+async def connection(migrated: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of the test's own, closed whatever becomes of it: one that stays open keeps the loop from ending."""
+    connection = await asyncpg.connect(migrated)
+    yield connection
+    await connection.close(timeout=10)

@@ -47,19 +47,20 @@ async def test_a_reservation_is_kept_in_its_newest_state(journal: Journal) -> No
 
 
 async def test_a_reservation_that_was_there_before_its_first_entry_stops_nothing(
-    journal: Journal, migrated: str
+    journal: Journal, connection: asyncpg.Connection
 ) -> None:
     claim = await journal.claim(0, "a")
     await journal.append(0, 0, [opened(), held(2, "r")], claim.fence)
-    connection = await asyncpg.connect(migrated)  # as after a repair by hand: another one has the row of its future
+    # as after a repair by hand: another one has the row of its future
     await connection.execute("update reservations set id = 'next', first_seq = 3, updated_seq = 1, state = 'released'")
-    await connection.close()
     await journal.append(0, 2, [held(3, "next"), held(4, "other")], claim.fence)
     assert [await journal.reservation(id) for id in ("next", "other")] == [record("next", 3, 3), record("other", 4, 4)]
     assert await journaled(journal) == [1, 2, 3, 4]
 
 
-async def test_every_change_of_a_reservation_is_in_its_history(journal: Journal, migrated: str) -> None:
+async def test_every_change_of_a_reservation_is_in_its_history(
+    journal: Journal, connection: asyncpg.Connection
+) -> None:
     changes = [
         changed(kind, seq, "r", 2) for seq, kind in enumerate((Committed, Acknowledged, Transferred, Fulfilled), 3)
     ]
@@ -67,9 +68,7 @@ async def test_every_change_of_a_reservation_is_in_its_history(journal: Journal,
     await journal.append(0, 0, [opened(), held(2, "r"), *changes], claim.fence)
     assert (await journal.history("r"))[1:] == changes
     assert await journal.reservation("r") == changes[-1].reservation
-    connection = await asyncpg.connect(migrated)
     rows = await connection.fetch("select kind from entries where subject = 'r' order by seq")
-    await connection.close()
     assert [row["kind"] for row in rows] == ["held", "committed", "acknowledged", "transferred", "fulfilled"]
 
 
@@ -78,14 +77,13 @@ def test_every_entry_has_a_kind_of_its_own() -> None:
     assert len(set(KINDS.values())) == len(KINDS)
 
 
-async def test_a_delta_keeps_the_level_below_it(journal: Journal, migrated: str) -> None:
+async def test_a_delta_keeps_the_level_below_it(journal: Journal, connection: asyncpg.Connection) -> None:
     claim = await journal.claim(0, "a")
     await journal.append(0, 0, [opened(), delta(2, 5, 5)], claim.fence)
     await journal.append(0, 2, [level(3, 10), delta(4, -1, 9)], claim.fence)
     await journal.append(0, 4, [delta(5, -2, 7)], claim.fence)
-    connection = await asyncpg.connect(migrated)
     row = await connection.fetchrow("select quantity, number, seq, generation, version_low from levels")
-    await connection.close()
+    assert row is not None
     assert tuple(row) == (10, 7, 5, 1, 3)
 
 
@@ -136,7 +134,9 @@ async def test_a_stopped_drainer_does_not_keep_its_successor_waiting(migrated: s
     assert (successor.seq, successor.fence) == (0, claim.fence + 1)
 
 
-async def test_a_drainer_stopped_inside_a_statement_is_cut_off(journal: Journal, migrated: str) -> None:
+async def test_a_drainer_stopped_inside_a_statement_is_cut_off(
+    journal: Journal, connection: asyncpg.Connection, migrated: str
+) -> None:
     """As in the middle of a COPY: the server waits for it as long as for any statement, and a successor does not."""
     claim = await journal.claim(0, "a")
     stopped = await asyncpg.connect(migrated)
@@ -146,14 +146,12 @@ async def test_a_drainer_stopped_inside_a_statement_is_cut_off(journal: Journal,
             await stopped.execute("update watermarks set seq = 1 where partition = 0; select pg_sleep(60)")
 
     task = asyncio.create_task(work())
-    watching = await asyncpg.connect(migrated)
     sleeping = "select count(*) from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()"
-    await wait_until_async(partial(watching.fetchval, sleeping), description="the writer to have the row")
+    await wait_until_async(partial(connection.fetchval, sleeping), description="the writer to have the row")
     successor = await journal.claim(0, "b")
     assert (successor.seq, successor.fence) == (0, claim.fence + 1)
     (ended,) = await asyncio.gather(task, return_exceptions=True)
     assert isinstance(ended, asyncpg.PostgresError | asyncpg.InterfaceError)
-    await watching.close()
 
 
 @pytest.mark.parametrize("committed", [True, False])
@@ -192,20 +190,18 @@ async def test_a_new_epoch_may_start_further_on(journal: Journal) -> None:
     assert (watermark.epoch, watermark.seq) == (2, (1 << 20) + 1)
 
 
-async def test_an_id_used_again_is_kept_twice_and_reported(journal: Journal, migrated: str) -> None:
+async def test_an_id_used_again_is_kept_twice_and_reported(journal: Journal, connection: asyncpg.Connection) -> None:
     claim = await journal.claim(0, "a")
     await journal.append(0, 0, [opened(), held(2, "r"), held(3, "s")], claim.fence)
     await journal.append(0, 3, [held(4, "r")], claim.fence)
     found = await journal.reservation("r")
     assert found is not None
     assert found.first_seq == 4
-    connection = await asyncpg.connect(migrated)
     rows = await connection.fetch(
         "select kind, detail->>'reservation' as id, detail->'earlier' as earlier from exceptions"
     )
     assert [tuple(row) for row in rows] == [("late-duplicate", "r", "[2]")]
     assert await connection.fetchval("select count(*) from reservations") == 3
-    await connection.close()
 
 
 async def test_text_postgresql_cannot_hold_does_not_stop_the_journal(journal: Journal) -> None:
@@ -222,7 +218,9 @@ async def test_text_postgresql_cannot_hold_does_not_stop_the_journal(journal: Jo
     assert found.metadata == '{"k": "\\u0000"}'
 
 
-async def test_days_are_made_ahead_and_a_day_without_partition_is_kept(journal: Journal, migrated: str) -> None:
+async def test_days_are_made_ahead_and_a_day_without_partition_is_kept(
+    journal: Journal, connection: asyncpg.Connection
+) -> None:
     today = datetime.now(UTC).replace(hour=12)
     far = int((today + timedelta(days=400)).timestamp() * 1000)
     near = int((today + timedelta(days=3)).timestamp() * 1000)
@@ -230,13 +228,11 @@ async def test_days_are_made_ahead_and_a_day_without_partition_is_kept(journal: 
     assert await journal.ensure_days() == 0
     claim = await journal.claim(0, "a")
     await journal.append(0, 0, [opened(), held(2, at=near), held(3, at=far)], claim.fence)
-    connection = await asyncpg.connect(migrated)
     rows = await connection.fetch("select tableoid::regclass::text as name from entries where seq > 1 order by seq")
     assert [row["name"] for row in rows] == [f"entries_{today + timedelta(days=3):%Y%m%d}", "entries_default"]
     # The day that is already in the default partition stays there, and the days around it are made.
     day = (today + timedelta(days=399)).date()
     assert await connection.fetchval("select ensure_entry_days($1, 3)", day) == 2
-    await connection.close()
     assert await journaled(journal) == [1, 2, 3]
 
 

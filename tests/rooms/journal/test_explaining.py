@@ -91,16 +91,14 @@ async def test_terms_re_add_at_every_single_entry(journal: Journal, seed: int) -
             assert at.ats == at.free + sum(limit.quantity for limit in at.limits)
 
 
-async def test_entries_from_before_the_table_are_found_by_it(journal: Journal, migrated: str) -> None:
+async def test_entries_from_before_the_table_are_found_by_it(journal: Journal, connection: asyncpg.Connection) -> None:
     """The migration of a journal that already has entries leaves the same as writing them anew would."""
     life = Life(20, batches=15)
     await journaled(journal, life, 20)
     found = [await journal.explanation(0, seq, life.skus[0]) for seq in life.readings]
-    connection = await asyncpg.connect(migrated)
     await connection.execute("delete from position_changes")
     await connection.execute(backfill())
     assert await connection.fetchval("select count(*) from position_changes where after <> seq - 1") == 0
-    await connection.close()
     assert [await journal.explanation(0, seq, life.skus[0]) for seq in life.readings] == found
 
 

@@ -43,13 +43,11 @@ async def test_failure_says_why(database: str, tmp_path: Path) -> None:
         await migrate(database, tmp_path)
 
 
-async def test_every_table_says_what_it_is_for(migrated: str) -> None:
-    connection = await asyncpg.connect(migrated)
+async def test_every_table_says_what_it_is_for(connection: asyncpg.Connection) -> None:
     rows = await connection.fetch(
         "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')"
         " and relname <> 'schema_migrations' and obj_description(oid) is null"
     )
-    await connection.close()
     assert [row["relname"] for row in rows] == []
 
 

@@ -59,13 +59,6 @@ async def baseline(connection: asyncpg.Connection, seq: int, *, complete: bool =
     )  # fmt: skip
 
 
-@pytest.fixture
-async def connection(migrated: str):
-    connection = await asyncpg.connect(migrated)
-    yield connection
-    await connection.close()
-
-
 async def seqs(connection: asyncpg.Connection) -> list[int]:
     return [row["seq"] for row in await connection.fetch("select seq from entries order by seq")]
 
