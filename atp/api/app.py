@@ -111,7 +111,7 @@ def handler(service: Service, route: Route) -> HTTPRouteHandler:
         tags=[route.path.split("/")[2 if route.path.startswith("/v1") else 1]],
         responses=responses(route),
         operation_class=operation_class(route),
-        include_in_schema=not route.path.startswith("/docs"),
+        include_in_schema=route.documented,
     )(endpoint)
 
 

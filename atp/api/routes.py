@@ -64,6 +64,7 @@ class Route(Struct, frozen=True):
     keyed: bool = False  # needs an Idempotency-Key
     query: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
+    documented: bool = True  # in the OpenAPI document
     problems: tuple[int, ...] = ()  # statuses beside those that every route may have
 
     @property
@@ -244,7 +245,9 @@ ROUTES = (
     Route(GET, "/metrics", PUBLIC, operations.metrics, "metrics", "Metrics for Prometheus"),
     Route(GET, "/schema/asyncapi.json", PUBLIC, operations.events, "asyncapi", "The AsyncAPI document",
           problems=(404,)),
-    Route(GET, "/docs", PUBLIC, operations.docs, "docs", "Documentation for people"),
-    Route(GET, "/docs/rapidoc-min.js", PUBLIC, operations.docs_script, "docs_script", "The documentation's viewer"),
+    Route(GET, "/", PUBLIC, operations.root, "root", "To the documentation", status=303, documented=False),
+    Route(GET, "/docs", PUBLIC, operations.docs, "docs", "Documentation for people", documented=False),
+    Route(GET, "/docs/rapidoc-min.js", PUBLIC, operations.docs_script, "docs_script", "The documentation's viewer",
+          documented=False),
 )
 # fmt: on

@@ -38,7 +38,7 @@ _ROUTES = {
         "request_check", "list_checks", "get_check",
         "post_stock_events", "post_raw_stock", "adjust_stock", "list_stock_entries", "audit",
         "list_dead_letters", "replay_dead_letters", "discard_dead_letters", "get_dead_letter", "replay_dead_letter",
-        "discard_dead_letter", "docs", "docs_script",
+        "discard_dead_letter", "root", "docs", "docs_script",
         "delete_location", "list_items", "delete_item", "delete_item_channel", "delete_source", "delete_channel",
         "list_location_groups", "delete_location_group", "delete_campaign",
         "list_clients", "get_client", "create_client", "put_client", "delete_client", "create_key", "delete_key",

@@ -54,6 +54,12 @@ async def metrics(service: Service, call: Call) -> Answer:
     return Answer(200, body, media_type=media_type)
 
 
+async def root(service: Service, call: Call) -> Answer:
+    """Who opens the bare address is shown to the documentation, where there is one."""
+    _require_docs(service)
+    return Answer(303, headers={"location": "docs"})  # relative: a proxy may serve us below a path of its own
+
+
 async def docs(service: Service, call: Call) -> Answer:
     """The API's documentation for people; works without the internet."""
     _require_docs(service)

@@ -339,7 +339,6 @@ async def test_request_ids(api: Api) -> None:
 
 async def test_unknown_routes_and_methods_are_problems(api: Api) -> None:
     assert_problem(await api.http.get("/v1/nothing"), 404, "not-found")
-    assert_problem(await api.http.get("/"), 404, "not-found")
     assert_problem(await api.http.post("/v1/nothing", content=b"x" * 1000), 404, "not-found")
     answer = await api.http.delete("/v1/reservations")
     assert_problem(answer, 405, "method-not-allowed")

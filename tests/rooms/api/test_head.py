@@ -15,8 +15,9 @@ pytestmark = pytest.mark.anyio
 OWN = {"x-request-id", "date"}
 
 PATHS = [
-    "/health/live", "/health/ready", "/metrics", "/docs", "/schema/openapi.json", "/v1/locations", "/v1/locations/DC1",
-    "/v1/locations/none", "/v1/items/a%2Fb", "/v1/availability/A", "/v1/availability/A?explain=x", "/v1/nothing",
+    "/", "/health/live", "/health/ready", "/metrics", "/docs", "/schema/openapi.json", "/v1/locations",
+    "/v1/locations/DC1", "/v1/locations/none", "/v1/items/a%2Fb", "/v1/availability/A",
+    "/v1/availability/A?explain=x", "/v1/nothing",
     "/v1/reservations/none", "/v1/reservations", "/v1/availability/changes", "/v1/availability/query",
 ]  # fmt: skip
 

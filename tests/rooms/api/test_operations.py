@@ -90,12 +90,19 @@ async def test_the_page_works_without_the_internet(api: Api) -> None:
     assert script.headers["content-type"].startswith("text/javascript")
 
 
+async def test_the_bare_address_leads_to_the_page(api: Api) -> None:
+    answer = await api.http.get("/")
+    assert (answer.status_code, answer.content) == (303, b"")
+    followed = await api.http.get("/", follow_redirects=True)
+    assert (followed.status_code, followed.url.path) == (200, "/docs")
+
+
 async def test_the_document_names_every_route(api: Api) -> None:
     answer = await api.http.get("/schema/openapi.json")
     assert answer.status_code == 200
     document = answer.json()
     for route in ROUTES:
-        if not route.path.startswith("/docs"):
+        if route.documented:
             operation = document["paths"][route.path.replace(":str", "")][route.method.value.lower()]
             assert str(route.status) in operation["responses"]
             if route.body:
@@ -160,7 +167,7 @@ def test_the_examples_are_what_they_are_of() -> None:
 
 async def test_the_documentation_can_be_switched_off(valkey: str, namespace: str) -> None:
     async with served(valkey, namespace, ApiSettings(docs=False)) as api:
-        for path in ("/docs", "/docs/rapidoc-min.js", "/schema/openapi.json"):
+        for path in ("/", "/docs", "/docs/rapidoc-min.js", "/schema/openapi.json"):
             assert_problem(await api.http.get(path), 404, "not-found")
 
 
