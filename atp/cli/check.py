@@ -1,6 +1,5 @@
 """``atp check``: the ledger against itself, the journal and the sources."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ import msgspec
 from atp import config as settings
 from atp.cli.client import find_stores
 from atp.cli.errors import FAILED, Misused
-from atp.cli.output import note, run_once
+from atp.cli.output import note, run_once, watched
 
 if TYPE_CHECKING:
     from atp.check import Finding, Progress
@@ -59,22 +58,9 @@ async def _check(config: settings.Config, repair: bool, share: float, id: int, a
 
 @contextmanager
 def _watched(id: int, *, quiet: bool) -> "Iterator[Callable[[Progress], None]]":
-    """A progress bar where somebody looks at it."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda progress: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
-        TextColumn("{task.fields[looked]:,} records, {task.fields[found]:,} differences"), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(f"check {id}", total=1.0, looked=0, found=0)
-        yield lambda p: bar.update(
-            task, completed=p.done, description=f"check {id}, {p.stage}", looked=p.looked, found=p.found
-        )  # fmt: skip
+    figures = "{task.fields[looked]:,} records, {task.fields[found]:,} differences"
+    with watched(f"check {id}", 1.0, figures, quiet=quiet, looked=0, found=0) as move:
+        yield lambda p: move(completed=p.done, description=f"check {id}, {p.stage}", looked=p.looked, found=p.found)
 
 
 def _tell(run: "Run", findings: "list[Finding]", as_json: bool) -> None:

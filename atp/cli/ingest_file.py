@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -15,7 +14,7 @@ from atp import config as settings
 from atp.cli.client import find_nats
 from atp.cli.errors import FAILED, USAGE, Refused
 from atp.cli.mapping import own_folder
-from atp.cli.output import note, run_once
+from atp.cli.output import note, run_once, watched
 
 if TYPE_CHECKING:
     from atp.ingest.backfill import Format, Job, Totals
@@ -147,23 +146,12 @@ async def _publisher(stack: AsyncExitStack, config: settings.Config) -> Callable
 
 @contextmanager
 def _watched(file: Path, *, quiet: bool) -> "Iterator[Callable[[Totals], None]]":
-    """A progress bar where somebody looks at it."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda totals: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(),
-        TextColumn("{task.fields[lines]:,} lines, {task.fields[rejected]:,} rejected"), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(file.name, total=file.stat().st_size, lines=0, rejected=0)
+    figures, size = "{task.fields[lines]:,} lines, {task.fields[rejected]:,} rejected", file.stat().st_size
+    with watched(file.name, size, figures, quiet=quiet, in_bytes=True, lines=0, rejected=0) as move:
 
         def watch(totals: "Totals") -> None:
             what = f"checking {file.name}" if totals.checking else file.name
-            bar.update(task, completed=totals.offset, description=what, lines=totals.records, rejected=totals.rejected)
+            move(completed=totals.offset, description=what, lines=totals.records, rejected=totals.rejected)
 
         yield watch
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 
@@ -24,3 +26,30 @@ def shown_time(rfc3339: str) -> str:
 def note(text: str) -> None:
     """One line for people on stderr, apart from a command's output."""
     print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def watched(
+    text: str, total: float, figures: str = "", *, quiet: bool, in_bytes: bool = False, **fields: Any
+) -> Iterator[Callable[..., None]]:
+    """A progress bar on stderr where somebody looks at it; what is given moves it, by rich's names for a task's fields.
+
+    ``figures`` is the format of what stands behind the bar, made of ``fields``. Without a terminal nothing is shown.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield lambda **_: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    amount = DownloadColumn() if in_bytes else TaskProgressColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), amount, TextColumn(figures), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        yield partial(bar.update, bar.add_task(text, total=total, **fields))

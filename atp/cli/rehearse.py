@@ -10,7 +10,7 @@ from cyclopts.validators import Number
 from atp import config as settings_of
 from atp.cli.client import find_stores
 from atp.cli.errors import FAILED, Misused
-from atp.cli.output import note
+from atp.cli.output import note, watched
 from atp.rehearsal.settings import BUYERS_MAX, SECONDS_MAX, WINDOW_MAX, Settings
 
 _DEFAULT = Settings()
@@ -88,7 +88,17 @@ async def _rehearse(
     if html:
         ready_for(html)
     configure(msgspec.structs.replace(config, log_level="warning"))  # a copy is no rebuild that anybody waits for
-    report = await rehearse(campaign, asked, config, (lambda _: None) if as_json else note)
+    with watched(f"rehearsing {campaign}", 1.0, quiet=as_json) as move:
+        said = ""
+
+        def say(text: str, share: float) -> None:
+            nonlocal said
+            if text != said and not as_json:
+                note(text)
+            said = text
+            move(completed=share)
+
+        report = await rehearse(campaign, asked, config, say)
     if html:
         page.write(html, report)
     if as_json:

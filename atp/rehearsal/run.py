@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from atp.rehearsal.errors import RehearsalRefused
 from atp.rehearsal.live import Live
 from atp.rehearsal.replaying import replayed
 from atp.rehearsal.report import Report
-from atp.rehearsal.sale import Playing
+from atp.rehearsal.sale import FOLLOW_S, PATIENCE_S, Playing
 from atp.rehearsal.settings import WINDOW_S, Settings
 from atp.rehearsal.visits import Visit, recorded, synthesise
 
@@ -32,7 +33,8 @@ _BEFORE_MS, _AFTER_MS = 60_000, 3_600_000
 _GRACE_S = 2.0  # how long after its deadline a hold still counts (R17); it is not played faster
 _QUIET_S = 20.0
 
-Say = Callable[[str], None]
+#: Told what goes on, and which share of it is done.
+Say = Callable[[str, float], None]
 
 
 async def rehearse(campaign: str, settings: Settings, config: Config, say: Say) -> Report:
@@ -41,7 +43,7 @@ async def rehearse(campaign: str, settings: Settings, config: Config, say: Say) 
         before = await live.heads()
         namespace = f"rehearsal-{secrets.token_hex(6)}"
         try:
-            say("Copying stock and policies from the journal.")
+            say("Copying stock and policies from the journal.", 0.0)
             async with copying.reading(config) as journal:
                 copied = await copying.copy(journal, config, url, namespace)
             ledger = Ledger(LedgerSettings(
@@ -87,12 +89,14 @@ class _Stage:
             self._ledger, self._name, next(iter(campaign.channels), "default"), campaign.ttl_seconds * 1_000,
             self._settings.speed,
         )  # fmt: skip
-        self._say(f"The sale is on: {len(visits):,} visits in {self._settings.seconds:g} s.")
-        await playing.run(visits)
+        ending_s = playing.ttl_s + _GRACE_S
+        about_s = playing.lasts_s(visits) + ending_s
+        slow_s = 2 * PATIENCE_S + _QUIET_S + FOLLOW_S  # a hold and its end that are long asked for, and all behind it
+        self._say(f"This takes about {about_s:.0f} s, at most {about_s + slow_s:.0f} s.", 0.0)
+        await playing.run(visits, partial(self._say, f"The sale is on: {len(visits):,} visits."))
         cpu = await _cpu(self._url) - cpu
-        self._say(f"Waiting until abandoned holds have expired, at most {playing.ttl_s + _GRACE_S:.0f} s.")
-
-        await playing.until_ended(playing.ttl_s + _GRACE_S + _QUIET_S)
+        waiting = partial(self._say, "Waiting until abandoned holds have expired.")
+        await playing.until_ended(ending_s + _QUIET_S, waiting)
         after = await self._states()
         checks = conservation.compare(before, after, self._name, playing.books)
         return compose(
@@ -111,7 +115,7 @@ class _Stage:
             policy = await self._ledger.policy("campaign", asked.replayed)
             if policy is None:
                 raise RehearsalRefused(f"there is no campaign {asked.replayed}")
-            self._say(f"Reading the sales of {asked.replayed} from the journal.")
+            self._say(f"Reading the sales of {asked.replayed} from the journal.", 0.0)
             async with copying.reading(self._config) as journal:
                 visits = await replayed(journal, asked.replayed, decode(policy.body, Campaign))
             told = f"as the journal has them of {asked.replayed}: those who got units, without the refused"

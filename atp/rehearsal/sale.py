@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 
 from atp.domain.commands import Change, Command, Confirm, Release, Reserve, ReserveLine
 from atp.domain.ids import digest53, reservation_id
@@ -15,10 +16,10 @@ from atp.rehearsal.visits import Visit
 CLIENT = "rehearsal"
 
 #: A command without an answer is sent again, as clients do, for so long.
-_PATIENCE_S = 20.0
+PATIENCE_S = 20.0
 _PAUSE_S = 0.05
 #: Legs of a basket over several partitions follow their record within a second (R3).
-_FOLLOW_S = 1.5
+FOLLOW_S = 1.5
 #: Holds asked about at once.
 _LOOKED_AT = 100
 
@@ -34,8 +35,12 @@ class Playing:
         self._speed = speed
         self._began = 0.0
 
-    async def run(self, visits: list[Visit]) -> None:
-        """Until the last visitor is done; ``visits`` are in the order of their time."""
+    def lasts_s(self, visits: list[Visit]) -> float:
+        """When the last visitor is done, in real seconds, if all is answered."""
+        return max((visit.at + (visit.then != "leave") * visit.after for visit in visits), default=0.0) / self._speed
+
+    async def run(self, visits: list[Visit], moved: Callable[[float], None]) -> None:
+        """Until the last visitor is done; ``visits`` are in the order of their time. ``moved``: the share who came."""
         self._began = time.monotonic()
         stop = asyncio.Event()
         sweeping = asyncio.create_task(self._ledger.sweep(stop))
@@ -47,17 +52,20 @@ class Playing:
                         await asyncio.sleep(wait)
                     elif number % 256 == 0:
                         await asyncio.sleep(0)  # others share this loop
+                    if number % 64 == 0:
+                        moved(number / len(visits))
                     tasks.create_task(self._visit(number, visit))
         finally:
             stop.set()
             await sweeping
 
-    async def until_ended(self, timeout_s: float) -> None:
+    async def until_ended(self, timeout_s: float, moved: Callable[[float], None]) -> None:
         """Wait until no abandoned hold of this sale is left; what still is then, the checks show."""
         stop = asyncio.Event()
         sweeping = asyncio.create_task(self._ledger.sweep(stop))
         left = [id for id, sale in self.books.sales.items() if sale.end == "expired"]
         give_up = time.monotonic() + timeout_s
+        abandoned = len(left)
         try:
             while left and time.monotonic() < give_up:
                 with contextlib.suppress(LedgerUnavailable):
@@ -66,9 +74,10 @@ class Playing:
                     left = held + left[_LOOKED_AT:]
                     if not held:
                         continue
+                moved(1 - len(left) / abandoned)
                 await asyncio.sleep(_PAUSE_S)
             if self._ledger.partitions > 1:
-                await asyncio.sleep(_FOLLOW_S)
+                await asyncio.sleep(FOLLOW_S)
         finally:
             stop.set()
             await sweeping
@@ -132,7 +141,7 @@ class Playing:
 
     async def _settle(self, command: Command) -> Result | None:
         """The answer, asked for until it is there; None if it never came."""
-        give_up = time.monotonic() + _PATIENCE_S
+        give_up = time.monotonic() + PATIENCE_S
         while True:
             self.books.requests[int(self._now())] += 1
             with contextlib.suppress(LedgerBusy, LedgerUnavailable, OutcomeUnknown):

@@ -47,7 +47,7 @@ async def stock(room: Room, ttl_seconds: int = 3_600, quantity: int = 60, second
 
 
 async def play(config: Config, settings: Settings = CALM) -> Report:
-    return await rehearse("bf", settings, config, lambda _: None)
+    return await rehearse("bf", settings, config, lambda *_: None)
 
 
 async def written(room: Room) -> dict[str, str]:
@@ -155,9 +155,9 @@ async def test_a_replica_of_the_live_server_is_refused(room: Room, other: str) -
 async def test_an_unknown_campaign_and_an_empty_journal_are_told(room: Room, other: str) -> None:
     config = structs.replace(await stock(room), rehearsal_redis_url=other)
     with pytest.raises(RehearsalRefused, match="no campaign other"):
-        await rehearse("other", CALM, config, lambda _: None)
+        await rehearse("other", CALM, config, lambda *_: None)
     with pytest.raises(RehearsalRefused, match="no ledger in namespace elsewhere"):
-        await rehearse("bf", CALM, structs.replace(config, namespace="elsewhere"), lambda _: None)
+        await rehearse("bf", CALM, structs.replace(config, namespace="elsewhere"), lambda *_: None)
     assert await keys_at(other) == 0
 
 
@@ -189,7 +189,7 @@ async def test_an_earlier_sale_is_replayed_from_the_journal(room: Room, other: s
     assert report.visits == 4, "the fifth was refused, the sixth was of no campaign"
     assert report.reservations == {"held in all": 4, "committed": 1, "released": 1, "expired": 2, "held": 0}
     assert "journal has them of old" in report.visits_from
-    again = await rehearse("old", Settings(seconds=0.5, replayed="old", window_seconds=60), config, lambda _: None)
+    again = await rehearse("old", Settings(seconds=0.5, replayed="old", window_seconds=60), config, lambda *_: None)
     assert (again.ok, again.reservations["held in all"]) == (True, 4), "what it sold in life counts no more"
     with pytest.raises(RehearsalRefused, match="no reservation of the campaign bf"):
         await play(config, structs.replace(CALM, replayed="bf"))
@@ -259,9 +259,15 @@ async def test_the_command(room: Room, other: str) -> None:
         return child.returncode or 0, out.decode(), err.decode()
 
     quick = ("--buyers", "50", "--seconds", "0.5", "--conversion", "1")
-    (code, out, err), wrong = await asyncio.gather(atp("bf", *quick, "--json"), atp("none", *quick))
+    silent, told, wrong = await asyncio.gather(
+        atp("bf", *quick, "--json"), atp("bf", *quick, "--seed", "2"), atp("none", *quick)
+    )
+    code, out, err = silent
     assert code == 0, err
     assert json.loads(out)["ok"] is True
+    assert "at most" not in err
+    assert "This takes about" in told[2]
+    assert "at most" in told[2]
     assert wrong[0] == 1
     assert "there is no campaign none" in wrong[2]
     assert "Traceback" not in wrong[2]
