@@ -7,6 +7,7 @@ steady rate, and some of them are looked for in the ledger's answers.
 """
 
 import asyncio
+import contextlib
 import tempfile
 import time
 from collections.abc import Callable
@@ -135,10 +136,21 @@ async def measure(asked: Asked, report: Report) -> None:
 
 async def _measure(asked: Asked, report: Report, stream: Nats, valkey: Valkey) -> None:
     rarely()  # as every process of the service does
-    nc = await nats.connect(stream.url, pending_size=0)
-    plain = await nats.connect(stream.url)  # of its own: our consumer replaces parts of its connection's client
-    ledger = Ledger(LedgerSettings(valkey.url, "load"))
-    await ledger.open({})
+    async with contextlib.AsyncExitStack() as opened:  # closed before the servers end, also when interrupted
+        nc = await nats.connect(stream.url, pending_size=0)
+        opened.push_async_callback(nc.close)
+        plain = await nats.connect(stream.url)  # of its own: our consumer replaces parts of its connection's client
+        opened.push_async_callback(plain.close)
+        ledger = Ledger(LedgerSettings(valkey.url, "load"))
+        opened.push_async_callback(ledger.close)
+        await ledger.open({})
+        await _compare(asked, report, stream, valkey, (nc, plain, ledger))
+
+
+async def _compare(
+    asked: Asked, report: Report, stream: Nats, valkey: Valkey, opened: tuple[Client, Client, Ledger]
+) -> None:
+    nc, plain, ledger = opened
     await ledger.put_policy(PutPolicy("location", "DC1", '{"kind":"warehouse"}'))
     await ensure_streams(nc.jetstream(), Settings())
     each, per_fetch = (
@@ -162,9 +174,6 @@ async def _measure(asked: Asked, report: Report, stream: Nats, valkey: Valkey) -
         report.tables.append(
             Table(f"From event to answer, at {asked.lag_rate:,} events/s", ["p50 ms", "p99 ms"], [row])
         )
-    await ledger.close()
-    await plain.close()
-    await nc.close()
 
 
 async def _all_taken(ledger: Ledger, asked: Asked) -> Finding:

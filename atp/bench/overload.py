@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import signal
 import sys
 from asyncio.subprocess import Process
 from pathlib import Path
@@ -75,9 +74,9 @@ async def _play(connections: int, seconds: float) -> dict[str, Any]:
 
 
 async def _ended(child: Process) -> None:
-    """Interrupted, it ends its servers and takes its folder away."""
+    """Interrupted, it ends its servers and takes its folder away; while it starts, it dies at once and silently."""
     with contextlib.suppress(ProcessLookupError):
-        child.send_signal(signal.SIGINT)
+        child.terminate()
     try:
         await asyncio.wait_for(child.wait(), _ENDS_S)
     except TimeoutError:

@@ -12,6 +12,7 @@ measurement. Ends with 1 if a bar was missed, except with --json.
 
 import argparse
 import asyncio
+import signal
 
 from msgspec import json
 
@@ -66,6 +67,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     options = Options(given.seconds, given.connections, given.skus, given.processes, tuple(given.rows or ()))
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # which asyncio knows how to end by
     try:
         found = asyncio.run(measure(options, _quiet if given.json else _say))
     except KeyboardInterrupt:

@@ -20,18 +20,6 @@ class Paid(Struct):
     failures: dict[str, int] = {}
 
 
-async def hold(api: str, key: str, sku: str, many: int) -> list[str]:
-    """Ids of as many reservations, made while nobody else asks."""
-    body = {"reservations": [{"lines": [{"sku": sku, "quantity": 1}], "ttl_seconds": 3_600}] * 50}
-    ids: list[str] = []
-    async with httpx.AsyncClient(base_url=api, headers={"authorization": f"Bearer {key}"}, timeout=30) as http:
-        while len(ids) < many:
-            named = {"idempotency-key": f"pay-{time.time_ns():x}"}
-            answer = await http.post("/v1/reservations/batch", json=body, headers=named)
-            ids += [result["reservation"]["id"] for result in answer.raise_for_status().json()["results"]]
-    return ids
-
-
 async def pay(api: str, key: str, ids: list[str], per_second: float, stop: asyncio.Event) -> Paid:
     """Confirm and release in turns at an even pace until ``stop``; every call counts once, without another try."""
     paid, numbers = Paid(), count()

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from atp.bench.shapes import reservations
 from atp.dev.ports import free_port
 from atp.dev.stack import DevStack
 from loadtests.overload.neighbour import NAME, play_neighbour
-from loadtests.overload.payments import hold, pay
+from loadtests.overload.payments import pay
 from loadtests.overload.rows import PAYMENTS_PER_S, START_S, WARM_S, Bench, Peak, Row, Shown, peak, play
 from loadtests.stock import stock
 
@@ -59,7 +60,7 @@ async def measure(options: Options, say: Callable[[Peak | Shown], None]) -> Foun
                 options.skus, options.connections, options.seconds, options.processes,
             )  # fmt: skip
             each = int((options.seconds * 1.5 + 2 * (WARM_S + START_S)) * PAYMENTS_PER_S)
-            holds = await hold(endpoints.api, endpoints.api_key, "SKU-0", each * (len(wanted) + 1))
+            holds = await reservations(endpoints, ("SKU-0",), each * (len(wanted) + 1))
             stop = asyncio.Event()
             paying = asyncio.create_task(pay(bench.p0, bench.key, holds, PAYMENTS_PER_S, stop))  # as beside all peaks
             before, _ = await peak(bench)
