@@ -76,7 +76,8 @@ class Api:
 @contextlib.asynccontextmanager
 async def served(valkey: str, namespace: str, settings: ApiSettings | None = None, **names: Any) -> AsyncIterator[Api]:
     """Serve an API; keywords: ``journal``, ``partitions``, ``stop`` (an event that the test sets itself), ``desk``,
-    ``door``, ``raw`` and ``suspects`` of NATS, and ``watch``, which makes of the ledger who rebuilds it."""
+    ``door``, ``raw`` and ``suspects`` of NATS, ``watch``, which makes of the ledger who rebuilds it, and ``beside``:
+    another process of the same service, whose clients it has."""
     ledger = Ledger(patient_ledger(valkey, namespace, names.get("partitions", 1)))
     await ledger.open({})
     stop, port = names.get("stop") or asyncio.Event(), free_port()
@@ -92,8 +93,11 @@ async def served(valkey: str, namespace: str, settings: ApiSettings | None = Non
         serving = asyncio.create_task(serve(app, "127.0.0.1", port, stop, settings=settings))
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
             api = Api(ledger, port, http)
-            api.key = await api.add_client("shop", [scope for scope in SCOPES if scope != "admin"])
-            api.admin = await api.add_client("operator", ["admin"])
+            if (beside := names.get("beside")) is None:
+                api.key = await api.add_client("shop", [scope for scope in SCOPES if scope != "admin"])
+                api.admin = await api.add_client("operator", ["admin"])
+            else:
+                api.key, api.admin = beside.key, beside.admin
             await wait_until_async(lambda: is_ready(api), description="the API is ready")
             yield api
     finally:

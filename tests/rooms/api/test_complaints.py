@@ -25,7 +25,7 @@ def reserve(n: int) -> Reserve:
 
 async def test_complaint_01_two_buyers_of_one_unit_have_one_winner(valkey: str, namespace: str) -> None:
     """Others check in one transaction and allocate in another. Here also two processes have one winner per unit."""
-    async with served(valkey, namespace) as one, served(valkey, namespace) as other:
+    async with served(valkey, namespace) as one, served(valkey, namespace, beside=one) as other:
         await one.stock("A", 10)
         answers = await asyncio.gather(*(api.reserve("A") for api in (one, other) * 20))
         assert sorted(answer.status_code for answer in answers) == [201] * 10 + [409] * 30
@@ -47,7 +47,7 @@ async def test_complaint_04_no_door_goes_around_the_law(valkey: str, namespace: 
 
     Here the library's own door and HTTP, mixed and at once, are the same commands to the same function.
     """
-    async with served(valkey, namespace) as api, served(valkey, namespace) as other:
+    async with served(valkey, namespace) as api, served(valkey, namespace, beside=api) as other:
         await api.stock("A", 30)
         results, answers = await asyncio.gather(
             asyncio.gather(*(other.ledger.submit(reserve(n)) for n in range(40))),
