@@ -107,7 +107,7 @@ async def test_what_was_never_put_is_not_found(api: Api) -> None:
         ("/v1/locations/x", {"kind": "store", "color": "red"}, "/color"),
         ("/v1/items/x", {"safety_stock": -1}, "/safety_stock"),
         ("/v1/items/x", {"safety_stock_by_location": {"a/b\n": 1}}, "/safety_stock_by_location/a~1b\n"),
-        ("/v1/items/x", {"safety_stock_by_location": {"DC1": -1}}, "/safety_stock_by_location"),
+        ("/v1/items/x", {"safety_stock_by_location": {"DC1": -1}}, "/safety_stock_by_location/DC1"),
         ("/v1/sources/x", {"kind": "erp", "version": None}, "/version"),
         ("/v1/sources/x", {"kind": "erp", "stale_after_seconds": 0}, "/stale_after_seconds"),
     ],
