@@ -91,7 +91,7 @@ class Call:
     @property
     def question(self) -> bytes:
         """Path and query as they came, which are the whole of what a GET asks."""
-        return b"%b?%b" % (self.path, self._query) if self._query else self.path
+        return question_of(self.path, self._query)
 
     @property
     def stop(self) -> asyncio.Event | None:
@@ -249,6 +249,11 @@ class Call:
         if message["type"] == "http.disconnect":
             raise ClientGone
         return message
+
+
+def question_of(path: bytes, query: bytes) -> bytes:
+    """What a GET asks: by these bytes its answer is remembered, and found again."""
+    return b"%b?%b" % (path, query) if query else path
 
 
 def joined(scope: MutableMapping[str, Any]) -> dict[bytes, bytes]:

@@ -12,7 +12,7 @@ from typing import Any
 from atp.api.access.quotas import Meter
 from atp.api.admission.classes import CLASSES
 from atp.api.admission.entry import DEADLINE
-from atp.api.call import given_request_id
+from atp.api.call import given_request_id, question_of
 from atp.api.following.view import Shown
 from atp.api.heads import request_ids, secured
 from atp.api.resources.rendering import CACHE, Rendered, etags, rendered
@@ -68,8 +68,7 @@ class Counter:
 
         Nothing is counted, taken or changed here: also who is to be refused goes the usual way.
         """
-        question, query = scope["raw_path"], scope["query_string"]
-        shown = self._service.view.answered(b"%b?%b" % (question, query) if query else question)
+        shown = self._service.view.answered(question_of(scope["raw_path"], scope["query_string"]))
         if shown is None or DEADLINE in headers:
             return None
         caller = self._service.clients.met(headers)

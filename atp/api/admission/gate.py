@@ -187,7 +187,7 @@ class Gate:
                 if waiter is None:
                     break
                 if now + self.p50_s < waiter.until:
-                    self._take(cls)
+                    self.enter(cls)  # there is room
                     self._answer(line, waiter, None)
                 else:
                     self._refuse(cls, waiter, DEADLINE_TOO_SHORT)
@@ -228,10 +228,6 @@ class Gate:
     def _answer(self, line: Line, waiter: Waiter, kind: Kind | None) -> None:
         waiter.answer.set_result(kind)
         self._forget(line)
-
-    def _take(self, cls: Class) -> None:
-        self.taken[cls] += 1
-        self.total += _WEIGHTS[cls]
 
     def _untake(self, cls: Class) -> None:
         self.taken[cls] -= 1
