@@ -46,13 +46,19 @@ async def test_a_repeat_is_answered_while_reserves_are_shed(valkey: str, namespa
     async with wire_to(port) as wire, served(valkey.replace(f":{port}", f":{wire.port}"), namespace, settings) as api:
         await api.stock("A", 9)
         async with Connection(api) as first, Connection(api) as slow, Connection(api) as new:
-            wire.freeze()  # what is sent may be applied, but the caller's time is over before anybody knows
-            first.begin("k1", length=len(BODY), more="x-request-timeout-ms: 200\r\n")
-            first.body(BODY)
-            assert b":outcome-unknown" in (await first.answer())[2]
-            wire.thaw()
-            await wait_until_async(lambda: is_ready(api), description="the ledger answers again")
 
+            async def is_unknown() -> bool:
+                """What is sent may be applied, but the caller's time is over before anybody knows; a reserve that met
+                a call under way, such as a quota's, was not sent, and is refused for certain."""
+                wire.freeze()
+                first.begin("k1", length=len(BODY), more="x-request-timeout-ms: 200\r\n")
+                first.body(BODY)
+                answer = (await first.answer())[2]
+                wire.thaw()
+                await wait_until_async(lambda: is_ready(api), description="the ledger answers again")
+                return b":outcome-unknown" in answer
+
+            await wait_until_async(is_unknown, description="a reserve's outcome is unknown")
             slow.begin("k2", length=len(BODY))
             await wait_until_async(lambda: active("p1") == 1, description="the slot of P1 is taken")
             new.begin("k3", length=len(BODY))
