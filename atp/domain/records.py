@@ -223,6 +223,14 @@ class SkuStock(Struct, array_like=True):
     atp: list[tuple[str, int]] = []  # the same for days: the one that was asked for, else each with supply due (R10)
 
 
+class SkuUnits(Struct, array_like=True):
+    """What an availability event says of a sku: its ``SkuStock`` without the places that it is made of."""
+
+    sku: str
+    seq: int
+    ats: int
+
+
 #: What the body of a deleted policy object ends with. No body that was put does: no field is called so, and quotes
 #: inside a text are escaped.
 DELETED = '"deleted":true}'

@@ -12,7 +12,7 @@ from atp.domain.commands import Command, FollowHome, PutBack, PutPolicy, Raise, 
 from atp.domain.entries import AnyEntry
 from atp.domain.explain import SkuReading
 from atp.domain.ids import partition_of, reservation_partition
-from atp.domain.records import FORMAT, Asked, Policy, Reservation, SkuStock
+from atp.domain.records import FORMAT, Asked, Policy, Reservation, SkuStock, SkuUnits
 from atp.domain.results import Result
 from atp.domain.state import Shortage
 from atp.ledger import fitness, wire
@@ -60,8 +60,7 @@ class Ledger:
         self.partitions = settings.partitions
         process = settings.process or f"p-{secrets.token_hex(6)}"
         self._readers = [
-            Reader(settings.url, settings.namespace, p, settings.limits.read_timeout_s)
-            for p in range(settings.partitions)
+            Reader(settings.url, settings.namespace, p, settings.limits) for p in range(settings.partitions)
         ]
         self._batchers = [
             Batcher(
@@ -192,8 +191,8 @@ class Ledger:
             return None
         asked = [wire.ask_reservation(reservation)]
         if self.partitions > 1:
-            asked.append(wire.ask_open(reservation))
-        found, *is_open = await self._readers[partition].ask(*asked)
+            asked.insert(0, wire.ask_open(reservation))  # first: what is decided meanwhile is then found
+        *is_open, found = await self._readers[partition].ask(*asked)
         if found is None and any(is_open):
             raise BasketInProgress("this basket is being decided")
         return found
@@ -214,6 +213,14 @@ class Ledger:
             for index, answer in zip(indexes, group, strict=True):
                 found[index] = answer
         return found
+
+    async def units(self, partition: int, skus: Sequence[str]) -> list[SkuUnits]:
+        """What ``availability`` says anybody may have of each sku of a partition, without what it is made of."""
+        return await self._readers[partition].ask(*(wire.ask_units(sku, ANYBODY) for sku in skus))
+
+    def read_us(self, partition: int) -> int:
+        """µs of the server's CPU that this process's readings of a partition have taken."""
+        return self._readers[partition].spent_us
 
     async def explanation(self, sku: str, asked: Asked = ANYBODY) -> SkuReading:
         """Everything the sku's availability is made of, as one atomic reading."""

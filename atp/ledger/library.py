@@ -15,8 +15,8 @@ PARTS = (
     "projection", "floors", "tallies", "inclusion", "shortage", "asides", "shipping", "stock", "moves", "touching",
     "adjusting", "snapshots", "supply", "returns", "limits", "reservations", "naming", "retention", "drawing",
     "sourcing", "contended", "reserve", "lifecycle", "fulfilment", "legs", "picking", "telling", "orders", "affect",
-    "campaigns", "authority", "policy", "repairing", "apply", "explain", "look", "read", "promotion", "lease", "quota",
-    "room", "rebuild",
+    "campaigns", "authority", "policy", "repairing", "apply", "explain", "availability", "look", "read", "promotion",
+    "lease", "quota", "room", "rebuild",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ class Limits(Struct, frozen=True):
     queue_max: int = 8_192  # commands waiting; beyond it the caller is told at once
     batch_timeout_s: float = 0.5  # silence after which a call's fate counts as unknown
     command_deadline_s: float = 1.0  # how long one command may take in all
+    read_us: int = 2_000  # behind which a call of readings answers no more of them: others wait while it runs
     read_timeout_s: float = 1.0  # silence after which a reading fails; it may simply be asked again
     reconnect_s: float = 0.05  # pause between attempts to reach a server that is away
     settle_max: int = 256  # due holds settled by one batch (R21)

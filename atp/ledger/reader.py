@@ -1,6 +1,12 @@
-"""Reads of one partition: questions that arrive together are asked together, on a connection of their own."""
+"""Reads of one partition: questions that arrive together are asked together, on a connection of their own.
+
+The ledger has one thread, so a call of readings has a bound, too (R28): the script answers what it may take time for,
+and the rest is asked again behind the calls that waited meanwhile. What a sku costs to read varies by a factor of
+hundreds with its locations, and only the script sees it: so it is told the bound, and not a number of queries.
+"""
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 
 import structlog
@@ -9,34 +15,38 @@ from atp.ledger import keys, library
 from atp.ledger.connection import Connection, ServerRefused, connect
 from atp.ledger.durability import on_replica
 from atp.ledger.errors import LedgerRecovering, LedgerUnavailable
+from atp.ledger.limits import Limits
 from atp.ledger.loading import load_library
-from atp.ledger.wire import WireCorrupt, ask_echo, decode_answers, encode_queries
+from atp.ledger.wire import WireCorrupt, decode_answers, decode_read, encode_queries
 from atp.telemetry import REPLIES_MISMATCHED
 
 log = structlog.get_logger("atp.ledger")
 
-#: Queries asked in one call.
-QUERIES_MAX = 512
+#: Queries asked in one call: more of the cheapest ones than it may take time for are sent in vain.
+QUERIES_MAX = 256
 #: Queries waiting; beyond it the caller is told at once.
 WAITING_MAX = 8_192
 
 
 class Reader:
-    """Asks the library's read function; nothing it does can change the ledger. One answer may take ``timeout_s``."""
+    """Asks the library's read function; nothing it does can change the ledger. One call may take ``timeout_s``."""
 
-    def __init__(self, url: str, namespace: str, partition: int, timeout_s: float) -> None:
+    def __init__(self, url: str, namespace: str, partition: int, limits: Limits) -> None:
         self._url = url
-        self.timeout_s = timeout_s
+        self._read_us = limits.read_us
+        self.timeout_s = limits.read_timeout_s
+        self.spent_us = 0  # of the server's CPU, by all readings so far
         self._prefix = keys.prefix(namespace, partition)
         self._meta = keys.meta(namespace, partition)
         self._connection: Connection | None = None
         self._connecting = asyncio.Lock()
         self._calls = 0
-        self._waiting: list[tuple[tuple, asyncio.Future]] = []
+        self._waiting: deque[tuple[tuple, asyncio.Future]] = deque()
         self._task: asyncio.Task | None = None
 
     async def ask(self, *queries: tuple) -> list:
-        """One answer per query. Raises LedgerUnavailable or LedgerRecovering."""
+        """One answer per query, each of its own moment, a later one of none before. Raises LedgerUnavailable or
+        LedgerRecovering."""
         if len(self._waiting) >= WAITING_MAX:
             raise LedgerUnavailable("too many reads are waiting")
         loop = asyncio.get_running_loop()
@@ -104,7 +114,7 @@ class Reader:
 
     async def _run(self) -> None:
         while self._waiting:
-            asked, self._waiting = self._waiting[:QUERIES_MAX], self._waiting[QUERIES_MAX:]
+            asked = [self._waiting.popleft() for _ in range(min(len(self._waiting), QUERIES_MAX))]
             queries = [query for query, _ in asked]
             try:
                 answers = await self._answers(queries)
@@ -113,22 +123,25 @@ class Reader:
                     if not future.done():
                         future.set_exception(_copy(problem))
                 continue
-            for (_, future), answer in zip(asked, answers, strict=True):
+            for (_, future), answer in zip(asked, answers, strict=False):
                 if not future.done():
                     future.set_result(answer)
+            self._waiting.extendleft(reversed(asked[len(answers) :]))
 
     async def _answers(self, queries: Sequence[tuple]) -> list:
+        """To the first queries, one at least."""
         self._calls += 1
-        asked = [*queries, ask_echo(self._calls)]
-        data = await self.call("read", encode_queries(asked))
+        data = await self.call("read", encode_queries(queries), self._calls, self._read_us)
         try:
-            *answers, call = decode_answers(asked, data)
+            read = decode_read(data)
+            answers = decode_answers(queries, read.answers)
         except WireCorrupt as problem:
             self._mismatched(str(problem))
             raise LedgerUnavailable(f"the ledger's answer cannot be read: {problem}") from problem
-        if call != self._calls:
-            self._mismatched(f"{call} for {self._calls}")
+        if read.call != self._calls or not 0 < len(read.answers) <= len(queries):
+            self._mismatched(f"{read.call} for {self._calls}, with {len(read.answers)} answers to {len(queries)}")
             raise LedgerUnavailable("the ledger's answer belongs to another call")
+        self.spent_us += read.spent_us
         return answers
 
     def _mismatched(self, problem: str) -> None:

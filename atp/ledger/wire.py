@@ -12,7 +12,7 @@ from msgspec import Struct
 from atp.domain.commands import Command
 from atp.domain.entries import AnyEntry
 from atp.domain.explain import SkuReading
-from atp.domain.records import Asked, Policy, Reservation, SkuStock, Version
+from atp.domain.records import Asked, Policy, Reservation, SkuStock, SkuUnits, Version
 from atp.domain.results import Result
 from atp.domain.state import Location, Shortage, Source
 
@@ -43,6 +43,14 @@ class Reply(Struct, array_like=True):
     unjournaled: int  # entries in the outbox
     spent_us: int  # of the server's CPU, by the script
     results: list[Result]
+
+
+class Read(Struct, array_like=True):
+    """A page of answers: of the first queries of a call, as many as it took its time for, and one at least."""
+
+    call: int  # echoed: another one means that the reply belongs to another call
+    spent_us: int  # of the server's CPU, by the script
+    answers: list[msgspec.Raw]
 
 
 class Head(Struct, array_like=True):
@@ -191,9 +199,8 @@ def ask_explanation(sku: str, asked: Asked) -> tuple:
     return (7, sku, asked)
 
 
-def ask_echo(call: int) -> tuple:
-    """Answered with the same number: another one means that the reply belongs to another call."""
-    return (9, call)
+def ask_units(sku: str, asked: Asked) -> tuple:
+    return (8, sku, asked)
 
 
 # Questions about snapshots (R13).
@@ -236,7 +243,7 @@ def encode_queries(queries: Sequence[tuple]) -> bytes:
     return _encode(queries)
 
 
-_answers = msgspec.msgpack.Decoder(list[msgspec.Raw])
+_read = msgspec.msgpack.Decoder(Read)
 _decoders = {
     1: msgspec.msgpack.Decoder(Reservation | None),
     2: msgspec.msgpack.Decoder(SkuStock),
@@ -245,7 +252,7 @@ _decoders = {
     5: msgspec.msgpack.Decoder(int),
     6: msgspec.msgpack.Decoder(Head),
     7: msgspec.msgpack.Decoder(SkuReading),
-    9: msgspec.msgpack.Decoder(int),
+    8: msgspec.msgpack.Decoder(SkuUnits),
     20: msgspec.msgpack.Decoder(Unnamed),
     21: msgspec.msgpack.Decoder(tuple[list[tuple[int, StoredSweep]], int]),  # by seq; when to tell of an incomplete one
     22: msgspec.msgpack.Decoder(StoredSnapshot | None),
@@ -257,11 +264,17 @@ _decoders = {
 }
 
 
-def decode_answers(queries: Sequence[tuple], data: bytes) -> list:
-    """One answer per query, decoded by the query's kind."""
+def decode_read(data: bytes) -> Read:
+    """Raises WireCorrupt for anything that is not a page of answers."""
     try:
-        return [
-            _decoders[query[0]].decode(answer) for query, answer in zip(queries, _answers.decode(data), strict=True)
-        ]
+        return _read.decode(data)
+    except (msgspec.DecodeError, ValueError, TypeError) as problem:
+        raise WireCorrupt(str(problem)) from problem
+
+
+def decode_answers(queries: Sequence[tuple], answers: Sequence[msgspec.Raw]) -> list:
+    """An answer per query, decoded by its kind; there may be fewer answers. Raises WireCorrupt."""
+    try:
+        return [_decoders[query[0]].decode(answer) for query, answer in zip(queries, answers, strict=False)]
     except (msgspec.DecodeError, ValueError, TypeError) as problem:
         raise WireCorrupt(str(problem)) from problem

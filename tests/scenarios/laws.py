@@ -9,7 +9,7 @@ from typing import Any
 
 from atp.domain.commands import Command, ReserveLine
 from atp.domain.entries import AnyEntry
-from atp.domain.records import Asked, Reservation
+from atp.domain.records import Asked, Reservation, SkuUnits
 from atp.domain.results import Result
 from atp.domain.rules import apply
 from atp.domain.rules.batch import Batch
@@ -203,7 +203,8 @@ class LuaLaw:
         self._replayed.check(self.state())
 
     def ats(self, sku: str, asked: Asked, now: int) -> Grants:
-        (stock,) = self.ask(now, wire.ask_sku(sku, asked))
+        units, stock = self.ask(now, wire.ask_units(sku, asked), wire.ask_sku(sku, asked))
+        assert units == SkuUnits(sku, stock.seq, stock.ats)
         return stock.ats, {at.balance.location: at.ats for at in stock.locations}, stock.atp
 
     def dump(self) -> dict[str, Any]:
@@ -251,8 +252,8 @@ class LuaLaw:
 
     def ask(self, now: int, *queries: tuple) -> list:
         """One answer per query of the library's read function."""
-        data = self._ask("FCALL", library.function("read"), 1, self._meta, wire.encode_queries(queries), now)
-        return wire.decode_answers(queries, data)
+        words = library.function("read"), 1, self._meta, wire.encode_queries(queries), 1, 10**9, now
+        return wire.decode_answers(queries, wire.decode_read(self._ask("FCALL", *words)).answers)
 
     def refuses(self, header: wire.Header, commands: Sequence[Command]) -> str:
         """The code of a batch that is refused whole."""

@@ -83,9 +83,9 @@ class LawsAgree(RuleBasedStateMachine):
     def sold_as_told(self) -> None:
         """Availability is by definition what the reserve procedure would grant (R11); the laws agree on it."""
         draw = Random(self.reference.state.seq)
-        groups = ["", "", "east"]
+        at, group = draw.choice([("", ""), ("", ""), ("", "east"), (draw.choice(LOCATIONS), "")])
         campaign, day = draw.choice(["", "", *CAMPAIGNS]), draw.choice(DAYS)
-        asked = Asked(draw.choice(CHANNELS), campaign, "", draw.choice(groups), day)
+        asked = Asked(draw.choice(CHANNELS), campaign, at, group, day)
         sku = draw.choice(self.skus)
         assert self.lua.ats(sku, asked, self.now) == self.reference.ats(sku, asked, self.now)
 

@@ -42,10 +42,7 @@ local function explain_sellers(b, s, sku)
     found[#found + 1] = { seller[W.NAME], seller[W.PROTECTION], seller[W.CAP], seller[W.USED], seller[W.VERSION], granted }
   end
   if f then
-    local wants = {}
-    for i, seller in ipairs(f.sellers) do wants[i] = math.max(0, seller[W.PROTECTION] - seller[W.USED]) end
-    local granted = grant_floors(f.sums, wants)
-    for i, seller in ipairs(f.sellers) do add(seller, granted[i]) end
+    for i, floor in ipairs(granted_now(f)) do add(f.sellers[i], floor) end
   end
   for _, seller in ipairs(s[S.SELLERS]) do add(seller, 0) end
   return found
@@ -64,7 +61,7 @@ local function explain_uncapped(b, sku, asked, locations)
   return each, total
 end
 
--- `stock` is what read_sku found.
+-- `stock` is what availability.of_sku found.
 local function explain_sku(b, asked, stock)
   local sku, left, locations = stock[1], EXPLAIN_DELTAS_MAX, {}
   local s = find_sku(b, sku)

@@ -64,11 +64,11 @@ local function is_active(b, location)
 end
 
 -- Units of a position that may be promised now. Days that begin change them without a command, so sums of a sku that
--- has supply are added up by each batch anew.
+-- has supply are added up by each batch anew. `f` are the sku's floors, if it has any.
 local function promisable(b, f, sku, location, place)
   local free, p = free_at(b, sku, location, place), lookup(b, b.positions, 'pos', place)
   if p and p[P_SUPPLY][1] then
-    f.dated = true
+    if f then f.dated = true end
     free = lowest(free, p[P_SUPPLY], '', b.now)
   end
   return math.max(0, free)
@@ -221,4 +221,11 @@ local function claims_on(sums, sellers, wants, me)
     end
   end
   return #claims > 0 and claims
+end
+
+-- Floors of a sku's sellers while nobody draws, in the order of rank.
+local function granted_now(f)
+  local wants = {}
+  for i, seller in ipairs(f.sellers) do wants[i] = math.max(0, seller[W.PROTECTION] - seller[W.USED]) end
+  return grant_floors(f.sums, wants)
 end

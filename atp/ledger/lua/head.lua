@@ -2,7 +2,7 @@
 --
 -- Calls   <library>_apply  KEYS {ns:p}:meta  ARGV header, commands     -> reply (msgpack)
 --         <library>_apply_relief  the same when memory is full: refuses what would take more of it (R26)
---         <library>_read   KEYS {ns:p}:meta  ARGV queries              -> answers (msgpack), writes nothing
+--         <library>_read   KEYS {ns:p}:meta  ARGV queries, call, µs    -> answers (msgpack), writes nothing
 --         <library>_look   KEYS {ns:p}:meta  ARGV plain reads          -> records as stored, as of one seq: look.lua
 --         <library>_create KEYS {ns:p}:meta  ARGV partition, partitions, law, epoch, seq -> 1, or 0 if it exists
 --         <library>_trim   KEYS {ns:p}:meta  ARGV through              -> entries dropped from the outbox

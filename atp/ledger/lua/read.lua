@@ -1,125 +1,12 @@
--- read: questions that write nothing, answered as one atomic reading. Queries are {kind, argument}; kinds: 1 one
--- reservation, 2 one sku, 3 all policies of a kind, 4 one policy, 5 a stream's cursor, 6 the head, 7 one sku with what
--- its availability is made of; of snapshots 20 a page of positions that one may not name, 21 what is left to do for
--- complete ones, 22 the last one of a source; of baskets that span partitions 30 the undecided ones past their time, 31
--- those whose legs have to follow, 32 is one undecided; 33 the skus of an order; 40 those of some skus whose sums differ
--- from their positions.
-
--- Days with supply that counts at active locations, in their order.
-local function supply_days(b, sku, names)
-  local found, known = {}, {}
-  for _, location in ipairs(names) do
-    local days = is_active(b, location) and find_position(b, sku, location)[P_SUPPLY] or {}
-    for i = 1, #days, 5 do
-      if days[i + 1] > b.now and days[i + 2] > 0 and not known[days[i]] then
-        known[days[i]] = true
-        found[#found + 1] = days[i]
-      end
-    end
-  end
-  table.sort(found, bytes_less)
-  return found
-end
-
--- What a reserve of this sku would be granted now, in all and at each location, and for the day that was asked for, else
--- for each with supply due: {day, units}. `asked` is {channel, campaign, location, group, day}.
-local function grants_of(b, sku, asked, names)
-  local channel, campaign, at, group, wanted = asked[1], asked[2], asked[3], asked[4], asked[5] or ''
-  local ats, total, promises = {}, 0, {}
-  for i = 1, #names do ats[i] = 0 end
-  local running = may_sell(b, channel, campaign)
-  local function most(day)
-    if not running then return 0 end
-    local s, units, line = new_sourcing(b, channel, campaign), 0, { '', sku, 0, '', group, day }
-    if at ~= '' then return free_units(s, line, at) end
-    for _, draw in ipairs(fill(s, line, math.huge, {})) do units = units + draw[2] end
-    return units
-  end
-  if running then
-    local s = new_sourcing(b, channel, campaign)
-    for i, location in ipairs(names) do ats[i] = free_units(s, { '', sku, 0, '', '', '' }, location) end
-  end
-  local days = wanted ~= '' and { wanted } or supply_days(b, sku, names)
-  for i, day in ipairs(days) do promises[i] = { day, most(day) } end
-  return ats, names[2] and most('') or ats[1] or 0, promises -- of one place, what it has is all there is
-end
-
--- Free units of a position that promises for later days need.
-local function promised_later(b, sku, location)
-  local place = position_key(sku, location)
-  local free, days = free_at(b, sku, location, place), find_position(b, sku, location)[P_SUPPLY]
-  return days[1] and is_active(b, location) and math.max(0, free) - math.max(0, lowest(free, days, '', b.now)) or 0
-end
-
--- {source, role, as of, lag, stale, uncertain} of each source at a position: first the one that is sold, then those that
--- the location lists, then others that said something of it.
-local function sources_at(b, s, p, location)
-  local policy, found, known = b.policies.locations[location], {}, {}
-  local function add(id)
-    if id == '' or known[id] then return end
-    known[id] = true
-    local n, about = find_number(p, id), lookup(b, b.sources, 'source', id)
-    local _, uncertain = marks_of(n or {})
-    local stale = about and about[U.BEATS] and sources.deadline(b, id, about) <= b.now or sources.is_old(b, id, n)
-    found[#found + 1] = { id, role_of(b, id, location), n and n[N_AS_OF] or 0, about and about[U.LAG] or 0, stale, uncertain }
-  end
-  add(selling(b, s, p, location))
-  for _, id in ipairs(policy and policy.sources or {}) do add(id) end
-  for _, n in ipairs(p[P_SOURCES]) do add(n[N_SOURCE]) end
-  return found
-end
-
-local function fetch_new(b, wanted)
-  local unread = {}
-  for _, place in ipairs(wanted) do
-    if b.positions[place] == nil then unread[#unread + 1] = place end
-  end
-  fetch(b.prefix .. 'pos', unread, b.positions, unpack_one)
-end
-
--- Read what several skus are answered with at once; whoever asks about one place reads that alone.
-local function gather_skus(b, queries)
-  local skus, wanted = {}, {}
-  for _, query in ipairs(queries) do
-    if query[1] == 2 and query[3][3] == '' then skus[#skus + 1] = query[2] end
-  end
-  if not skus[2] then return end
-  fetch(b.prefix .. 'sku', skus, b.skus, unpack_one)
-  for _, sku in ipairs(skus) do
-    local s = b.skus[sku]
-    for _, location in ipairs(s and s[S.LOCATIONS] ~= '+' and locations_of(b, s, sku) or {}) do
-      wanted[#wanted + 1] = position_key(sku, location)
-    end
-  end
-  fetch(b.prefix .. 'pos', wanted, b.positions, unpack_one)
-end
-
--- No position is before the opening of the epoch, which may have taken back what had a higher one (R2).
-local function read_sku(b, sku, asked)
-  local s = find_sku(b, sku)
-  if not s then return { sku, b.opened, {}, 0, (asked[5] or '') ~= '' and { { asked[5], 0 } } or {} } end
-  local names, wanted = {}, {}
-  for _, location in ipairs(locations_of(b, s, sku)) do
-    if (asked[3] == '' or asked[3] == location) and sells_at(b.policies, asked[1], location, asked[4]) then
-      names[#names + 1] = location
-      wanted[#names] = position_key(sku, location)
-    end
-  end
-  fetch_new(b, wanted)
-  table.sort(names, function(x, y)
-    local a, c = b.policies.locations[x], b.policies.locations[y]
-    if a and c then return a.rank < c.rank end
-    if a or c then return a ~= nil end
-    return bytes_less(x, y)
-  end)
-  local locations, ats, total, promises = {}, grants_of(b, sku, asked, names)
-  for i, location in ipairs(names) do
-    local policy, p = b.policies.locations[location], find_position(b, sku, location)
-    locations[i] = { balance(b, sku, location), policy ~= nil and policy.active, sources_at(b, s, p, location), ats[i],
-      promised_later(b, sku, location), on_fallback(b, p, location) ~= nil }
-  end
-  return { sku, math.max(s[S.SEQ], b.opened), locations, total, promises }
-end
+-- read: questions that write nothing. Queries are {kind, argument, …}; kinds: 1 one reservation, 2 one sku, 3 all
+-- policies of a kind, 4 one policy, 5 a stream's cursor, 6 the head, 7 one sku with what its availability is made of, 8
+-- what its event says; of snapshots 20 a page of positions that one may not name, 21 what is left to do for complete
+-- ones, 22 the last one of a source; of baskets that span partitions 30 the undecided ones past their time, 31 those whose
+-- legs have to follow, 32 is one undecided; 33 the skus of an order; 40 those of some skus whose sums differ from their
+-- positions.
+--
+-- A call answers as many of them, in their order, as it may take time for, and one always; who asked asks again for the
+-- rest. Each answer is one atomic reading, and one of a later call is never older.
 
 local function read_share(b, id)
   local sku, channel = split_id(id)
@@ -160,57 +47,50 @@ local function read_head(b, meta)
     clock.next_due(b) }
 end
 
+local answers = {} -- by kind: functions of the batch and the query, that return what is packed
+
+-- A packed answer, or nil in its place.
+local function or_nil(found) return found and pack(found) or '\192' end
+
+answers[1] = function(b, query)
+  local r = find_by_id(b, query[2])
+  return r and not r.tombstone and packed(b, query[2]) or '\192'
+end
+answers[2] = function(b, query) return pack(availability.of_sku(b, query[2], query[3])) end
+answers[3] = function(b, query) return pack(read_policies(b, query[2])) end
+answers[4] = function(b, query) return or_nil(read_policy(b, query[2], query[3])) end
+answers[5] = function(b, query) return pack(tonumber(call('HGET', b.prefix .. 'cursor', query[2]) or 0)) end
+answers[6] = function(b) return pack(read_head(b, b.meta)) end
+answers[7] = function(b, query) return pack(explain_sku(b, query[3], availability.of_sku(b, query[2], query[3]))) end
+answers[8] = function(b, query) return pack(availability.units_of(b, query[2], query[3])) end
+answers[20] = function(b, query) return pack(snapshots.scan(b, unpack(query, 2))) end
+answers[21] = function(b) return pack(snapshots.read_sweeps(b)) end
+answers[22] = function(b, query) return or_nil(snapshots.find(b, query[2])) end
+answers[30] = function(b, query) return pack(legs.read_undecided(b, query[2])) end
+answers[31] = function(b, query) return pack(legs.read_following(b, query[2])) end
+answers[32] = function(b, query) return pack(legs.is_open(b, query[2])) end
+answers[33] = function(b, query) return pack(naming.skus(b, query[2])) end
+answers[40] = function(b, query) return pack(looks.wrong_sums(b, query[2])) end
+
+-- ARGV queries, number of the call, µs it may take, and in tests the time -> [number, µs it took, [answer, …]]
 local function read(keys, args)
+  local began = os.clock()
   bind()
   local prefix = string.sub(keys[1], 1, -5)
   local meta = read_meta(prefix)
   if not meta then return redis.error_reply('EMPTY no ledger here') end
-  local now = args[2] and tonumber(args[2]) or clock.now() -- a test brings its own
+  local now = args[4] and tonumber(args[4]) or clock.now()
   local b = new_batch(prefix, meta, math.max(now, tonumber(meta.last_now)))
   b.policies, b.opened = load_policies(prefix, meta), tonumber(meta.opened or 0)
-  local queries, answers = unpack_one(args[1]), {}
-  gather_skus(b, queries)
-  for i, query in ipairs(queries) do
-    local kind, answer = query[1], nil
-    if kind == 1 then
-      local r = find_by_id(b, query[2])
-      answer = r and not r.tombstone and packed(b, query[2]) or '\192'
-    elseif kind == 2 then
-      answer = pack(read_sku(b, query[2], query[3]))
-    elseif kind == 3 then
-      answer = pack(read_policies(b, query[2]))
-    elseif kind == 4 then
-      local policy = read_policy(b, query[2], query[3])
-      answer = policy and pack(policy) or '\192'
-    elseif kind == 5 then
-      answer = pack(tonumber(call('HGET', prefix .. 'cursor', query[2]) or 0))
-    elseif kind == 9 then
-      answer = pack(query[2])
-    elseif kind == 7 then
-      answer = pack(explain_sku(b, query[3], read_sku(b, query[2], query[3])))
-    elseif kind == 20 then
-      answer = pack(snapshots.scan(b, unpack(query, 2)))
-    elseif kind == 21 then
-      answer = pack(snapshots.read_sweeps(b))
-    elseif kind == 22 then
-      local found = snapshots.find(b, query[2])
-      answer = found and pack(found) or '\192'
-    elseif kind == 30 then
-      answer = pack(legs.read_undecided(b, query[2]))
-    elseif kind == 31 then
-      answer = pack(legs.read_following(b, query[2]))
-    elseif kind == 33 then
-      answer = pack(naming.skus(b, query[2]))
-    elseif kind == 40 then
-      answer = pack(looks.wrong_sums(b, query[2]))
-    elseif kind == 32 then
-      answer = pack(legs.is_open(b, query[2]))
-    else
-      answer = pack(read_head(b, meta))
+  local queries, found, may_take = unpack_one(args[1]), {}, tonumber(args[3]) / 1e6
+  repeat
+    for _ = 1, math.max(1, availability.gather(b, queries, #found + 1)) do
+      local query = queries[#found + 1]
+      found[#found + 1] = answers[query[1]](b, query)
     end
-    answers[i] = answer
-  end
-  return array_header(#answers) .. table.concat(answers)
+  until #found == #queries or os.clock() - began > may_take
+  return '\147' .. pack(tonumber(args[2]), math.floor((os.clock() - began) * 1e6)) .. array_header(#found)
+    .. table.concat(found)
 end
 
 local function create(keys, args)

@@ -47,8 +47,8 @@ MUTANTS = (
     ("stock on hand that others are kept is taken for later", "if left then on_hand = math.max(0, math.min(on_hand, left)) end", ""),
     ("a draw for later lowers what is left now", "dated and before[day] - capacity(s, sku, location, place, day) or units", "units"),
     ("floors of a day are those of now", "if day == '' and not s.back[sku] then return f.sums end", "if not s.back[sku] then return f.sums end"),
-    ("sums outlive the days they were added up on", "    f.dated = true\n", ""),
-    ("what later promises need is not shown", "and math.max(0, free) - math.max(0, lowest(free, days, '', b.now)) or 0", "and 0 or 0"),
+    ("sums outlive the days they were added up on", "    if f then f.dated = true end\n", ""),
+    ("what later promises need is not shown", "return math.max(0, free) - math.max(0, lowest(free, days, '', b.now))", "return 0"),
     ("supply that is late is shown", "if days[i + 1] > b.now and days[i + 2] > 0 and not known", "if days[i + 2] > 0 and not known"),
     ("a leg holds stock on hand for what hangs on a day", "return a[A_SUPPLY] == '' and place or place .. '\\0' .. a[A_SUPPLY] .. '\\0' .. line[L_NEEDED]", "return place"),
 )  # fmt: skip
