@@ -37,7 +37,7 @@ class Control:
     ) -> None:
         self.gate = Gate(settings, clock)
         self.gate.reconsider = self._reconsider
-        self.comeback = Comeback(settings.refusals_share / 2)
+        self.comeback = Comeback(settings.comeback_share)
         self.step = Step.NORMAL
         DEGRADATION.set(self.step)
         self._ledger = ledger

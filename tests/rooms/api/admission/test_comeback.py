@@ -2,10 +2,12 @@
 
 import pytest
 
+from atp.api.admission import AdmissionSettings
 from atp.api.admission.comeback import Comeback
 from atp.api.admission.refusals import spread
 
 LOOK_S = 0.1
+SHARE = AdmissionSettings().comeback_share
 
 
 def obey(comeback: Comeback, callers: int, drain: float, seconds: float) -> list[float]:
@@ -25,9 +27,9 @@ def obey(comeback: Comeback, callers: int, drain: float, seconds: float) -> list
 
 @pytest.mark.parametrize("callers", [500, 2_500])
 def test_refusals_become_few_whatever_the_number_of_callers(callers: int) -> None:
-    rates = obey(Comeback(0.05), callers, 4_000.0, 60.0)
-    settled = rates[-300:]
-    assert sum(settled) / len(settled) == pytest.approx(200, rel=0.35)  # a twentieth of the answers
+    rates = obey(Comeback(SHARE), callers, 4_000.0, 120.0)
+    settled = rates[-600:]
+    assert sum(settled) / len(settled) == pytest.approx(4_000 * SHARE, rel=0.35)
 
 
 def test_it_begins_with_a_second_and_grows_as_the_overload_lasts() -> None:

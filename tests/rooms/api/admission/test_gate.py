@@ -201,6 +201,17 @@ async def test_whoever_has_no_time_to_wait_is_told_so(gate: Gate, clock: Clock) 
     assert await patient is None
 
 
+async def test_who_can_no_longer_be_answered_in_time_is_told_before_the_time_is_up(gate: Gate, clock: Clock) -> None:
+    gate.p50_s = 0.03
+    fill(gate, P0)
+    hurried = come(gate, P0, remaining_s=0.1)
+    await settled()
+    await later(gate, clock, 0.06)
+    assert not hurried.done()
+    await later(gate, clock, 0.02)
+    assert await hurried is DEADLINE_TOO_SHORT
+
+
 async def test_a_caller_that_is_gone_leaves_no_trace(gate: Gate) -> None:
     fill(gate, P1)
     gone, there = come(gate, P1), come(gate, P1)
