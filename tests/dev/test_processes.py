@@ -55,6 +55,9 @@ def running(command: str, settings: dict[str, str], log: Path) -> Iterator[None]
             yield
             process.terminate()
             code = process.wait(20)
+        except BaseException as failure:
+            failure.add_note(f"atp {command} wrote:\n{log.read_text()}")
+            raise
         finally:
             process.kill()
     written = log.read_text()
@@ -78,7 +81,8 @@ async def test_holds_end_in_time_while_only_drain_runs(settings: dict[str, str],
 
     try:
         with running("drain", settings, tmp_path / "drain.log"):
-            await wait_until_async(expired, 30, "the hold ends and its entry is journaled")
+            # A machine on which drain starts for ten seconds had an outage, and holds have half a minute more (R22).
+            await wait_until_async(expired, 90, "the hold ends and its entry is journaled")
     finally:
         await journal.close()
 
