@@ -28,6 +28,9 @@ from atp.ledger import Ledger, LedgerError
 
 log = structlog.get_logger("atp.api")
 
+#: Litestar puts it behind the type of every text by itself.
+_CHARSET = "; charset=utf-8"
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -95,9 +98,8 @@ def handler(service: Service, route: Route) -> HTTPRouteHandler:
             return ASGIStreamingResponse(
                 iterator=answer.stream, status_code=answer.status, headers=answer.headers, media_type=answer.media_type
             )
-        return ASGIResponse(
-            body=answer.body, status_code=answer.status, headers=answer.headers, media_type=answer.media_type
-        )
+        media_type = answer.media_type.removesuffix(_CHARSET)
+        return ASGIResponse(body=answer.body, status_code=answer.status, headers=answer.headers, media_type=media_type)
 
     return HTTPRouteHandler(
         route.path,
