@@ -1,7 +1,6 @@
 """Pages: a report as one HTML file that needs nothing else, with tables, and plots as SVG inside it."""
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from importlib.util import find_spec
 from io import StringIO
@@ -26,6 +25,8 @@ INK, LINES = "#000000", "#e4e8ee"
 
 #: How a report ended: the colour of its verdict.
 Verdict = Literal["holds", "broken", "noisy"]
+#: How one finding ended; `table` lets the latter two stand out.
+State = Literal["holds", "BROKEN", "too noisy"]
 
 _STYLE = """
 :root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif; --ink: #1c2430; --quiet: #5b6675;
@@ -73,16 +74,41 @@ class Table(Struct):
         return column == 0 or self.headings[column] in TEXTS or all(text[0].isalpha() for text in texts)
 
 
+def must_hold(found: Iterable[tuple[str, State, str]]) -> Table:
+    """What every page says of its proof: a name, whether it holds, and the figures."""
+    return Table("What must hold", ["", "", "figures"], [list(row) for row in found])
+
+
 def ready_for(path: Path) -> None:
     """Whether a page can be drawn and written there, asked before a run. Raises NoPlots, Unwritable."""
     _require_plots()
-    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise Unwritable(f"{path} cannot be written: choose a file in a folder that is there")
+    require_writable(path)
+
+
+def require_writable(path: Path) -> None:
+    """Whether a file can be made or continued there, asked before a run. Raises Unwritable."""
+    there = path.exists()
+    try:
+        path.open("ab").close()  # nothing less tells it: not of every file system, nor to root
+    except OSError as error:
+        raise Unwritable(f"{path} cannot be written: {error.strerror or error}") from None
+    if not there:
+        path.unlink()
 
 
 def _require_plots() -> None:
     if find_spec("matplotlib") is None:
         raise NoPlots(NO_PLOTS)
+
+
+def write(
+    path: Path, title: str, facts: Sequence[str], verdict: tuple[Verdict, str], parts: Sequence[str]
+) -> None:  # fmt: skip
+    """A `page` into its file. Raises Unwritable."""
+    try:
+        path.write_text(page(title, facts, verdict, parts))
+    except OSError as error:
+        raise Unwritable(f"{path} could not be written: {error.strerror or error}") from None
 
 
 def page(title: str, facts: Sequence[str], verdict: tuple[Verdict, str], parts: Sequence[str]) -> str:

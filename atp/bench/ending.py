@@ -8,7 +8,7 @@ from atp.bench import budgets, docs, history, page
 from atp.bench.budgets import Budget
 from atp.bench.history import Line
 from atp.bench.report import Report
-from atp.pages import Table, Verdict, ready_for
+from atp.pages import Table, Verdict, ready_for, require_writable
 
 #: Exit codes. Of the three, a broken promise counts more than noise.
 WELL, BROKEN, NO_VERDICT = 0, 1, 3
@@ -42,6 +42,8 @@ class Ending(Struct):
 
 def ready(wanted: Wanted) -> Ready:
     """Read what the end needs. Raises BadBudgets, BadHistory, NoMarkers, NoPlots, Unwritable."""
+    for path in filter(None, (wanted.docs, wanted.history)):
+        require_writable(path)
     if wanted.html:
         ready_for(wanted.html)
     if wanted.docs:
@@ -51,21 +53,25 @@ def ready(wanted: Wanted) -> Ready:
     )
 
 
-def end(report: Report, wanted: Wanted, known: Ready) -> Ending:
-    """Judge, and write."""
+def judge(report: Report, known: Ready) -> Ending:
+    """Compare with the budgets and with the last run like this one."""
     verdicts = budgets.judge(report, known.budgets)
     found = [budgets.table(verdicts)] if any(v.found for v in verdicts) else []
     line = history.line_of(report)
     if then := history.last_like(known.lines, line):
         found.append(history.compared(then, line))
     code, text = _verdict(report, [v.budget.ratio for v in verdicts if v.state == "BROKEN"])
+    return Ending(code, text, found)
+
+
+def keep(report: Report, wanted: Wanted, ending: Ending) -> None:
+    """Write the files that were asked for. Raises Unwritable."""
     if wanted.history:
-        history.append(wanted.history, line)
+        history.append(wanted.history, history.line_of(report))
     if wanted.docs:
         docs.write(wanted.docs, report)
     if wanted.html:
-        page.write(wanted.html, report, (_WORDS[code], text), found)
-    return Ending(code, text, found)
+        page.write(wanted.html, report, (_WORDS[ending.code], ending.text), ending.tables)
 
 
 def _verdict(report: Report, over: list[str]) -> tuple[int, str]:

@@ -4,7 +4,7 @@ from msgspec import Struct, field
 
 from atp.bench.figures import GENERATOR, RATIO_SPREAD_MAX, Ratio, Series
 from atp.bench.machine import Machine
-from atp.pages import Table
+from atp.pages import Table, must_hold
 
 
 class Finding(Struct):
@@ -112,7 +112,6 @@ def _ratios(report: Report) -> Table:
 
 def _findings(report: Report) -> Table:
     broken = set(report.broken)
-    rows = [
-        [f.name, "holds" if f.ok else "BROKEN" if f.name in broken else "too noisy", f.detail] for f in report.findings
-    ]
-    return Table("What must hold", ["", "", "figures"], rows)
+    return must_hold(
+        (f.name, "holds" if f.ok else "BROKEN" if f.name in broken else "too noisy", f.detail) for f in report.findings
+    )

@@ -99,10 +99,10 @@ async def _rehearse(
             move(completed=share)
 
         report = await rehearse(campaign, asked, config, say)
-    if html:
-        page.write(html, report)
     if as_json:
         print(msgspec.json.encode(report).decode())
     else:
         show(report, Console())
+    if html:
+        page.write(html, report)  # last: a disk that is full meanwhile does not take the rehearsal with it
     return 0 if report.ok else FAILED

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atp import pages
-from atp.pages import INK, Table
+from atp.pages import INK, Table, must_hold
 from atp.rehearsal.report import Report, about, outcome, skus, verdict
 
 if TYPE_CHECKING:
@@ -15,20 +15,16 @@ _COLUMNS = 200
 
 
 def write(path: Path, found: Report) -> None:
-    """Raises NoPlots."""
-    checks = [
-        [check.name, "holds" if check.ok else "BROKEN", "; ".join([check.detail, *check.offenders])]
-        for check in found.checks
-    ]
+    """Raises NoPlots, Unwritable."""
     tables = [
         skus(found),
         Table("Suggested", ["", "", "why"], [[each.name, each.value, each.why] for each in found.advice]),
-        Table("What must hold", ["", "", "figures"], checks),
+        must_hold((c.name, "holds" if c.ok else "BROKEN", "; ".join([c.detail, *c.offenders])) for c in found.checks),
     ]
     parts = [_plot(found), *map(pages.paragraph, outcome(found)), *map(pages.table, tables)]
     live = ", ".join(f"{name} {text}" for name, text in found.live.items())
     ending = ("holds" if found.ok else "broken", verdict(found))
-    path.write_text(pages.page(f"atp rehearse {found.campaign}", about(found), ending, [*parts, pages.paragraph(live)]))
+    pages.write(path, f"atp rehearse {found.campaign}", about(found), ending, [*parts, pages.paragraph(live)])
 
 
 def _plot(found: Report) -> str:
@@ -53,4 +49,5 @@ def _plot(found: Report) -> str:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.legend(loc="center left", frameon=False, bbox_to_anchor=(1, 0.5), fontsize=9)
 
-    return pages.figure("Requests a second", 3.2, draw)
+    # A column of several seconds is lower than the busiest of them, which the text below names.
+    return pages.figure(f"Requests a second, in columns of {width} s" if width > 1 else "Requests a second", 3.2, draw)

@@ -8,7 +8,7 @@ import pytest
 
 from atp.bench import docs, history
 from atp.bench.budgets import BadBudgets
-from atp.bench.ending import Wanted, end, ready
+from atp.bench.ending import Ending, Wanted, judge, keep, ready
 from atp.bench.figures import PEER, REFERENCE, SUBJECT, Ratio, Round, Series
 from atp.bench.machine import Machine
 from atp.bench.report import Finding, Report
@@ -27,8 +27,10 @@ def report(at: str = "2026-11-22T00:00:00Z", *values: float, machine: Machine = 
     )  # fmt: skip
 
 
-def finish(found: Report, wanted: Wanted):
-    return end(found, wanted, ready(wanted))
+def finish(found: Report, wanted: Wanted) -> Ending:
+    ending = judge(found, ready(wanted))
+    keep(found, wanted, ending)
+    return ending
 
 
 def test_a_line_of_history_has_what_later_runs_need(tmp_path: Path) -> None:
@@ -117,6 +119,9 @@ def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
 
 def test_a_page_that_cannot_be_written_is_told_before_the_run(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    for path in (tmp_path, tmp_path / "nowhere" / "report.html"):
-        with pytest.raises(Unwritable, match="cannot be written"):
-            ready(Wanted(html=path))
+    for path in (tmp_path, tmp_path / "nowhere" / "report.html", Path("/proc/report.html")):
+        for wanted in (Wanted(html=path), Wanted(history=path)):
+            with pytest.raises(Unwritable, match="cannot be written"):
+                ready(wanted)
+    ready(Wanted(html=tmp_path / "report.html"))
+    assert not list(tmp_path.iterdir())
