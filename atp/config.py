@@ -169,7 +169,8 @@ def _no_cluster(text: str) -> None:
 
 _LEVELS = ("debug", "info", "warning", "error")
 
-# The HTTP port is not ATP_PORT: Kubernetes sets that by itself for a service called "atp", to something else.
+# What Kubernetes sets by itself for a service called "atp", or "atp-…". So the HTTP port is not ATP_PORT.
+_KUBERNETES = re.compile(r"ATP_(.*_)?(PORT|PORT_\d+_.*|SERVICE_HOST|SERVICE_PORT|SERVICE_PORT_.*)")
 _SETTINGS = (
     _Setting("REDIS_URL", "the ledger: redis://[user:password@]host:port/db", _url("redis", "rediss"), url=True),
     _Setting("REDIS_CLUSTER", "first nodes of a cluster, instead of ATP_REDIS_URL", _no_cluster, url=True),
@@ -299,7 +300,11 @@ def _shown(setting: _Setting, value: str) -> str:
 def unknown(environ: Mapping[str, str] = os.environ) -> list[str]:
     """Variables that look like settings and are none: likely misspelt."""
     names = {PREFIX + setting.name for setting in (*_SETTINGS, *_webhook_settings(environ))}
-    return sorted(name for name in environ if name.startswith(PREFIX) and name.removesuffix(_FILE) not in names)
+    return sorted(
+        name
+        for name in environ
+        if name.startswith(PREFIX) and name.removesuffix(_FILE) not in names and not _KUBERNETES.fullmatch(name)
+    )
 
 
 def webhook_secrets(name: str, environ: Mapping[str, str] = os.environ) -> list[bytes]:

@@ -23,13 +23,8 @@ def baseline(*, live: bool = False, json_: bool = False) -> int:
     json_
         Print the positions as JSON.
     """
-    from atp.cli.logs import configure
-
-    config = settings.load()
-    if live or not config.database_url:
-        config = find_stores(config)
-    configure(config)  # to stderr: what is printed may be read by a program
-    return run_once(_baseline(config, live, json_))
+    config = find_stores(settings.load(), *(() if live else ("database_url",)))
+    return run_once(config, _baseline(config, live, json_), config.log_level)
 
 
 async def _baseline(config: settings.Config, live: bool, as_json: bool) -> int:

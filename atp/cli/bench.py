@@ -124,17 +124,26 @@ def reserve(*, load: Load = _LOAD, output: Output = _OUTPUT) -> int:
 
 
 def mixed(*, load: Load = _LOAD, output: Output = _OUTPUT) -> int:
-    """A shop's mix: of twenty requests 16 look, 3 reserve and 1 confirms; and confirm and release by themselves."""
+    """A shop's mix: of twenty requests 16 look, 3 reserve and 1 confirms; and confirm and release by themselves.
+
+    Example: atp bench mixed --connections 64 --seconds 2
+    """
     return _over_http("mixed", load, output)
 
 
 def availability(*, load: Load = _LOAD, output: Output = _OUTPUT) -> int:
-    """Answers of availability: at one location, at twelve, and unchanged (304)."""
+    """Answers of availability: at one location, at twelve, and unchanged (304).
+
+    Example: atp bench availability --connections 64,256 --skus 10000
+    """
     return _over_http("availability", load, output)
 
 
 def standard(*, load: Load = _LOAD, output: Output = _OUTPUT) -> int:
-    """The set of make bench: reserve with all peers, the mix and availability over HTTP, then ingest and ledger."""
+    """The set of make bench: reserve with all peers, the mix and availability over HTTP, then ingest and ledger.
+
+    Example: atp bench standard --seconds 2 --html bench.html
+    """
     from atp.bench.run import standard
 
     return _ran(standard(load.asked("standard"), say), output)
@@ -150,6 +159,8 @@ def ingest(
     output: Output = _OUTPUT,
 ) -> int:
     """Stock events a second through the ledger, beside a consumer that only fetches and acknowledges.
+
+    Example: atp bench ingest --lines 100
 
     Parameters
     ----------
@@ -182,6 +193,8 @@ def ledger(
 ) -> int:
     """What commands cost the ledger's server, beside a plain INCR.
 
+    Example: atp bench ledger --batch 100 --locations 1 12
+
     Parameters
     ----------
     batch
@@ -207,6 +220,8 @@ def ledger(
 def rebuild(*, size: Count = 100_000, tail: Count = 50_000, dir: Path | None = None, output: Output = _OUTPUT) -> int:
     """How long a lost ledger is away: fill one, lose it, make it anew from the journal, compare.
 
+    Example: atp bench rebuild --size 1000000 --dir /mnt/fast
+
     Parameters
     ----------
     size
@@ -225,6 +240,8 @@ def overload(
     *, connections: Count = 256, seconds: Seconds = 10.0, rounds: Rounds = 1, output: Output = _OUTPUT
 ) -> int:  # fmt: skip
     """More callers than can be served: what is still answered, who is refused, whether payments go through.
+
+    Example: atp bench overload --connections 64 --seconds 10
 
     Parameters
     ----------
@@ -252,7 +269,7 @@ def _ran(measuring: "Coroutine[Any, Any, Report]", output: Output) -> int:
     import structlog
     import uvloop
 
-    from atp.bench.ending import Wanted, end, ready
+    from atp.bench.ending import Wanted, judge, keep, ready
 
     wanted = Wanted(output.html, output.docs, output.history, output.budgets)
     try:
@@ -263,7 +280,7 @@ def _ran(measuring: "Coroutine[Any, Any, Report]", output: Output) -> int:
     # What servers and clients log of ends and beginnings is no part of a measure.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     report = uvloop.run(measuring)
-    ending = end(report, wanted, known)
+    ending = judge(report, known)
     if output.json:
         shown = {"report": report, "verdict": ending.text, "code": ending.code, "tables": ending.tables}
         print(msgspec.json.encode(shown).decode())
@@ -273,6 +290,7 @@ def _ran(measuring: "Coroutine[Any, Any, Report]", output: Output) -> int:
         from atp.bench.screen import show
 
         show(report, ending, Console(width=None if sys.stdout.isatty() else _WIDTH))
+    keep(report, wanted, ending)  # last: a disk that is full meanwhile does not take the figures with it
     return ending.code
 
 

@@ -39,7 +39,8 @@ def check(*, repair: bool = False, share: float = 10.0, resume: int = 0, json_: 
     """
     if not 0.1 <= share <= 100:
         raise Misused("--share is 0.1 to 100 percent")
-    return run_once(_check(find_stores(settings.load()), repair, share / 100, resume, json_))
+    config = find_stores(settings.load())
+    return run_once(config, _check(config, repair, share / 100, resume, json_))
 
 
 async def _check(config: settings.Config, repair: bool, share: float, id: int, as_json: bool) -> int:

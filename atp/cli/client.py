@@ -81,13 +81,16 @@ def _dev_endpoints(variables: str, *names: str) -> dict[str, str]:
 def find_stores(config: Config, *needed: str) -> Config:
     """With the settings ``needed`` (by default both stores), else the servers of the `atp dev` of this folder.
 
-    Raises Refused.
+    Raises Refused, and ConfigError where a store is set that `atp dev` does not use and a needed one is not: whoever
+    names a ledger means that one, not the one that happens to run here.
     """
     needed = needed or ("redis_url", "database_url")
     if all(getattr(config, name) for name in needed):
         return config
     variables = " and ".join(f"ATP_{name.upper()}" for name in needed)
     found = _dev_endpoints(variables, "redis", "postgres", "nats")
+    if not {config.redis_url, config.database_url} <= {"", found["redis"], found["postgres"]}:
+        config.require(*needed)
     nats = config.nats_url or found["nats"]
     return msgspec.structs.replace(config, redis_url=found["redis"], database_url=found["postgres"], nats_url=nats)
 

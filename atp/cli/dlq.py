@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from atp.deadletters import Chosen, Desk, Done, Letter
 
 _CONNECT_S = 5
+_LOG_LEVEL = "error"  # each attempt to connect would be a warning
 _FAILURES_SHOWN = 20
 
 Ids = Annotated[list[int] | None, Parameter(help="Ids of letters, as `atp dlq list` shows them.", negative=())]
@@ -46,7 +47,8 @@ def list_letters(*, source: str = "", reason: str = "", limit: int = 100, after:
     """
     if not 1 <= limit <= 10_000:
         raise Misused("--limit is 1 to 10,000")
-    return run_once(_list(settings.load(), _chosen(source, reason, ""), after, limit, json_))
+    config = settings.load()
+    return run_once(config, _list(config, _chosen(source, reason, ""), after, limit, json_), _LOG_LEVEL)
 
 
 def show(id: Annotated[int, Parameter(help="The letter's id.")], *, json_: bool = False) -> int:
@@ -59,7 +61,8 @@ def show(id: Annotated[int, Parameter(help="The letter's id.")], *, json_: bool 
     json_
         Print as JSON.
     """
-    return run_once(_show(settings.load(), id, json_))
+    config = settings.load()
+    return run_once(config, _show(config, id, json_), _LOG_LEVEL)
 
 
 def replay(
@@ -92,7 +95,8 @@ def replay(
         Print as JSON.
     """
     chosen = _meant(ids, all_, source, reason, before)
-    return run_once(_many(settings.load(), "replayed", ids or [], chosen, json_))
+    config = settings.load()
+    return run_once(config, _many(config, "replayed", ids or [], chosen, json_), _LOG_LEVEL)
 
 
 def discard(
@@ -122,7 +126,8 @@ def discard(
         Print as JSON.
     """
     chosen = _meant(ids, all_, source, reason, before)
-    return run_once(_many(settings.load(), "discarded", ids or [], chosen, json_))
+    config = settings.load()
+    return run_once(config, _many(config, "discarded", ids or [], chosen, json_), _LOG_LEVEL)
 
 
 # -- which letters ----------------------------------------------------------------------------------------------------

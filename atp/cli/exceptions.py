@@ -62,7 +62,7 @@ def show(id: Id, *, json_: bool = False) -> int:
         print(msgspec.json.encode(found).decode())
         return 0
     print(f"{found['id']}: {found['kind']} since {shown_time(found['raised_at'])}, {printable(_about(found))}")
-    for name, value in found.get("detail", {}).items():
+    for name, value in _detail(found):
         print(f"  {name}: {printable(str(value))}")
     print(f"\n{found['meaning']}\n")
     for remedy in found.get("remedies", []):
@@ -171,7 +171,7 @@ def _print_table(found: list[dict[str, Any]]) -> None:
         justify = "right" if name == "id" else "left"
         table.add_column(name, justify=justify, no_wrap=name in ("id", "kind", "since"), overflow="fold")
     for each in found:
-        detail = ", ".join(f"{name} {value}" for name, value in each.get("detail", {}).items() if value != "")
+        detail = ", ".join(f"{name} {value}" for name, value in _detail(each))
         cells = (
             each["id"],
             each["kind"],
@@ -182,6 +182,10 @@ def _print_table(found: list[dict[str, Any]]) -> None:
         )
         table.add_row(*(escape(printable(cell)) for cell in cells))
     Console().print(table)
+
+
+def _detail(found: dict[str, Any]) -> list[tuple[str, Any]]:
+    return [(name, value) for name, value in found.get("detail", {}).items() if value != ""]
 
 
 def _about(found: dict[str, Any]) -> str:

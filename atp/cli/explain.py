@@ -43,7 +43,7 @@ def explain(sku: Sku, *, at: str = "", channel: str = "", json_: bool = False) -
     if at:
         if channel:
             raise Misused("--channel cannot be used with --at yet")
-        return run_once(_earlier(config, sku, at, json_))
+        return run_once(config, _earlier(config, sku, at, json_))
     query = {"explain": "true"} | ({"channel": channel} if channel else {})
     answer = find_api(config).get(f"/v1/availability/{quote(sku, safe='')}?{urlencode(query)}")
     _show(sku, answer["position"], answer["explain"], json_)

@@ -68,7 +68,7 @@ def ingest_file(
     rejects = rejects or file.with_name(f"{file.name}.rejects.ndjson")
     job = Job(file, mapping, source, kind, given, rejects, resume)
     try:
-        return run_once(_run(job, config, dry_run, as_json))
+        return run_once(config, _run(job, config, dry_run, as_json))
     except OSError as error:
         raise Refused(f"{error.filename or file}: {error.strerror or error}") from None
 

@@ -50,7 +50,8 @@ def create(
     json_
         Print as JSON.
     """
-    return run_once(_create(_load(), client, scope, channel, source, quota, json_))
+    config = _load()
+    return run_once(config, _create(config, client, scope, channel, source, quota, json_))
 
 
 def revoke(prefix: str, *, json_: bool = False) -> int:
@@ -65,7 +66,8 @@ def revoke(prefix: str, *, json_: bool = False) -> int:
     json_
         Print as JSON.
     """
-    return run_once(_revoke(_load(), prefix, json_))
+    config = _load()
+    return run_once(config, _revoke(config, prefix, json_))
 
 
 def list_keys(*, json_: bool = False) -> int:
@@ -78,7 +80,8 @@ def list_keys(*, json_: bool = False) -> int:
     json_
         Print as JSON.
     """
-    return run_once(_list(_load(), json_))
+    config = _load()
+    return run_once(config, _list(config, json_))
 
 
 def _load() -> settings.Config:

@@ -23,7 +23,7 @@ def migrate(*, service_role: str = "", json_: bool = False) -> int:
     """
     config = settings.load()
     config.require("database_url")
-    return run_once(_migrate(config, service_role, json_))
+    return run_once(config, _migrate(config, service_role, json_))
 
 
 async def _migrate(config: settings.Config, role: str, as_json: bool) -> None:

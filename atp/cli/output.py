@@ -7,9 +7,16 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from msgspec import structs
 
-def run_once(main: Coroutine[Any, Any, int | None]) -> int:
-    """Run a command that ends by itself."""
+from atp.config import Config
+
+
+def run_once(config: Config, main: Coroutine[Any, Any, int | None], log_level: str = "warning") -> int:
+    """Run a command that ends by itself. Its logs go to stderr: what is printed may be read by a program."""
+    from atp.cli.logs import configure  # slow to load
+
+    configure(structs.replace(config, log_level=log_level))
     return asyncio.run(main) or 0
 
 
@@ -30,11 +37,12 @@ def note(text: str) -> None:
 
 @contextmanager
 def watched(
-    text: str, total: float, figures: str = "", *, quiet: bool, in_bytes: bool = False, **fields: Any
+    text: str, total: float | None, figures: str = "", *, quiet: bool, in_bytes: bool = False, **fields: Any
 ) -> Iterator[Callable[..., None]]:
     """A progress bar on stderr where somebody looks at it; what is given moves it, by rich's names for a task's fields.
 
-    ``figures`` is the format of what stands behind the bar, made of ``fields``. Without a terminal nothing is shown.
+    ``figures`` is the format of what stands behind the bar, made of ``fields``; without a ``total`` the bar only shows
+    life. Without a terminal nothing is shown.
     """
     if quiet or not sys.stderr.isatty():
         yield lambda **_: None

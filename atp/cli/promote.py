@@ -36,7 +36,7 @@ def promote(url: Url = "", *, yes: bool = False, json_: bool = False) -> int:
     url = url or config.redis_url
     if not url:
         raise Misused("name the replica: atp promote redis://host:port/0")
-    return run_once(_promote(config, url, yes, json_))
+    return run_once(config, _promote(config, url, yes, json_))
 
 
 async def _promote(config: settings.Config, url: str, yes: bool, as_json: bool) -> int:

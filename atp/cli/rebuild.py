@@ -8,7 +8,7 @@ import msgspec
 from atp import config as settings
 from atp.cli.client import find_stores
 from atp.cli.errors import Refused
-from atp.cli.output import note, run_once
+from atp.cli.output import note, run_once, watched
 
 if TYPE_CHECKING:
     from atp.journal import Journal
@@ -36,11 +36,9 @@ def rebuild(*, accept_loss: bool = False, yes: bool = False, json_: bool = False
     json_
         Print what was done as JSON.
     """
-    from atp.cli.logs import configure
-
     config = find_stores(settings.load())
-    configure(config)  # to stderr: what is printed may be read by a program
-    return run_once(_rebuild(config, accept_loss, yes, json_))
+    log_level = "error" if sys.stderr.isatty() else config.log_level  # a terminal has the bar
+    return run_once(config, _rebuild(config, accept_loss, yes, json_), log_level)
 
 
 async def _rebuild(config: settings.Config, accept_loss: bool, yes: bool, as_json: bool) -> int:
@@ -63,25 +61,20 @@ async def _run(config: settings.Config, journal: "Journal", ledger: "Ledger", ac
     import contextlib
     from secrets import token_hex
 
-    from rich.console import Console
-    from rich.progress import Progress, TextColumn, TimeElapsedColumn
-
     from atp.rebuild import LastTold, Rebuilder, leased
     from atp.wiring import open_nats, rebuild_settings
 
     limits = rebuild_settings(config)
-    columns = (TextColumn("{task.description}"), *Progress.get_default_columns()[1:3], TimeElapsedColumn())
     done: list[Rebuilt] = []
     async with contextlib.AsyncExitStack() as stack:
         nats = None
         if config.nats_url:
             nats = await stack.enter_async_context(open_nats(config, "rebuild", asyncio.Event(), wait=False))
-        bar = stack.enter_context(Progress(*columns, console=Console(stderr=True), transient=True))
+        move = stack.enter_context(watched("rebuild", None, quiet=False))
         for partition in range(ledger.partitions):
-            task = bar.add_task(f"partition {partition}", total=None)
 
-            async def show(phase: str, count: int, total: int, task=task, partition=partition) -> None:
-                bar.update(task, description=f"partition {partition}: {phase}", completed=count, total=total or None)
+            async def show(phase: str, count: int, total: int, partition: int = partition) -> None:
+                move(description=f"partition {partition}: {phase}", completed=count, total=total or None)
 
             rebuilder = Rebuilder(ledger, journal, partition, LastTold(nats, limits), limits, show)
             async with leased(ledger, partition, token_hex(8), limits.lease_ms) as mine:
@@ -89,6 +82,7 @@ async def _run(config: settings.Config, journal: "Journal", ledger: "Ledger", ac
                     raise Refused(f"another process makes partition {partition} anew: its log says how far it is")
                 if (one := await rebuilder.run(by_hand=True, accept_loss=accept_loss)) is not None:
                     done.append(one)
+            move(description=f"partition {partition}: done", completed=1, total=1)
     return done
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from atp.cli.errors import FAILED, explain
-from atp.config import Config
+from atp.config import Config, unknown
 from atp.domain.collecting import rarely
 
 Main = Callable[[asyncio.Event], Awaitable[None]]
@@ -20,6 +20,8 @@ def run_service(config: Config, main: Main) -> int:
     from atp.cli.logs import configure
 
     configure(config)
+    for name in unknown():
+        logging.getLogger("atp").warning("%s is no setting of this release; misspelt?", name)
     return uvloop.run(_with_signals(main))
 
 

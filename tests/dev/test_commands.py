@@ -6,25 +6,29 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import structlog
+from cyclopts import App
 
 from atp.cli import logs
-from atp.cli.app import run
+from atp.cli.app import build, run
 from atp.config import Config
 from atp.domain.keys import key_prefix
 from atp.journal import migrate
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = [
-    ["dev"], ["serve"], ["ingest"], ["drain"], ["migrate"], ["explain"], ["reservations"], ["history"], ["audit"],
-    ["promote"], ["config", "show"],
-    ["keys", "create"], ["keys", "revoke"], ["keys", "list"], ["version"],
-    ["exceptions", "list"], ["exceptions", "show"], ["exceptions", "resolve"],
-    ["mapping", "list"], ["mapping", "show"], ["mapping", "test"],
-]  # fmt: skip
+
+
+def commands(app: App, path: tuple[str, ...] = ()) -> Iterator[list[str]]:
+    """Every command that does something, as it is called."""
+    names = [name for name in app if not name.startswith("-")]
+    if not names:
+        yield list(path)
+    for name in names:
+        yield from commands(app[name], (*path, name))
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +48,7 @@ def ledger_settings(monkeypatch: pytest.MonkeyPatch, valkey: str, database: str,
     monkeypatch.setenv("ATP_NAMESPACE", namespace)
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("command", list(commands(build())), ids=" ".join)
 def test_every_command_has_help_with_an_example(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*command, "--help"]) == 0
     assert f"Example: atp {' '.join(command)}" in " ".join(capsys.readouterr().out.split())
@@ -90,6 +94,21 @@ def test_commands_use_the_dev_of_this_folder_or_say_so(
     for command in (["keys", "list"], ["explain", "A", "--at", "0:1"], ["check"], ["audit", "--about", "x"]):
         assert run(command) == 1
         assert "run this where `atp dev` runs" in capsys.readouterr().err
+
+
+def test_whoever_names_a_ledger_does_not_get_the_one_of_this_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".atp").mkdir()
+    here = {"redis": "redis://127.0.0.1:1/0", "postgres": "postgres://127.0.0.1:1/x", "nats": "nats://127.0.0.1:1"}
+    (tmp_path / ".atp" / "endpoints.json").write_text(json.dumps(here))
+    monkeypatch.setenv("ATP_REDIS_URL", "redis://elsewhere/0")
+    assert run(["check"]) == 2
+    assert "ATP_DATABASE_URL: not set" in capsys.readouterr().err
+    monkeypatch.setenv("ATP_REDIS_URL", here["redis"])  # as `atp dev` was told to use it
+    assert run(["check"]) == 1
+    assert "cannot use the ledger at 127.0.0.1:1" in capsys.readouterr().err
 
 
 def test_a_state_directory_that_cannot_be_one_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -94,6 +94,12 @@ def test_misspelt_variables_are_found() -> None:
     assert config.unknown(environ) == ["ATP_REDIS_ULR"]
 
 
+def test_what_kubernetes_sets_for_a_service_called_atp_is_not_misspelt() -> None:
+    names = ("ATP_PORT", "ATP_PORT_8000_TCP", "ATP_PORT_8000_TCP_ADDR", "ATP_SERVICE_HOST", "ATP_SERVICE_PORT_HTTP",
+             "ATP_API_SERVICE_HOST")  # fmt: skip
+    assert config.unknown(dict.fromkeys(names, "x")) == []
+
+
 def test_a_key_is_never_shown() -> None:
     (key,) = [setting for setting in config.describe({"ATP_API_KEY": "hunter2"}) if setting.name == "ATP_API_KEY"]
     assert (key.value, key.source) == ("***", "env")
