@@ -132,6 +132,7 @@ SOURCE_AGE = Gauge("atp_source_age_seconds", "Since the ledger last heard of the
 OUTBOX_ENTRIES = Gauge("atp_outbox_entries", "Entries waiting in the outbox.", ["partition"])
 UNJOURNALED_SECONDS = Gauge("atp_unjournaled_seconds", "Age of the oldest entry not yet journaled.", ["partition"])
 PUBLISH_LAG = Gauge("atp_publish_lag_entries", "Journaled entries whose events are not acknowledged.", ["partition"])
+ANNOUNCE_LAG = Gauge("atp_announce_lag_seconds", "How long a sku has owed its availability event.", ["partition"])
 JOURNALED = Counter("atp_journaled_entries", "Entries copied to the journal.", ["partition"])
 PUBLISHED = Counter("atp_published_events", "Events published on NATS.", ["type"])
 

@@ -2,12 +2,12 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
 from atp.outbox.messages import Message
-from atp.telemetry import JOURNALED, OUTBOX_ENTRIES, PUBLISH_LAG, PUBLISHED, UNJOURNALED_SECONDS, series
+from atp.telemetry import ANNOUNCE_LAG, JOURNALED, OUTBOX_ENTRIES, PUBLISH_LAG, PUBLISHED, UNJOURNALED_SECONDS, series
 
 
 class Counters(Struct):
@@ -31,9 +31,10 @@ class Counters(Struct):
         """How long the oldest waiting entry waits; grows while PostgreSQL is away."""
         return max(0.0, time.time() - self.waiting_since) if self.waiting_since else 0.0
 
-    def expose(self) -> None:
+    def expose(self, announce_lag_s: Callable[[], float]) -> None:
         """Let the process's gauges read these numbers whenever they are asked."""
         label = str(self.partition)
+        series(ANNOUNCE_LAG, label).set_function(announce_lag_s)
         series(OUTBOX_ENTRIES, label).set_function(lambda: self.waiting)
         series(UNJOURNALED_SECONDS, label).set_function(lambda: self.journal_lag_seconds)
         series(PUBLISH_LAG, label).set_function(lambda: self.publish_lag)

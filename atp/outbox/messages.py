@@ -28,7 +28,7 @@ from atp.domain.entries import (
     Transferred,
 )
 from atp.domain.ids import digest53
-from atp.domain.records import SkuStock
+from atp.domain.records import SkuUnits
 from atp.domain.times import rfc3339
 from atp.domain.touched import concerns_all
 from atp.domain.views import reservation_view
@@ -224,7 +224,7 @@ class Messages:
             case _:
                 return None
 
-    def of_availability(self, stock: SkuStock, now_ms: int) -> Message:
+    def of_availability(self, stock: SkuUnits, now_ms: int) -> Message:
         """The state event of one sku. Its id is the sku's last change, made unlike that of the entry itself."""
         position = f"{self._partition}:{stock.seq}"
         data = AvailabilityData(stock.sku, "default", stock.ats, position, rfc3339(now_ms))

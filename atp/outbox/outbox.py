@@ -42,11 +42,12 @@ class Outbox:
         self.partitions: list[Partition] = []
         for number, handover in enumerate(handovers):
             counters = Counters(number)
-            counters.expose()
+            publisher = Publisher(nats, ledger, journal, number, handover, settings, counters)
+            counters.expose(lambda publisher=publisher: publisher.announce_lag_s)
             self.partitions.append(
                 Partition(
                     Drainer(ledger, journal, number, owner, handover, settings, counters),
-                    Publisher(nats, ledger, journal, number, handover, settings, counters),
+                    publisher,
                     Victims(ledger, journal, number, handover, settings),
                     counters,
                 )

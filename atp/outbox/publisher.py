@@ -12,7 +12,8 @@ import structlog
 from nats.aio.client import Client as Nats
 
 from atp.domain.entries import AnyEntry, LedgerOpened
-from atp.domain.records import SkuStock
+from atp.domain.ids import partition_of
+from atp.domain.records import SkuUnits
 from atp.domain.touched import skus_of
 from atp.journal import Claim, Fenced, Journal, JournalError
 from atp.ledger import Ledger, LedgerError
@@ -55,8 +56,7 @@ class Publisher:
         self._settings = settings
         self._counters = counters
         self._messages = Messages(settings.root, ledger.settings.namespace, partition)
-        self._announcer = Announcer(settings)
-        self._announce_at = 0.0
+        self._announcer = Announcer(settings, ledger.partitions)
         self._nats = nats
         self._sender = Sender(nats, settings, self._check_claim)
         self._claim: Claim | None = None
@@ -95,6 +95,11 @@ class Publisher:
             await self._move(claim)
         return count
 
+    @property
+    def announce_lag_s(self) -> float:
+        """How long the sku waits for its availability event that waits longest; 0 where another process tells."""
+        return self._announcer.lag_s if self._handover.claim else 0.0
+
     async def _resume(self, claim: Claim) -> None:
         """Begin where the publisher before stopped; what it published may still owe availability events."""
         self._claim = None
@@ -128,15 +133,14 @@ class Publisher:
         return len(entries)
 
     async def _announce(self) -> int:
-        if time.monotonic() < self._announce_at:
-            return 0
         skus = self._announcer.ready()
         if not skus:
             return 0
-        self._announce_at = time.monotonic() + self._settings.announce_every_s / 4  # gather some for one reading
-        stocks = await self._ledger.availability(skus)
+        before = self._ledger.read_us(self._partition)
+        stocks = await self._ledger.units(self._partition, skus)
+        self._announcer.read(len(skus), self._ledger.read_us(self._partition) - before)
         now_ms = time.time_ns() // 1_000_000
-        news: list[SkuStock] = []
+        news: list[SkuUnits] = []
         for stock in stocks:
             if stock.seq > self._announcer.shown(stock.sku):
                 news.append(stock)
@@ -182,7 +186,8 @@ class Publisher:
         """The skus of entries that follow ``before`` owe an availability event."""
         for entry in entries:
             for sku in skus_of(entry):
-                self._announcer.touch(sku, entry.seq)
+                if partition_of(sku, self._ledger.partitions) == self._partition:  # a campaign names those of others
+                    self._announcer.touch(sku, entry.seq)
             if isinstance(entry, LedgerOpened) and before:
                 await self._reopen(before, entry.seq)
             before = entry.seq

@@ -27,6 +27,7 @@ class Settings(Struct, frozen=True):
 
     announce_every_s: float = 0.1  # between two availability events of one sku (R33)
     announce_max: int = 500  # skus per reading of the ledger
+    announce_share: float = 0.1  # of the ledger's time that these readings may take
     announced_max: int = 100_000  # skus whose last event is remembered
 
     short_every_s: float = 0.25  # between two looks whether a position fell short
