@@ -6,14 +6,16 @@ from pathlib import Path
 
 import nats as nats_client
 import pytest
-from msgspec import structs
+from msgspec import json, structs
 from nats.aio.client import Client
 from nats.js.api import StreamConfig
 
 from atp.dev.nats import Nats
 from atp.domain.commands import Acknowledge, Change, Delta, Fulfil, PutPolicy, Transfer
+from atp.domain.ids import partition_of
 from atp.domain.times import rfc3339
 from atp.journal import Claim, Fenced, Journal
+from atp.ledger import Ledger
 from atp.outbox import Outbox, StreamUnfit
 from atp.outbox.handover import Handover
 from atp.outbox.sender import Sender
@@ -243,6 +245,39 @@ async def test_availability_owed_by_a_killed_publisher_is_told_by_its_successor(
     async with room.running():
         await wait_until_async(lambda: published(room))
     assert (await room.told("availability"))[-1].data["ats"] == 8
+
+
+async def test_each_partition_tells_of_its_own_skus_only(room: Room) -> None:
+    """A campaign's policy names those of the others as well, in every partition. It takes a unit of each."""
+    await room.ledger.close()
+    room.ledger_settings = structs.replace(
+        room.ledger_settings, namespace=f"{room.ledger_settings.namespace}-two", partitions=2
+    )
+    room.ledger = Ledger(room.ledger_settings)
+    await room.ledger.open({})
+    for kind, id in (("location", "DC1"), ("source", "wms")):
+        await room.ledger.put_policy(PutPolicy(kind, id, "{}"))
+    skus = [f"S{n}" for n in range(8)]
+    assert {partition_of(sku, 2) for sku in skus} == {0, 1}
+    await room.apply(*(level(n + 1, sku=sku) for n, sku in enumerate(skus)))
+    body = {"opens": 0, "closes": 2**50, "skus": {sku: {"quantity": 1} for sku in skus}}
+    await room.ledger.put_policy(PutPolicy("campaign", "sale", json.encode(body).decode(), skus=skus))
+
+    async with room.running() as outbox:
+        publishers = [partition.publisher for partition in outbox.partitions]
+
+        async def told() -> bool:
+            heads = await room.ledger.heads()
+            marks = [await room.journal.watermark(p) for p in range(2)]
+            owed = any(publisher._announcer.owes for publisher in publishers)
+            return not owed and [mark and mark.published for mark in marks] == [head.seq for head in heads]
+
+        await wait_until_async(told)
+    found = {
+        (t.data["sku"], int(t.data["position"].partition(":")[0])): t.data["ats"]
+        for t in await room.told("availability")
+    }
+    assert found == {(sku, partition_of(sku, 2)): n for n, sku in enumerate(skus)}
 
 
 async def test_names_that_headers_cannot_hold_are_percent_encoded(room: Room) -> None:
