@@ -17,12 +17,14 @@ from atp.dev.server import Server, plain_env
 
 _USER = "atp"
 
+# Shared memory as files among its own: of a killed server nothing stays in /dev/shm, where containers have little room.
 _CONFIG = """\
 listen_addresses = '{host}'
 port = {port}
 unix_socket_directories = ''
 password_encryption = 'scram-sha-256'
 max_connections = 100
+dynamic_shared_memory_type = mmap
 fsync = on
 synchronous_commit = on
 full_page_writes = on

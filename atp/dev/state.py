@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from atp.dev import files, identity
+from atp.dev import files, identity, leftovers
 from atp.dev.errors import StateDirTaken, StateDirUnfit
 from atp.domain import keys, times
 
@@ -76,7 +76,10 @@ class StateDir:
 
     def empty(self) -> None:
         """Forget data, keys and secrets; only what we made ourselves is removed."""
-        shutil.rmtree(identity.reachable_copy(self.path / "postgres"), ignore_errors=True)
+        copy = identity.reachable_copy(self.path / "postgres")
+        for place in (copy, self.path / "postgres"):
+            leftovers.free_memory(place / "data")
+        shutil.rmtree(copy, ignore_errors=True)
         for name in ("valkey", "nats", "postgres", "log"):
             if (self.path / name).exists():
                 shutil.rmtree(self.path / name)

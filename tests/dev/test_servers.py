@@ -12,9 +12,11 @@ import redis
 import redis.asyncio
 
 from atp.dev.errors import ServerFailed
+from atp.dev.identity import choose_identity
 from atp.dev.nats import Nats
 from atp.dev.postgres import Postgres
 from atp.dev.server import Server
+from atp.dev.state import StateDir
 from atp.dev.valkey import Valkey
 
 pytestmark = pytest.mark.anyio
@@ -70,6 +72,20 @@ def test_starts_again_after_a_crash_with_the_same_secret(kind: type[Server], tmp
     server.stop()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_nothing_stays_in_memory_of_a_killed_postgres_whose_state_is_emptied(tmp_path: Path) -> None:
+    def segments() -> set[str]:
+        return {" ".join(line.split()[:2]) for line in Path("/proc/sysvipc/shm").read_text().splitlines()}
+
+    with Postgres(tmp_path) as server:
+        lock = choose_identity(server.directory, Postgres.wheel()).data / "postmaster.pid"
+        mark = " ".join(lock.read_text().splitlines()[6].split())
+        server.kill()
+        assert mark in segments()
+        StateDir(tmp_path).empty()
+    assert mark not in segments()
+    assert not server.directory.exists()
 
 
 def test_postgres_keeps_what_was_committed_before_a_crash(tmp_path: Path) -> None:

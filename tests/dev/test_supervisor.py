@@ -11,6 +11,7 @@ import pytest
 
 from atp.dev.errors import ServerFailed
 from atp.dev.process import Launch
+from atp.dev.state import StateDir
 from atp.dev.supervisor import Supervisor
 from atp.dev.valkey import Valkey
 from tests.support import wait_until, wait_until_async
@@ -139,3 +140,4 @@ asyncio.run(main())
         assert all(alive(pid) for pid in pids)
         parent.kill()
     wait_until(lambda: not any(alive(pid) for pid in pids), description="no server without its supervisor")
+    StateDir(tmp_path).empty()
