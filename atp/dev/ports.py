@@ -1,12 +1,24 @@
 """Ports on loopback."""
 
 import http.client
+import os
+import random
 import socket
+from collections import deque
 
 from atp.dev.errors import DevError
 
 HOST = "127.0.0.1"
 _NEAR = 200  # how far from the wanted port the next free one is looked for
+
+#: Below what systems give to clients and to who asks for any port (RFC 6335 §6, and Linux from 32768 on): a port from
+#: here is not taken by one of them before its server listens, nor while its server is started again.
+_OURS = range(10_240, 32_768)
+_TRIES = 1_000
+
+#: Sockets for datagrams with the numbers of the newest ports given out, which keep other processes from getting them.
+_given: deque[int] = deque()
+_GIVEN_MAX = 128
 
 
 def is_free(port: int) -> bool:
@@ -19,11 +31,13 @@ def is_free(port: int) -> bool:
         return _bind(probe, port)
 
 
-def free_port() -> int:
-    """Some port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return probe.getsockname()[1]
+def free_port(row: int = 1) -> int:
+    """The first of ``row`` ports in a row that are free, and that no other process is given here meanwhile."""
+    for _ in range(_TRIES):
+        first = random.choice(_OURS[: 1 - row or None])  # noqa: S311 - nothing is guarded by it
+        if all(is_free(port) and _keep(port) for port in range(first, first + row)):
+            return first
+    raise DevError(f"No free port from {_OURS[0]} to {_OURS[-1]}.")
 
 
 def near(wanted: int) -> int:
@@ -61,6 +75,20 @@ def is_healthy(port: int, path: str) -> bool:
         return False
     finally:
         connection.close()
+
+
+def _keep(port: int) -> bool:
+    """Whether nobody was given ``port`` lately; it is this process's from now on, until it has got many others."""
+    mark = socket.socket(type=socket.SOCK_DGRAM)
+    try:
+        mark.bind((HOST, port))
+    except OSError:
+        mark.close()
+        return False
+    _given.append(mark.detach())
+    if len(_given) > _GIVEN_MAX:
+        os.close(_given.popleft())
+    return True
 
 
 def _bind(probe: socket.socket, port: int) -> bool:

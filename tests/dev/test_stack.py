@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from atp.dev.ports import free_port
 from tests.support import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -107,7 +108,7 @@ def put(url: str, key: str, body: object) -> int:
 
 def test_a_day_with_atp_dev(tmp_path: Path, runs: list[Dev]) -> None:
     """Start, use, lose a child, restart with the same state, lose the supervisor, and end."""
-    dev = Dev(tmp_path / "state", "--port", str(_free_port()), "--workers", "2")
+    dev = Dev(tmp_path / "state", "--port", str(free_port()), "--workers", "2")
     runs.append(dev)
     first = dev.ready()
     assert set(first) == {"api", "nats", "redis", "postgres", "api_key", "admin_key"}
@@ -175,7 +176,7 @@ def test_a_taken_port_is_avoided_and_said_and_fresh_forgets(tmp_path: Path, runs
 
 def test_a_server_of_your_own_is_used(tmp_path: Path, runs: list[Dev], valkey: str, namespace: str) -> None:
     settings = {"ATP_REDIS_URL": valkey, "ATP_NAMESPACE": namespace}
-    dev = Dev(tmp_path / "state", "--port", str(_free_port()), settings=settings)
+    dev = Dev(tmp_path / "state", "--port", str(free_port()), settings=settings)
     runs.append(dev)
     assert dev.ready()["redis"] == valkey
     assert set(dev.pids()) == set(NAMES) - {"valkey"}
@@ -187,9 +188,3 @@ def _no_secret_in_command_lines(dev: Dev, endpoints: dict[str, str]) -> None:
     for pid in (*dev.pids().values(), dev.process.pid):
         command = Path(f"/proc/{pid}/cmdline").read_text()
         assert not any(secret in command for secret in (*secrets, endpoints["api_key"], endpoints["admin_key"]))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from atp.cli.workers import READY
-from atp.dev.ports import free_port, is_free, is_healthy
+from atp.dev.ports import free_port, is_healthy
 from tests.dev.test_p0 import ROOT, serving, settings, status
 from tests.support import wait_until_async
 
@@ -24,16 +24,8 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def two_ports() -> int:
-    """The first of two that are free."""
-    while True:
-        first = free_port()
-        if is_free(first + 1):
-            return first
-
-
 async def test_a_dead_worker_is_started_again_and_all_end_together(settings: dict[str, str], tmp_path: Path) -> None:
-    port, first, said = free_port(), two_ports(), tmp_path / "said"
+    port, first, said = free_port(), free_port(2), tmp_path / "said"
     arguments = ("--workers", "2", "--port", str(port), "--operations-port", str(first))
     with said.open("wb") as log, serving(settings, *arguments, said=log.fileno()) as parent:
         await wait_until_async(lambda: READY in said.read_text(), 60, "it says that both answer")
@@ -46,12 +38,12 @@ async def test_a_dead_worker_is_started_again_and_all_end_together(settings: dic
         workers = children(parent.pid)
         assert len(workers) == 2
         os.kill(workers[0], signal.SIGKILL)
-        await wait_until_async(lambda: not is_healthy(first, "/health/live"), 10, "it is gone")
-        assert status(port, "/health/ready") == 200  # the other one goes on
+        await wait_until_async(lambda: workers[0] not in children(parent.pid), 20, "it is gone, its socket too")
+        assert status(port, "/v1/availability/A") == 401  # the other one goes on
+        await wait_until_async(lambda: len({*children(parent.pid)} - {*workers}) == 1, 60, "another one is started")
         await wait_until_async(lambda: is_healthy(first, "/health/ready"), 60, "it is back")
-        started = [pid for pid in children(parent.pid) if pid not in workers]
-        assert len(started) == 1
-    for pid in (workers[1], *started):
+        (started,) = {*children(parent.pid)} - {*workers}
+    for pid in (workers[1], started):
         with pytest.raises(ProcessLookupError):  # the parent waited for them
             os.kill(pid, 0)
     assert not is_healthy(port, "/health/live")
