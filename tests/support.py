@@ -3,10 +3,11 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import asyncpg
 from msgspec import structs
 
 from atp.journal import JournalSettings
@@ -49,6 +50,16 @@ def hurried(ledger: Ledger, **limits: float) -> Iterator[None]:
 async def connected(url: str) -> Connection:
     """A connection of the test's own to the ledger's server."""
     return await connect(url, PATIENT.read_timeout_s)
+
+
+@asynccontextmanager
+async def asking(database: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to PostgreSQL, closed whatever becomes of the test: one that stays open keeps the loop from ending."""
+    connection = await asyncpg.connect(database)
+    try:
+        yield connection
+    finally:
+        await connection.close(timeout=10)
 
 
 def patient_journal(url: str, namespace: str = "atp", **named: Any) -> JournalSettings:

@@ -6,12 +6,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from atp.dev import identity
 from atp.dev.identity import choose_identity, reachable_copy
 from atp.dev.postgres import Postgres
+from tests.support import asking
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another user")
 
@@ -26,11 +26,8 @@ def private(tmp_path: Path) -> Iterator[Path]:
 
 
 async def _value(url: str) -> int:
-    connection = await asyncpg.connect(url)
-    try:
+    async with asking(url) as connection:
         return await connection.fetchval("select 7")
-    finally:
-        await connection.close()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root has other ways")

@@ -18,6 +18,7 @@ from atp.dev.postgres import Postgres
 from atp.dev.server import Server
 from atp.dev.state import StateDir
 from atp.dev.valkey import Valkey
+from tests.support import asking
 
 pytestmark = pytest.mark.anyio
 
@@ -46,10 +47,9 @@ async def test_nats_has_jetstream(nats: str, namespace: str) -> None:
 
 
 async def test_database_is_empty_and_durable(database: str) -> None:
-    connection = await asyncpg.connect(database)
-    assert await connection.fetchval("select count(*) from pg_tables where schemaname = 'public'") == 0
-    assert await connection.fetchval("show fsync") == "on"
-    await connection.close()
+    async with asking(database) as connection:
+        assert await connection.fetchval("select count(*) from pg_tables where schemaname = 'public'") == 0
+        assert await connection.fetchval("show fsync") == "on"
 
 
 async def test_wrong_passwords_are_refused(valkey: str, postgres: str) -> None:
@@ -95,10 +95,8 @@ def test_postgres_keeps_what_was_committed_before_a_crash(tmp_path: Path) -> Non
         connection.terminate()
 
     async def read() -> int:
-        connection = await asyncpg.connect(server.url)
-        value = await connection.fetchval("select value from kept")
-        await connection.close()
-        return value
+        async with asking(server.url) as connection:
+            return await connection.fetchval("select value from kept")
 
     with Postgres(tmp_path) as server:
         asyncio.run(write())

@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-import asyncpg
 import pytest
 
 from atp.domain.commands import Level, PutPolicy
 from atp.journal import Journal
+from tests.support import asking
 
 from .conftest import Api, assert_problem, served
 from .test_exception_routes import journal, journal_all
@@ -154,9 +154,8 @@ async def test_where_the_journal_begins_is_said_on_the_last_page(told: Api, jour
     await told.stock("A", 9)
     await told.stock("A", 8)
     await journal_all(told, journal)
-    connection = await asyncpg.connect(migrated)
-    await connection.execute("update watermarks set begins = 3")
-    await connection.close()
+    async with asking(migrated) as connection:
+        await connection.execute("update watermarks set begins = 3")
     first = (await told.send("GET", "/v1/stock/A/entries?limit=1", key=told.admin)).json()
     last = await told.send("GET", f"/v1/stock/A/entries?page_token={first['next_page_token']}", key=told.admin)
     assert ("journal_begins" in first, last.json()["journal_begins"]) == (False, "0:3")

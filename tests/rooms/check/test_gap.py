@@ -10,6 +10,7 @@ import pytest
 from atp.check import Finding
 from atp.domain.commands import Change, PutPolicy, Raise, Release, Resolve
 from tests.rooms.check.room import Room, confirm, id_of, level, reserve
+from tests.support import asking
 
 pytestmark = pytest.mark.anyio
 
@@ -19,9 +20,8 @@ TABLES = ("reservations", "levels", "policies", "exceptions")
 
 @pytest.fixture
 async def journal(database: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(database)
-    yield connection
-    await connection.close()
+    async with asking(database) as connection:
+        yield connection
 
 
 async def save(journal: asyncpg.Connection) -> None:

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from atp.journal import Journal
-from tests.support import patient_journal
+from tests.support import asking, patient_journal
 
 
 @pytest.fixture
@@ -20,7 +20,6 @@ async def journal(migrated: str, namespace: str) -> AsyncIterator[Journal]:
 
 @pytest.fixture
 async def connection(migrated: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection of the test's own, closed whatever becomes of it: one that stays open keeps the loop from ending."""
-    connection = await asyncpg.connect(migrated)
-    yield connection
-    await connection.close(timeout=10)
+    """A connection of the test's own."""
+    async with asking(migrated) as connection:
+        yield connection

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import asyncpg
 import pytest
 
 from atp.domain.entries import AnyEntry
 from atp.journal import Journal
 from tests.rooms.journal.made import covered, opened, raised, resolved, short
+from tests.support import asking
 
 pytestmark = pytest.mark.anyio
 
@@ -16,10 +16,9 @@ async def rows_after(journal: Journal, database: str, *batches: list[AnyEntry]) 
     claim = await journal.claim(0, "a")
     for batch in batches:
         await journal.append(0, batch[0].seq - 1, batch, claim.fence)
-    connection = await asyncpg.connect(database)
-    rows = await connection.fetch("select seq, kind, sku, resolution, resolved_by, reason from exceptions order by seq")
-    await connection.close()
-    return [tuple(row) for row in rows]
+    asked = "select seq, kind, sku, resolution, resolved_by, reason from exceptions order by seq"
+    async with asking(database) as connection:
+        return [tuple(row) for row in await connection.fetch(asked)]
 
 
 async def test_one_that_is_resolved_says_by_whom_and_why(journal: Journal, migrated: str) -> None:

@@ -1,5 +1,6 @@
 """The service's role: it does all of its work, and the history is append-only for it."""
 
+from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -7,7 +8,7 @@ import pytest
 
 from atp.journal import Journal, MigrationFailed, administer
 from tests.rooms.journal.made import held, level, opened, run_of
-from tests.support import patient_journal
+from tests.support import asking, patient_journal
 
 pytestmark = pytest.mark.anyio
 
@@ -28,18 +29,17 @@ REFUSED = [
 
 
 @pytest.fixture
-async def service(migrated: str, namespace: str):
+async def service(migrated: str, namespace: str) -> AsyncIterator[str]:
     """URL of the database for a role that has what `atp migrate --service-role` gives."""
-    owner = await asyncpg.connect(migrated)
     role = f"service_{namespace}"
-    await owner.execute(f"create role {role} login password 'x'")
-    await administer(migrated, keep_days=30, drop_old=False, service_role=role)
-    await administer(migrated, keep_days=30, drop_old=False, service_role=role)  # after every migration again
-    parts = urlsplit(migrated)
-    yield parts._replace(netloc=f"{role}:x@{parts.hostname}:{parts.port}").geturl()
-    await owner.execute(f"drop owned by {role}")
-    await owner.execute(f"drop role {role}")
-    await owner.close()
+    async with asking(migrated) as owner:
+        await owner.execute(f"create role {role} login password 'x'")
+        await administer(migrated, keep_days=30, drop_old=False, service_role=role)
+        await administer(migrated, keep_days=30, drop_old=False, service_role=role)  # after every migration again
+        parts = urlsplit(migrated)
+        yield parts._replace(netloc=f"{role}:x@{parts.hostname}:{parts.port}").geturl()
+        await owner.execute(f"drop owned by {role}")
+        await owner.execute(f"drop role {role}")
 
 
 async def test_the_service_does_its_work(service: str, namespace: str) -> None:
@@ -61,15 +61,12 @@ async def test_the_service_cannot_change_what_was(service: str, migrated: str, n
     claim = await journal.claim(0, "a")
     await journal.append(0, 0, [opened(), held(2)], claim.fence)
     await journal.close()
-    connection = await asyncpg.connect(service)
-    owner = await asyncpg.connect(migrated)
-    day = await owner.fetchval("select relname from pg_class where relname ~ '^entries_[0-9]+$' order by 1 limit 1")
-    for statement in REFUSED:
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await connection.execute(statement.format(day=day))
-    assert [entry["seq"] for entry in await owner.fetch("select seq from entries order by 1")] == [1, 2]
-    for end in (connection, owner):
-        await end.close()
+    async with asking(service) as connection, asking(migrated) as owner:
+        day = await owner.fetchval("select relname from pg_class where relname ~ '^entries_[0-9]+$' order by 1 limit 1")
+        for statement in REFUSED:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(statement.format(day=day))
+        assert [entry["seq"] for entry in await owner.fetch("select seq from entries order by 1")] == [1, 2]
 
 
 async def test_a_role_that_is_not_there_is_named(migrated: str) -> None:

@@ -23,7 +23,7 @@ from atp.rehearsal.report import Report, show
 from atp.rehearsal.run import rehearse
 from atp.rehearsal.settings import Settings
 from tests.rooms.rebuild.room import Room, confirm, level, reserve, reserves
-from tests.support import connected, wait_until_async
+from tests.support import asking, connected, wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -85,10 +85,9 @@ async def test_the_live_ledger_and_its_journal_stay_as_they_were(room: Room, oth
     assert (await room.state(), await room.journal.heads()) == (state, entries)
     assert "4 × INFO" not in report.live["Asked of the live ledger:"]
     async with copying.reading(config) as journal:
-        connection = await asyncpg.connect(journal._settings.url)
-        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
-            await connection.execute("delete from entries")
-        await connection.close()
+        async with asking(journal._settings.url) as connection:
+            with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+                await connection.execute("delete from entries")
     assert await keys_at(other) == 0, "the copy is taken away"
 
 
