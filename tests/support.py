@@ -54,7 +54,7 @@ async def connected(url: str) -> Connection:
 
 @asynccontextmanager
 async def asking(database: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to PostgreSQL, closed whatever becomes of the test: one that stays open keeps the loop from ending."""
+    """A connection to PostgreSQL, closed even if the test fails: one that stays open keeps the loop from ending."""
     connection = await asyncpg.connect(database)
     try:
         yield connection

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,20 +9,20 @@ from pathlib import Path
 
 import nats as nats_client
 import pytest
-from msgspec import json, structs
+from msgspec import structs
 from nats.errors import Error as NatsError
 
 from atp.dev.nats import Nats
 from atp.dev.valkey import Valkey
 from atp.ingest import Consumer, Feed, FeedRefused, Settings, ensure_streams, feed
 from atp.ingest.streams import StreamUnfit
+from tests.crew import crew
 from tests.rooms.ingest.room import Room, open_ledger
 from tests.rooms.ingest.worker import Work
 from tests.support import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
-ROOT = Path(__file__).parents[3]
 NAMESPACE = "killed"
 
 #: One message of so many is one that nobody can read.
@@ -88,15 +87,11 @@ async def _through_it_all(
     """Kill readers one after the other, both servers in between, and drop the consumer; the last sequence sent."""
     work = Work(nats.url, valkey.url, NAMESPACE, room.settings)
     chance = random.Random(16)
-    readers = [await _start(work), await _start(work)]
-    try:
+    async with crew("tests.rooms.ingest.worker", work) as readers:
         for kill in range(kills):
             await _moves(room)
             await asyncio.sleep(chance.random() / 10)  # not a wait: the moment of death is left to chance
-            victim = readers.pop(0)
-            victim.kill()
-            await victim.wait()
-            readers.append(await _start(work))
+            await readers.replace()
             if kill == kills // 3:
                 nats.kill()
                 await wait_until_async(lambda: not room.nc.is_connected, 10, "the connection is gone")
@@ -111,10 +106,6 @@ async def _through_it_all(
         last = await feeding
         await room.settled(last, 120)
         return last
-    finally:
-        for reader in readers:
-            reader.kill()
-            await reader.wait()
 
 
 async def _moves(room: Room) -> None:
@@ -146,13 +137,6 @@ async def _send_all(room: Room, count: int) -> int:
             continue
         pending = pending[500:]
     return last
-
-
-async def _start(work: Work) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.rooms.ingest.worker", json.encode(work).decode(),
-        cwd=ROOT, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
 
 
 async def _quiet(_: Exception) -> None:

@@ -15,11 +15,12 @@ import pytest
 
 from atp.dev.nats import Nats
 from atp.journal import Journal
+from tests.crew import Crew, crew
 from tests.cutting import cut_at
 from tests.rooms.outbox.room import Room, level, reserves
-from tests.rooms.outbox.test_killed import published_all, start
+from tests.rooms.outbox.test_killed import published_all
 from tests.rooms.outbox.worker import Work
-from tests.support import patient_journal, wait_until_async
+from tests.support import asking, patient_journal, wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -60,9 +61,7 @@ async def test_a_stopped_drainer_wakes_behind_its_successor(room: Room, nats: st
     )  # fmt: skip
     chance = random.Random(7)
     await room.apply(level(1_000_000))
-    watched = await asyncpg.connect(room.journal_settings.url)
-    workers = [await start(work), await start(work)]
-    try:
+    async with asking(room.journal_settings.url) as watched, crew("tests.rooms.outbox.worker", work) as workers:
         for n in range(rounds):
             sleeper = await owner(watched, workers)
             async with buying(room, f"{n}-") as bought:
@@ -75,22 +74,13 @@ async def test_a_stopped_drainer_wakes_behind_its_successor(room: Room, nats: st
             os.kill(sleeper, signal.SIGCONT)
         await wait_until_async(room.drained, 20, "the journal to catch up")
         await wait_until_async(lambda: published_all(room), 20, "NATS to catch up")
-        held = 0
-        for worker in workers:
-            held += worker.returncode is None
-        assert held == 2  # the one that was overtaken stands by
-    finally:
-        for worker in workers:
-            if worker.returncode is None:
-                worker.kill()  # of a stopped one, too
-            await worker.wait()
-        await watched.close()
+        assert len(workers.alive) == 2  # the one that was overtaken stands by
     await assert_exact(room, (await room.head()) - await others(room))
 
 
-async def owner(watched: asyncpg.Connection, workers: list[asyncio.subprocess.Process]) -> int:
+async def owner(watched: asyncpg.Connection, workers: Crew) -> int:
     """The pid of the worker that has the partition."""
-    pids = {worker.pid for worker in workers}
+    pids = {worker.pid for worker in workers.alive}
 
     async def found() -> int:
         text = await watched.fetchval("select owner from watermarks where partition = 0")
@@ -124,9 +114,11 @@ async def buying(room: Room, prefix: str) -> AsyncIterator[list[int]]:
             await asyncio.sleep(0.005)
 
     task = asyncio.create_task(buy())
-    yield bought
-    stop.set()
-    await task
+    try:
+        yield bought
+    finally:
+        stop.set()
+        await task
 
 
 async def test_a_successor_publishes_what_the_outbox_has_not_any_more(room: Room, tmp_path: Path) -> None:

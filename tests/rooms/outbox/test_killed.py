@@ -2,20 +2,16 @@
 
 import asyncio
 import random
-import sys
 from functools import partial
-from pathlib import Path
 
 import pytest
-from msgspec import json
 
+from tests.crew import crew
 from tests.rooms.outbox.room import Room, level, reserves
 from tests.rooms.outbox.worker import Work
 from tests.support import wait_until_async
 
 pytestmark = pytest.mark.anyio
-
-ROOT = Path(__file__).parents[3]
 
 
 async def test_kill_9_again_and_again(room: Room, nats: str) -> None:
@@ -25,35 +21,20 @@ async def test_kill_9_again_and_again(room: Room, nats: str) -> None:
     )
     chance = random.Random(11)
     await room.apply(level(100_000))
-    workers = [await start(work), await start(work)]
-    try:
+    async with crew("tests.rooms.outbox.worker", work) as workers:
         for n in range(6):
             began = (await room.journal.heads()).get(0, 0)
             await room.apply(*reserves(300, f"k{n}-"))
             await wait_until_async(partial(_journaled_more, room, began), 20, "a worker to journal something")
             await asyncio.sleep(chance.random() / 20)  # not a wait: the moment of death is left to chance
-            victim = workers.pop(0)
-            victim.kill()
-            await victim.wait()
-            workers.append(await start(work))
+            await workers.replace()
         await wait_until_async(room.drained, 20, "the journal to catch up")
         await wait_until_async(lambda: published_all(room), 20, "NATS to catch up")
-    finally:
-        for worker in workers:
-            worker.kill()
-            await worker.wait()
     assert await room.journaled() == list(range(1, await room.head() + 1))
     seqs = [int(told.id[2:]) for told in await room.told_events()]
     assert len(seqs) == 1800
     assert seqs == sorted(set(seqs))
     assert (await room.told("availability"))[-1].data["ats"] == 100_000 - 1800
-
-
-async def start(work: Work) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.rooms.outbox.worker", json.encode(work).decode(),
-        cwd=ROOT, stdout=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
 
 
 async def _journaled_more(room: Room, began: int) -> bool:

@@ -84,10 +84,9 @@ async def test_the_live_ledger_and_its_journal_stay_as_they_were(room: Room, oth
     assert await written(room) == commands
     assert (await room.state(), await room.journal.heads()) == (state, entries)
     assert "4 × INFO" not in report.live["Asked of the live ledger:"]
-    async with copying.reading(config) as journal:
-        async with asking(journal._settings.url) as connection:
-            with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
-                await connection.execute("delete from entries")
+    async with copying.reading(config) as journal, asking(journal._settings.url) as connection:
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            await connection.execute("delete from entries")
     assert await keys_at(other) == 0, "the copy is taken away"
 
 
