@@ -134,8 +134,8 @@ async def test_complaint_14_a_failed_payment_is_retried_on_the_same_hold(api: Ap
     are gone.
     """
     await api.stock("A", 1)
-    path = f"/v1/reservations/{(await api.reserve('A', body={'ttl_seconds': 1})).json()['id']}"
-    assert (await api.send("POST", f"{path}/extend", json={"ttl_seconds": 2})).status_code == 200
+    path = f"/v1/reservations/{(await api.reserve('A', body={'ttl_seconds': 3})).json()['id']}"
+    assert (await api.send("POST", f"{path}/extend", json={"ttl_seconds": 3})).status_code == 200
 
     async def lapsed() -> bool:
         return (await api.send("GET", path)).json()["state"] == "expired"

@@ -17,7 +17,7 @@ from atp.domain.commands import Change, PutPolicy, Release, ReserveLine
 from atp.domain.sellers import item_channel
 from atp.journal import migrate
 from tests.rooms.check.room import FAST, Room, confirm, fulfil, id_of, level, reserve
-from tests.support import wait_until_async
+from tests.support import asking, wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -56,9 +56,11 @@ async def traffic(room: Room, done: Counter[str], buyers: int = 8) -> AsyncItera
             await asyncio.sleep(0.05)
 
     tasks = [asyncio.create_task(buyer(n)) for n in range(buyers)] + [asyncio.create_task(source())]
-    yield
-    stop.set()
-    await asyncio.gather(*tasks)
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.gather(*tasks)
 
 
 async def shop(room: Room) -> None:
@@ -141,14 +143,16 @@ async def test_a_slow_check_is_not_taken_for_dead(room: Room) -> None:
     id = await room.journal.checking.request("tests", repair=False, share=0.01)
     running = asyncio.create_task(Checker(room.ledger, room.journal, settings).check(id, lambda _: None))
 
-    async def is_running() -> bool:
-        row = await room.journal.checking.run(id)
-        return row is not None and row.status == "running"
+    asked = "select extract(epoch from beat_at - started_at) from checks where id = $1 and status = 'running'"
+    async with asking(room.journal._settings.url) as connection:
 
-    await wait_until_async(is_running, description="it was taken up")
-    await asyncio.sleep(2 * settings.dead_after_s)
+        async def lives() -> bool:
+            """It says so again and again, for longer than it may be silent."""
+            return (await connection.fetchval(asked, id) or 0) > 2 * settings.dead_after_s
+
+        await wait_until_async(lives, description="it says that it lives")
     assert not running.done()
-    assert await room.journal.checking.claim("another", settings.dead_after_s, id) is None
+    assert await room.journal.checking.claim("another", 60.0, id) is None
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     claim = partial(room.journal.checking.claim, "another", settings.dead_after_s, id)

@@ -121,15 +121,17 @@ async def test_two_drainers_racing_write_each_entry_once(journal: Journal) -> No
 
 async def test_a_stopped_drainer_does_not_keep_its_successor_waiting(migrated: str, namespace: str) -> None:
     """A process stopped inside its transaction holds the watermark's row; the server ends that transaction."""
-    journal = Journal(patient_journal(migrated, namespace, idle_transaction_s=0.3, takeover_s=5))
+    stopped = Journal(patient_journal(migrated, namespace, idle_transaction_s=0.3))
+    journal = Journal(patient_journal(migrated, namespace, takeover_s=20.0))
+    await stopped.open()
     await journal.open()
-    claim = await journal.claim(0, "a")
     try:
-        async with journal._connections.take() as connection:
-            await connection.execute("begin")
-            await connection.execute("update watermarks set seq = 1 where partition = 0")
+        claim = await journal.claim(0, "a")
+        async with stopped._connections.take() as connection:
+            await connection.execute("begin; update watermarks set seq = 1 where partition = 0")
             successor = await journal.claim(0, "b")  # waits for the row, then gets it
     finally:
+        await stopped.close()
         await journal.close()
     assert (successor.seq, successor.fence) == (0, claim.fence + 1)
 

@@ -313,6 +313,7 @@ async def test_a_repeat_after_a_crash_is_decided_once(
 async def test_while_an_attempt_may_still_be_decided_nobody_is_told_anything(
     ledger: Ledger, other: Ledger, monkeypatch: pytest.MonkeyPatch, at: int, answered: bool
 ) -> None:
+    monkeypatch.setattr(baskets, "ATTEMPT_MS", 600_000)
     await crash(ledger, at, answered)
     monkeypatch.setattr(baskets, "BASKET_DEADLINE_S", 0.05)
     for _ in range(2):

@@ -13,10 +13,10 @@ from atp.dev.valkey import Valkey
 from atp.domain.outcomes import Outcome
 from atp.domain.records import FORMAT
 from atp.journal import migrate
-from atp.ledger import Ledger, LedgerUnavailable, Limits, OutcomeUnknown
+from atp.ledger import Ledger, LedgerUnavailable, OutcomeUnknown
 from atp.ledger.reader import Reader
 from tests.rooms.outbox.room import Room, confirm, level, reserve, reserves
-from tests.support import hurried, patient_ledger, wait_until_async
+from tests.support import PATIENT, hurried, patient_ledger, wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -122,7 +122,7 @@ async def test_a_new_epoch_is_no_proof_of_what_the_last_one_wrote(doomed: tuple[
     before = ledger.batches[1]
     waiting = ledger.submit(reserve("lost"))
     await wait_until_async(lambda: ledger.batches[1] > before, description="it is applied")
-    reader = Reader(server.url, room.ledger_settings.namespace, 0, Limits())
+    reader = Reader(server.url, room.ledger_settings.namespace, 0, PATIENT)
     await reader.command("FLUSHALL")
     await reader.call("create", 0, 1, FORMAT, 2, 2**20)  # says that all before is trimmed
     with pytest.raises(OutcomeUnknown, match="new epoch"):
