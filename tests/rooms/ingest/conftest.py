@@ -24,9 +24,9 @@ def settings(namespace: str) -> Settings:
         settle_after_ms=20,
         lease_ttl_ms=1_000,
         retry_max_s=0.2,
-        heartbeat_s=0.5,
-        request_s=2.0,
-        nats_timeout_s=1.0,
+        heartbeat_s=5.0,
+        request_s=15.0,
+        nats_timeout_s=5.0,
     )
 
 
