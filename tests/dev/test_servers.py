@@ -96,7 +96,7 @@ def test_postgres_keeps_what_was_committed_before_a_crash(tmp_path: Path) -> Non
 
     async def read() -> int:
         async with asking(server.url) as connection:
-            return await connection.fetchval("select value from kept")
+            return await connection.fetchval("select value from kept") or 0
 
     with Postgres(tmp_path) as server:
         asyncio.run(write())

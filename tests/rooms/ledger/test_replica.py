@@ -44,6 +44,22 @@ def settings(server: Valkey, process: str = "", door: int = 0, **limits: Any) ->
     return patient_ledger(url, process=process, durability="replica", **limits)
 
 
+async def patiently(opening: Opening, primary: Valkey, *wanted: LedgerSettings) -> list[Ledger]:
+    """Open ledgers, and let the server miss its replica no more: it would when all stand still for two seconds."""
+    ledgers: list[Ledger] = []
+
+    async def is_done() -> bool:
+        try:
+            ledgers[:] = [await opening(each) for each in wanted]
+        except LedgerUnavailable:
+            return False
+        return True
+
+    await wait_until_async(is_done, 30, "the primary has its replica")
+    await ask(primary, "CONFIG", "SET", "min-replicas-max-lag", 600)
+    return ledgers
+
+
 async def held(ledger: Ledger) -> int:
     return (await ledger.availability(["A"]))[0].locations[0].balance.held
 
@@ -65,9 +81,10 @@ async def settled(ledger: Ledger, key: str) -> Outcome:
 
 async def test_no_process_repeats_what_no_replica_has(open_ledger: Opening, pair: Pair) -> None:
     """R6: a wait covers the writes of its own connection only; a replay on another must not be told either."""
-    first, second = await open_ledger(settings(pair.primary, "p1")), await open_ledger(settings(pair.primary, "p2"))
+    first, second = await patiently(
+        open_ledger, pair.primary, settings(pair.primary, "p1"), settings(pair.primary, "p2")
+    )
     await first.apply([level("A", 10)])
-    await ask(pair.primary, "CONFIG", "SET", "min-replicas-max-lag", 600)  # else it soon refuses what is asked here
     pair.wire.freeze()
     with hurried(first, **SHORT), hurried(second, **SHORT):
         with pytest.raises(OutcomeUnknown, match="no replica"):
@@ -128,7 +145,9 @@ async def test_a_killed_primary_loses_nothing_acknowledged(open_ledger: Opening,
                 return
 
     async with wire_to(pair.primary.port) as door:  # what a name or an address that moves is elsewhere
-        ledger = await open_ledger(settings(pair.primary, door=door.port, command_deadline_s=3))
+        (ledger,) = await patiently(
+            open_ledger, pair.primary, settings(pair.primary, door=door.port, command_deadline_s=3)
+        )
         await ledger.apply([level("A", 100_000)])
         buyers = [asyncio.create_task(buyer(name)) for name in range(20)]
         await wait_until_async(lambda: len(acknowledged) > 300, 30, "sales go on")
@@ -187,7 +206,7 @@ async def test_an_isolated_old_primary_acknowledges_nothing(open_ledger: Opening
 
 
 async def test_only_an_epoch_begun_by_promotion_opens_a_replica(open_ledger: Opening, pair: Pair) -> None:
-    ledger = await open_ledger(settings(pair.primary))
+    (ledger,) = await patiently(open_ledger, pair.primary, settings(pair.primary))
     seq = (await ledger.heads())[0].seq
     await ask(pair.replica, "REPLICAOF", "NO", "ONE")
     with pytest.raises(LedgerRecovering, match="atp promote"):  # made primary by another hand
@@ -200,7 +219,8 @@ async def test_only_an_epoch_begun_by_promotion_opens_a_replica(open_ledger: Ope
     assert [begun.epoch for begun in (await promote(pair.replica.url, "atp", {0: seq})).begun] == [2]
     assert (await promote(pair.replica.url, "atp", {0: seq})).begun == []  # as a hook that runs twice
     await pair.follow(pair.primary, pair.replica)
-    assert (await (await open_ledger(settings(pair.replica))).apply([level("A", 1)]))[0].outcome is Outcome.APPLIED
+    (ledger,) = await patiently(open_ledger, pair.replica, settings(pair.replica))
+    assert (await ledger.apply([level("A", 1)]))[0].outcome is Outcome.APPLIED
 
 
 @pytest.mark.soak
