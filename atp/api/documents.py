@@ -120,11 +120,17 @@ def _show_examples(route: Route, operation: dict[str, Any]) -> None:
     if route.status == 204:
         operation["responses"].pop("200", None)  # what Litestar supposes; it keeps the document between two calls
     if route.name in BODIES:
-        operation["requestBody"]["content"]["application/json"]["example"] = BODIES[route.name]
+        operation["requestBody"]["content"]["application/json"]["examples"] = _example(BODIES[route.name])
     if route.name in ANSWERS:
-        operation["responses"][str(route.status)]["content"][route.media_type]["example"] = ANSWERS[route.name]
+        answer = operation["responses"][str(route.status)]["content"][route.media_type]
+        answer["examples"] = _example(ANSWERS[route.name])
     if route.dry_answer:
-        operation["responses"]["200"]["content"]["application/json"]["example"] = QUOTE
+        operation["responses"]["200"]["content"]["application/json"]["examples"] = _example(QUOTE)
+
+
+def _example(value: Any) -> dict[str, dict[str, Any]]:
+    """Under a name of its own: of a bare `example` the viewer shows no object, and fails at a null in it."""
+    return {"example": {"value": value}}
 
 
 def responses(route: Route) -> dict[int, ResponseSpec]:

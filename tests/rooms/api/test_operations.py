@@ -131,12 +131,13 @@ async def test_every_reservation_route_is_documented_with_an_example(api: Api) -
         if "reservations" in route.path or "availability" in route.path:
             operation = document["paths"][route.path.replace(":str", "")][route.method.value.lower()]
             answer = operation["responses"][str(route.status)]["content"][route.media_type]
-            assert answer["example"] == ANSWERS[route.name]
+            assert answer["examples"]["example"]["value"] == ANSWERS[route.name]
         if route.body:
             operation = document["paths"][route.path.replace(":str", "")][route.method.value.lower()]
-            assert operation["requestBody"]["content"]["application/json"]["example"] == BODIES[route.name]
+            body = operation["requestBody"]["content"]["application/json"]
+            assert body["examples"]["example"]["value"] == BODIES[route.name]
     quote = document["paths"]["/v1/reservations"]["post"]["responses"]["200"]["content"]["application/json"]
-    assert quote["example"] == QUOTE
+    assert quote["examples"]["example"]["value"] == QUOTE
 
 
 def assert_within(part: Any, whole: Any) -> None:
