@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from atp.bench import machine
-from atp.bench.ending import BROKEN, NO_VERDICT, WELL, Wanted, end, ready
+from atp.bench.ending import BROKEN, NO_VERDICT, WELL, Wanted, judge, ready
 from atp.bench.figures import (
     RATIO_SPREAD_MAX,
     REFERENCE,
@@ -77,7 +77,7 @@ def test_a_broken_promise_counts_more_than_noise(
     ratios: list[float], held: bool, machine_unsteady: list[str], code: int
 ) -> None:
     found = report([Ratio("a ÷ b", ratios)], [Finding("oversold 0", held, "")], machine_unsteady)
-    assert end(found, Wanted(), ready(Wanted())).code == code
+    assert judge(found, ready(Wanted())).code == code
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_budgets(tmp_path: Path, bound: str, values: list[float], state: str, co
     path = tmp_path / "budgets.toml"
     path.write_text(f'[[budget]]\nratio = "a ÷ b"\n{bound}\ngoal = 2.0\n')
     wanted = Wanted(budgets=path)
-    found = end(report([Ratio("a ÷ b", values)]), wanted, ready(wanted))
+    found = judge(report([Ratio("a ÷ b", values)]), ready(wanted))
     assert (found.tables[0].rows[0][-1], found.code) == (state, code)
 
 
@@ -103,7 +103,7 @@ def test_what_is_counted_in_cpu_time_needs_no_steady_machine(tmp_path: Path) -> 
     path.write_text('[[budget]]\nratio = "cpu"\nat_least = 2\n[[budget]]\nratio = "rate"\nat_least = 2\n')
     wanted = Wanted(budgets=path)
     ratios = [Ratio("cpu", [1.0, 1.0], by_cpu=True), Ratio("rate", [1.0, 1.0])]
-    found = end(report(ratios, unsteady=["echo: …"]), wanted, ready(wanted))
+    found = judge(report(ratios, unsteady=["echo: …"]), ready(wanted))
     assert [row[-1] for row in found.tables[0].rows] == ["BROKEN", "too noisy"]
     assert found.code == BROKEN
     served = Round(1.0, cpu_us={"api": 50.0, "valkey": 20.0, "load generator": 9.0})
@@ -114,5 +114,5 @@ def test_a_budget_of_what_was_not_measured_says_nothing(tmp_path: Path) -> None:
     path = tmp_path / "budgets.toml"
     path.write_text('[[budget]]\nratio = "c ÷ d"\nat_least = 1\n')
     wanted = Wanted(budgets=path)
-    found = end(report([Ratio("a ÷ b", [1.0, 1.0])]), wanted, ready(wanted))
+    found = judge(report([Ratio("a ÷ b", [1.0, 1.0])]), ready(wanted))
     assert (found.code, found.tables) == (WELL, [])
