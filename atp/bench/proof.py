@@ -60,7 +60,7 @@ def conserved(shape: Shape, found: Mapping[str, Sold], acknowledged: int) -> lis
     units, made = sum(s.promised for s in found.values()), sum(s.made for s in found.values())
     return [
         Finding(f"oversold 0: {name}", not over and not moved and len(found) == len(shape.skus),
-                f"{over.total():,} of {units:,} units sold from {shape.stock * len(shape.skus):,}"
+                f"{units:,} of {shape.stock * len(shape.skus):,} units sold, {over.total():,} too many"
                 + (f"; stock differs from what was told: {', '.join(moved[:3])}" if moved else "")),
         Finding(f"ledger = journal: {name}", not apart,
                 ", ".join(apart[:3]) or f"both have {units:,} units promised"),
