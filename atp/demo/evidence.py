@@ -1,7 +1,6 @@
 """What the checks read beside the API: PostgreSQL, NATS, and where the ledger ends."""
 
 import re
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -111,8 +110,3 @@ async def open_evidence(endpoints: Endpoints, config: Config) -> AsyncIterator[E
             pool.terminate()
     finally:
         await nc.close()
-
-
-def count_types(messages: list[tuple[str, dict[str, str]]]) -> Counter[str]:
-    """Messages by the last word of their subject."""
-    return Counter(subject.rsplit(".", 1)[-1] for subject, _ in messages)

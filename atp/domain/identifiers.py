@@ -51,8 +51,3 @@ def text_fault(text: str, most: int) -> str | None:
     if found := _CONTROL.search(text):
         return f"has the control character U+{ord(found[0]):04X} at index {found.start()}"
     return None
-
-
-def clean(text: str, most: int = ID_MAX) -> str | None:
-    """``text`` itself if it can be an identifier of at most ``most`` characters, else None."""
-    return text if fault(text, most) is None else None

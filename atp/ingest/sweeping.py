@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 import structlog
 
@@ -17,7 +17,7 @@ from atp.domain.outcomes import Outcome
 from atp.domain.snapshots import SnapshotDecide, Zero
 from atp.domain.state import Sweep
 from atp.ingest.settings import Settings
-from atp.ledger import Ledger, LedgerBusy, LedgerError
+from atp.ledger import Ledger, LedgerBusy, LedgerError, Unnamed
 from atp.waiting import Attempts, stopped_within
 
 log = structlog.get_logger("atp.ingest")
@@ -68,16 +68,11 @@ class Sweeper:
         filled: Counter[str] = Counter()
         emptied: Counter[str] = Counter()
         unnamed = 0
-        for partition in range(self._ledger.partitions):
-            cursor = ""
-            while cursor != "0":
-                await self._go_on(stop)
-                page = await self._ledger.snapshots.unnamed(partition, sweep, cursor or "0", self._settings.sweep_page)
-                cursor = page.cursor
-                for location, count in page.counts:
-                    filled[location] += count
-                unnamed += len(page.unnamed)
-                emptied.update(location for _, location, is_filled in page.unnamed if is_filled)
+        async for page in self._pages(sweep, stop):
+            for location, count in page.counts:
+                filled[location] += count
+            unnamed += len(page.unnamed)
+            emptied.update(location for _, location, is_filled in page.unnamed if is_filled)
         counts = [(location, count, emptied[location]) for location, count in sorted(filled.items())]
         result = await self._ledger.submit(SnapshotDecide(seq, "counted", counts, "", sweep.snapshot))
         log.info("a full snapshot is complete", source=sweep.source, snapshot=sweep.snapshot, state=result.detail)
@@ -89,18 +84,23 @@ class Sweeper:
 
     async def _zero(self, seq: int, sweep: Sweep, stop: asyncio.Event) -> None:
         outcomes: Counter[str] = Counter()
+        async for page in self._pages(sweep, stop):
+            zeros = [
+                Zero(sku, location, sweep.source, sweep.version_kind, sweep.version, sweep.as_of, sweep.snapshot)
+                for sku, location, _ in page.unnamed
+            ]
+            outcomes.update(result.outcome.name.lower() for result in await self._patiently(zeros, stop))
+        await self._finish(seq, sweep, outcomes)
+
+    async def _pages(self, sweep: Sweep, stop: asyncio.Event) -> AsyncIterator[Unnamed]:
+        """What the snapshot does not name, of all partitions; before each page it is asked whether to go on."""
         for partition in range(self._ledger.partitions):
             cursor = ""
             while cursor != "0":
                 await self._go_on(stop)
                 page = await self._ledger.snapshots.unnamed(partition, sweep, cursor or "0", self._settings.sweep_page)
                 cursor = page.cursor
-                zeros = [
-                    Zero(sku, location, sweep.source, sweep.version_kind, sweep.version, sweep.as_of, sweep.snapshot)
-                    for sku, location, _ in page.unnamed
-                ]
-                outcomes.update(result.outcome.name.lower() for result in await self._patiently(zeros, stop))
-        await self._finish(seq, sweep, outcomes)
+                yield page
 
     async def _finish(self, seq: int, sweep: Sweep, outcomes: Mapping[str, int]) -> None:
         await self._ledger.submit(SnapshotDecide(seq, "swept", [], "", sweep.snapshot))

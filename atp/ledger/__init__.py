@@ -14,7 +14,7 @@ from atp.ledger.ledger import Ledger
 from atp.ledger.limits import Limits
 from atp.ledger.looks import Look, Looks, Page
 from atp.ledger.settings import LedgerSettings
-from atp.ledger.wire import Head
+from atp.ledger.wire import Head, Unnamed
 
 __all__ = [
     "BasketInProgress",
@@ -32,4 +32,5 @@ __all__ = [
     "Looks",
     "OutcomeUnknown",
     "Page",
+    "Unnamed",
 ]

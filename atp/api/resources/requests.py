@@ -224,7 +224,3 @@ def _metadata(metadata: dict[str, str]) -> str:
         detail = f"Metadata may have at most {METADATA_MAX_BYTES} bytes as JSON; this has {len(text)}."
         raise invalid(detail, pointer="/metadata")
     return text.decode()
-
-
-def _not_yet(pointer: str) -> Exception:
-    return invalid("This is not supported yet.", pointer=pointer)
