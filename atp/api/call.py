@@ -25,7 +25,7 @@ from atp.api.problems import (
 )
 from atp.api.settings import ApiSettings
 from atp.domain.causes import TRACEPARENT, Cause, request_cause
-from atp.domain.identifiers import ID_MAX, fault
+from atp.domain.identifiers import ID_MAX, fault, text_fault
 
 if TYPE_CHECKING:
     from atp.api.access.principal import Principal
@@ -100,11 +100,18 @@ class Call:
 
     def param(self, name: str, most: int = ID_MAX) -> str:
         """A path parameter that is an identifier of at most ``most`` characters. Raises Problem (400)."""
+        text = self.stored(name, most)
+        if wrong := fault(text, most):
+            raise invalid(f"{name} {wrong}.", parameter=name)
+        return text
+
+    def stored(self, name: str, most: int = ID_MAX) -> str:
+        """The same where something kept is meant: its name may be from before white space around names was refused."""
         try:
             text = unquote(self._params[name], errors="strict")
         except UnicodeDecodeError:
             raise invalid(f"{name} is not UTF-8.", parameter=name) from None
-        if wrong := fault(text, most):
+        if wrong := text_fault(text, most):
             raise invalid(f"{name} {wrong}.", parameter=name)
         return text
 

@@ -95,7 +95,7 @@ async def stock_entries(service: Service, call: Call) -> Answer:
     Reservations have histories of their own. It speaks of all sources and channels, so it is not for clients that are
     bound to some.
     """
-    sku, query = call.param("sku"), call.query("kind", "page_token", "limit")
+    sku, query = call.stored("sku"), call.query("kind", "page_token", "limit")
     if call.principal.channels or call.principal.sources:
         raise Problem(FORBIDDEN, "This client is bound to channels or sources, and a sku's history speaks of all.")
     partition, kinds = partition_of(sku, service.ledger.partitions), _kinds(query)

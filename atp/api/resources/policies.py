@@ -138,7 +138,9 @@ class Policies[T: Struct]:
 
     async def put(self, service: Service, call: Call) -> Answer:
         """Replace the object. `If-Match` with its version guards against another writer; `If-None-Match: *` creates."""
-        id = self.id_of(call)
+        id = self.id_of(call.stored)
+        if await service.ledger.policy(self.kind, id) is None:
+            self.id_of(call.param)  # a new one: what is wrong with its name is refused
         body = self._body.decode(await call.body())
         self._check(body)
         command = self.command(call, id, body, await self.if_version(service, call, id))
@@ -149,7 +151,7 @@ class Policies[T: Struct]:
 
     async def get(self, service: Service, call: Call) -> Answer:
         """The object, with its version."""
-        return self.answer(await self.found(service, self.id_of(call)))
+        return self.answer(await self.found(service, self.id_of(call.stored)))
 
     async def list(self, service: Service, call: Call) -> Answer:
         """All objects of this kind."""
@@ -162,7 +164,7 @@ class Policies[T: Struct]:
         The ledger keeps a marker in its place, since positions and reservations still name it: it has the defaults
         of its kind, sells nothing, and may be put anew.
         """
-        id = self.id_of(call)
+        id = self.id_of(call.stored)
         found = await self.found(service, id)
         expected = await self.if_version(service, call, id)
         if expected not in (-1, found.version):
@@ -185,9 +187,9 @@ class Policies[T: Struct]:
 
     # -- what kinds do in their own way --------------------------------------------------------------------------------
 
-    def id_of(self, call: Call) -> str:
-        """The object's id, from the path."""
-        return call.param(self.name)
+    def id_of(self, param: Callable[[str], str]) -> str:
+        """The object's id, of the path's parameters."""
+        return param(self.name)
 
     def shown_id(self, id: str) -> dict[str, Any]:
         """The id as answers have it."""

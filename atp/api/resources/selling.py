@@ -1,5 +1,6 @@
 """Policies of the selling side over HTTP: channels, shares of a sku, location groups, campaigns (R11, R23, R32)."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -135,8 +136,8 @@ _decode_share = json.Decoder(ShareBody).decode
 class _Shares(Policies[ShareBody]):
     """Their id is made of two path parameters."""
 
-    def id_of(self, call: Call) -> str:
-        return item_channel(call.param("sku"), call.param("channel"))
+    def id_of(self, param: Callable[[str], str]) -> str:
+        return item_channel(param("sku"), param("channel"))
 
     def shown_id(self, id: str) -> dict[str, Any]:
         sku, channel = split_item_channel(id)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from atp.api import ApiSettings
+from atp.domain.commands import PutPolicy
 
 from .conftest import Api, assert_problem, served
 
@@ -358,3 +359,13 @@ async def test_large_numbers_of_lines_and_long_identifiers_fit(api: Api) -> None
     lines = [{"sku": f"{n:064}", "quantity": 1, "line_id": f"{n:064}", "location": "L" * 64} for n in range(100)]
     answer = await api.reserve("A", body={"lines": lines})
     assert_problem(answer, 400, "invalid-request")  # the location is unknown: decided by the ledger
+
+
+async def test_what_was_stored_under_such_a_name_can_still_be_taken_away(api: Api) -> None:
+    await api.ledger.put_policy(PutPolicy("location", " DC1", '{"kind":"warehouse"}'))
+    read = await api.send("GET", "/v1/locations/%20DC1", key=api.admin)
+    assert read.json()["id"] == " DC1"
+    still = await api.send("PUT", "/v1/locations/%20DC1", json={"kind": "warehouse", "active": False}, key=api.admin)
+    assert still.json()["active"] is False
+    assert (await api.send("DELETE", "/v1/locations/%20DC1", key=api.admin)).status_code == 204
+    assert_problem(await api.send("GET", "/v1/locations/%20DC1", key=api.admin), 404, "not-found")
