@@ -1,8 +1,9 @@
 """View: this process's copy of availability, filled by what is asked for and kept right by the ledger's outbox.
 
 A number is answered from here when everything is known to be unchanged: entries of other processes up to a quarter of
-a second ago, those of this process all, and those up to any position that the caller names. Else the ledger is asked,
-once for all who wait. What only time changes (a source's mark, a day that begins) is read again after seconds.
+a second ago, those of this process all, and those up to any position that the caller names. Else the outbox is looked
+at once more, and the ledger is asked for what changed, once for all who wait. What only time changes (a source's mark,
+a day that begins) is read again after seconds.
 """
 
 import asyncio
@@ -85,11 +86,10 @@ class View:
         self.tail.use()
         if need:
             await self.reach(need)
-        elif not self._current(skus):
+        elif not self._fresh(time.monotonic()) or not self._current(skus):
             await self.tail.catch_up()
-        now = time.monotonic()
-        fresh = self.tail.ready and now - self.tail.checked_at < FRESH_S
-        found = [self._usable(sku, asked, now) if fresh else None for sku in skus]
+        now, ready = time.monotonic(), self.tail.ready
+        found = [self._usable(sku, asked, now) if ready else None for sku in skus]
         missing = [sku for sku, shown in zip(skus, found, strict=True) if shown is None]
         VIEW_READS.inc("view", by=len(skus) - len(missing))
         if not missing:
@@ -116,8 +116,7 @@ class View:
         tail, now, partition = self.tail, time.monotonic(), shown.partition
         tail.use(now)
         return (
-            tail.ready
-            and now - tail.checked_at < FRESH_S
+            self._fresh(now)
             and self._ledger.position(partition) <= tail.through[partition]
             and now - shown.read_at <= shown.lasts_s
         )
@@ -160,6 +159,10 @@ class View:
         if self._filling is not None:
             await asyncio.gather(self._filling, return_exceptions=True)
 
+    def _fresh(self, now: float) -> bool:
+        """Whether the last look at the outbox says something of now."""
+        return self.tail.ready and now - self.tail.checked_at < FRESH_S
+
     def _current(self, skus: Iterable[str]) -> bool:
         """Whether the tail has seen all that this process knows of; a look that is under way is waited for."""
         through, position = self.tail.through, self._ledger.position
@@ -178,15 +181,12 @@ class View:
             future = self._wanted.get((sku, asked))
             if future is None:
                 future = self._wanted[sku, asked] = loop.create_future()
+                future.add_done_callback(_seen)
             waiting.append(future)
         if self._filling is None or self._filling.done():
             self._filling = asyncio.create_task(self._fill_all())
-        # Shielded, for others wait for the same; and all are waited for, so that no failure goes unseen.
-        answers = await asyncio.gather(*map(asyncio.shield, waiting), return_exceptions=True)
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
-        return [answer for answer in answers if isinstance(answer, Shown)]
+        # Shielded, for others wait for the same; in turn, for most are there when the first of a chunk is.
+        return [await asyncio.shield(future) for future in waiting]
 
     async def _fill_all(self) -> None:
         while self._wanted:
@@ -251,3 +251,9 @@ class View:
             of_sku = self._kept.get(sku)
             if of_sku and any(shown.stock.seq < seq for shown in of_sku.values()):
                 self._drop(sku)
+
+
+def _seen(done: asyncio.Future[Shown]) -> None:
+    """Whoever waited may have gone, or met another failure first: this one is nobody's then."""
+    if not done.cancelled():
+        done.exception()

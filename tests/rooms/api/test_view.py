@@ -8,8 +8,10 @@ import pytest
 from prometheus_client import REGISTRY
 
 from atp.api.following.tail import Tail
+from atp.api.following.view import View
 from atp.dev.valkey import Valkey
 from atp.domain.commands import Level, PutPolicy
+from atp.domain.records import Asked
 from atp.ledger import Ledger
 from tests.rooms.outbox.room import reserve
 from tests.support import patient_ledger, wait_until_async
@@ -82,6 +84,29 @@ async def test_what_other_processes_change_is_seen(api: Api, other: Ledger) -> N
     await wait_until_async(lambda: is_ats(api, 7))
     await other.put_policy(PutPolicy("location", "DC1", '{"kind":"warehouse","active":false}'))
     await wait_until_async(lambda: is_ats(api, 0))
+
+
+async def test_a_look_that_is_old_leads_to_another_and_not_to_reading_all_again(api: Api, other: Ledger) -> None:
+    """A process that was busy for a quarter of a second would else be busy for longer, with what has not changed."""
+    skus, view = [f"S{n}" for n in range(100)], View(other)
+    for sku in skus:
+        await api.stock(sku, 9)
+
+    async def kept() -> bool:
+        before = readings("ledger")
+        await view.read(skus, Asked("web"))
+        return readings("ledger") == before
+
+    try:
+        await wait_until_async(kept)
+        (changed,) = await api.ledger.apply([reserve("k", 2, "S7")])
+        assert changed.seq
+        view.tail.checked_at -= 10
+        before = readings("ledger")
+        assert [shown.stock.ats for shown in await view.read(skus, Asked("web"))] == [9] * 7 + [7] + [9] * 92
+        assert readings("ledger") == before + 1
+    finally:
+        await view.close()
 
 
 async def is_ats(api: Api, wanted: int) -> bool:
