@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from msgspec import json
+
 #: Longer than any run, so that what was sold stays countable.
 TTL_S = 14_400
 
@@ -29,6 +31,10 @@ class Asks:
         unless = f"If-None-Match: {etag}\r\n" if etag else ""
         # The key is none of this request's, but every request has one here: a header that nobody reads.
         return f"GET /v1/availability/{sku} HTTP/1.1\r\n{self._fixed}{unless}X-Request: ".encode(), b"\r\n\r\n"
+
+    def query(self, skus: Sequence[str]) -> Ask:
+        """Availability of all of them; the key is none of this request's either."""
+        return self._post("/v1/availability/query", json.encode({"skus": skus}).decode())
 
     def _post(self, path: str, body: str) -> Ask:
         head = f"POST {path} HTTP/1.1\r\n{self._fixed}Content-Type: application/json\r\nIdempotency-Key: "

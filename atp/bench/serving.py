@@ -16,7 +16,7 @@ from atp.bench.hosting import python, serving
 from atp.bench.keeping import Keeping
 from atp.bench.peers import FOLDER, Peer
 from atp.bench.report import Finding
-from atp.bench.shapes import FEW, PLENTY, Shape
+from atp.bench.shapes import FEW, MANY, PLENTY, Shape
 from atp.bench.subjects import LIKE, SUBJECTS, UNKNOWN_RATE, Subject, reserving
 from atp.dev import ports
 from atp.dev.stack import DevStack
@@ -69,6 +69,8 @@ async def measure(asked: Asked, say: Say) -> Found:
     wanted = peers.chosen(asked.peers_folder, asked.peers)
     selling = any(SUBJECTS[name].reserved == 1.0 for name in asked.subjects)
     sold = [shapes.hot("one", 1, asked.skus), shapes.hot("twelve", 12, asked.skus), shapes.hot("last", 1, 1, FEW)]
+    if any(SUBJECTS[name].shape == "many" for name in asked.subjects):
+        sold.append(shapes.hot("many", 1, MANY))
     with tempfile.TemporaryDirectory(prefix="atp-bench-", ignore_cleanup_errors=True) as name, ExitStack() as exits:
         folder = Path(name)
         say("starting the service")
@@ -144,7 +146,7 @@ class Rounds:
 
     async def _reference(self, title: str, kind: str, connections: int, seconds: float, rate: float) -> Round:
         url, pid = self._references[title]
-        asks = LIKE[kind](Asks(url, "none"), self._shapes["one"].skus)
+        asks = LIKE[kind](Asks(url, "none"), self._shapes["many" if kind == "query" else "one"].skus)
         return await self._play(url, asks, connections, seconds, {"app": pid}, rate)
 
     async def _subject(self, subject: Subject, connections: int, seconds: float, rate: float) -> Round:

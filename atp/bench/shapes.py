@@ -19,6 +19,9 @@ PLENTY = 100_000_000
 #: Units of a sku that is meant to sell out.
 FEW = 1_000
 
+#: Skus of one query, the most that it may have.
+MANY = 500
+
 _CHANNELS = ("app", "shop")  # protected; rounds sell on another one
 _ARRIVES_S = 60.0
 _PATIENCE_S = 60.0

@@ -47,6 +47,10 @@ async def _unchanged(endpoints: Endpoints, shape: Shape, count: int) -> list[Ask
     return [asks.availability(sku, tag) for sku, tag in zip(shape.skus, tags, strict=True)]
 
 
+async def _query(endpoints: Endpoints, shape: Shape, count: int) -> list[Ask]:
+    return querying(Asks(endpoints.api, endpoints.api_key), shape.skus)
+
+
 def _change(action: str) -> Prepare:
     async def prepare(endpoints: Endpoints, shape: Shape, count: int) -> list[Ask]:
         asks = Asks(endpoints.api, endpoints.api_key)
@@ -72,6 +76,11 @@ def looking(asks: Asks, skus: tuple[str, ...]) -> list[Ask]:
     return [asks.availability(sku) for sku in skus]
 
 
+def querying(asks: Asks, skus: tuple[str, ...]) -> list[Ask]:
+    """All of them at once."""
+    return [asks.query(skus)]
+
+
 def mixing(asks: Asks, skus: tuple[str, ...], changes: list[Ask]) -> list[Ask]:
     """Twenty requests for each of ``changes``, spread evenly, so that connections do not all do the same."""
     looks, reserves = cycle(looking(asks, skus)), cycle(reserving(asks, skus))
@@ -89,7 +98,7 @@ def _mixed_reference(asks: Asks, skus: tuple[str, ...]) -> list[Ask]:
 
 #: What a reference is asked for beside a subject.
 LIKE: dict[str, Callable[[Asks, tuple[str, ...]], list[Ask]]] = {
-    "POST": reserving, "GET": looking, "mixed": _mixed_reference,
+    "POST": reserving, "GET": looking, "query": querying, "mixed": _mixed_reference,
 }  # fmt: skip
 
 SUBJECTS = {
@@ -102,6 +111,7 @@ SUBJECTS = {
         Subject("availability", "one", _availability, "GET"),
         Subject("availability (12 locations)", "twelve", _availability, "GET"),
         Subject("availability (unchanged)", "one", _unchanged, "GET"),
+        Subject("availability (500 skus)", "many", _query, "query"),
         Subject("mixed", "one", _mixed, "mixed", RESERVES / OF_ALL, CONFIRMS / OF_ALL),
     )
 }
@@ -111,5 +121,10 @@ OF = {
     "reserve": ("reserve", "reserve (12 locations)"),
     "mixed": ("mixed", "confirm", "release"),
     "standard": ("reserve", "reserve (12 locations)", "mixed", "availability"),
-    "availability": ("availability", "availability (12 locations)", "availability (unchanged)"),
+    "availability": (
+        "availability",
+        "availability (12 locations)",
+        "availability (unchanged)",
+        "availability (500 skus)",
+    ),
 }

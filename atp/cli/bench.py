@@ -132,7 +132,7 @@ def mixed(*, load: Load = _LOAD, output: Output = _OUTPUT) -> int:
 
 
 def availability(*, load: Load = _LOAD, output: Output = _OUTPUT) -> int:
-    """Answers of availability: at one location, at twelve, and unchanged (304).
+    """Answers of availability: at one location, at twelve, unchanged (304), and of 500 skus at once.
 
     Example: atp bench availability --connections 64,256 --skus 10000
     """
