@@ -24,7 +24,7 @@ FRESH_S = 0.25
 #: How long a reading is used that nothing changed since; and one that the calendar or a campaign's window can change.
 AGE_S, DATED_AGE_S = 15.0, 1.0
 
-#: Skus asked of the ledger at once: a script of a few milliseconds.
+#: Skus asked of the ledger at once: what else this process reads waits behind them.
 CHUNK = 64
 
 #: Positions kept, of all skus: some 30 MB.
