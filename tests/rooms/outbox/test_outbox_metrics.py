@@ -35,6 +35,7 @@ async def test_what_goes_through_is_counted(room: Room) -> None:
     assert 'atp_outbox_entries{partition="0"} 0.0' in text
     assert 'atp_unjournaled_seconds{partition="0"} 0.0' in text
     assert 'atp_publish_lag_entries{partition="0"} 0.0' in text
+    assert 'atp_announce_lag_seconds{partition="0"} 0.0' in text
 
 
 async def test_what_waits_is_told_also_by_a_drainer_that_has_never_seen_the_journal(room: Room, tmp_path: Path) -> None:
