@@ -18,6 +18,8 @@ from atp.dev.server import Server, plain_env
 _USER = "atp"
 
 # Shared memory as files among its own: of a killed server nothing stays in /dev/shm, where containers have little room.
+# max_wal_size: at full load the journal writes the usual gigabyte in a minute, and behind every checkpoint each page of
+# an index is logged whole once more: reservations have their places all over them.
 _CONFIG = """\
 listen_addresses = '{host}'
 port = {port}
@@ -28,6 +30,7 @@ dynamic_shared_memory_type = mmap
 fsync = on
 synchronous_commit = on
 full_page_writes = on
+max_wal_size = '4GB'
 timezone = 'UTC'
 log_timezone = 'UTC'
 lc_messages = 'C'

