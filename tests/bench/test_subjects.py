@@ -16,7 +16,7 @@ from tests.rooms.api.conftest import in_process
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.filterwarnings("ignore:.*Reserved kwarg 'data'")  # written as the framework's documentation has it
+@pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")  # as its docs have it
 @pytest.mark.parametrize("kind", LIKE)
 @pytest.mark.parametrize("reference", [lambda: echo.bare, echo.standard], ids=["bare", "standard"])
 async def test_a_reference_answers_what_it_is_asked(kind: str, reference: Callable[[], Any]) -> None:
