@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from atp import config as settings
 from atp.cli.client import find_nats
 from atp.cli.errors import FAILED, Misused, Refused
-from atp.cli.output import note, printable, run_once
+from atp.cli.output import note, printable, run_once, shown_time
 
 if TYPE_CHECKING:
     from atp.deadletters import Chosen, Desk, Done, Letter
@@ -211,9 +211,11 @@ def _print_table(letters: list["Letter"]) -> None:
     noun = "dead letter" if len(letters) == 1 else "dead letters"
     table = Table(title=f"{len(letters):,} {noun}", title_justify="left")
     for name in ("id", "since", "source", "reason", "detail"):
-        table.add_column(name, justify="right" if name == "id" else "left", no_wrap=name == "id")
+        justify = "right" if name == "id" else "left"
+        table.add_column(name, justify=justify, no_wrap=name in ("id", "since"), overflow="fold")
     for letter in map(view, letters):
-        table.add_row(letter.id, letter.dead_at, escape(letter.source), escape(letter.reason), escape(letter.detail))
+        cells = (letter.id, shown_time(letter.dead_at), letter.source, letter.reason, letter.detail)
+        table.add_row(*map(escape, cells))
     Console().print(table)
 
 

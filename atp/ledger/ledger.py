@@ -356,9 +356,7 @@ class Ledger:
             await self._create(partition, witness)
             (head,) = await reader.ask(wire.ask_head())
         if head.partitions != self.partitions:
-            raise LedgerUnfit(
-                f"this ledger was created with {head.partitions} partitions, ATP_PARTITIONS says {self.partitions}"
-            )
+            raise LedgerUnfit(f"this ledger was created with ATP_PARTITIONS={head.partitions}, not {self.partitions}")
         if head.law != LAW:
             raise LedgerUnfit(f"this ledger is under law {head.law}; this release knows law {LAW}")
         if witness and witness.get(partition, 0) > head.seq:

@@ -1,6 +1,6 @@
 """Tell a location's stock as a source system does: one CloudEvent on NATS.
 
-python docs/examples/tell_stock.py SKU LOCATION QUANTITY [SOURCE]
+python docs/examples/tell_stock.py SKU LOCATION QUANTITY [SOURCE], in the folder where `atp dev` runs
 """
 
 import asyncio
@@ -31,7 +31,7 @@ async def main(url: str, sku: str, location: str, quantity: int, source: str = "
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (4, 5):
+    if len(sys.argv) not in (4, 5) or not Path(".atp/endpoints.json").exists():
         raise SystemExit(__doc__)
     endpoints = json.loads(Path(".atp/endpoints.json").read_text())
     asyncio.run(main(endpoints["nats"], sys.argv[1], sys.argv[2], int(sys.argv[3]), *sys.argv[4:]))
