@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from atp import config as settings
 from atp.cli.client import find_api, find_stores
 from atp.cli.errors import Misused
-from atp.cli.output import run_once
+from atp.cli.output import note, run_once
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -78,6 +78,8 @@ def _show(sku: str, position: str, told: dict, as_json: bool) -> None:
     explanation = msgspec.convert(told, Explanation)
     console = Console()
     console.print(_table(sku, position, explanation))
+    if not explanation.locations:
+        note("No source has told of this sku, or only at locations that the channel does not sell from.")
     for at in explanation.locations:
         for other in at.other_sources:
             console.print(

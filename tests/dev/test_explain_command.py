@@ -85,6 +85,14 @@ def test_now_the_api_is_asked(api: list[str], capsys: pytest.CaptureFixture[str]
                        "/v1/availability/A?explain=true Bearer k-1"]  # fmt: skip
 
 
+def test_a_sku_that_nobody_told_of_is_not_one_that_is_sold_out(
+    api: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(ANSWER["explain"], "locations", [])
+    assert run(["explain", "A"]) == 0
+    assert "No source has told of this sku" in capsys.readouterr().err
+
+
 def test_a_name_travels_as_one_piece_of_the_path(api: list[str]) -> None:
     assert run(["explain", "A/1 é", "--json"]) == 0
     assert api == ["/v1/availability/A%2F1%20%C3%A9?explain=true Bearer k-1"]
