@@ -1,10 +1,10 @@
 """Comeback: when those who are refused are told to come again.
 
 As soon as the queue passes, if it passes. A caller that comes back too early is refused again, which costs a third of
-an answer, so while an overload lasts those who are away stay away for so long that refusals remain a small part of the
-answers: ``away ÷ after`` of them return a second. How many are away follows from what they were told. Nobody is sent
-away for longer than the overload has lasted already: a crowd that came once finds the slots empty a second later, and
-there should not be half a minute's silence behind a second's noise.
+an answer among many others and more than one alone. So while an overload lasts those who are away stay away for so long
+that refusals remain a small part of the answers: ``away ÷ after`` of them return a second. How many are away follows
+from what they were told. Nobody is sent away for longer than the overload has lasted already: a crowd that came once
+finds the slots empty a second later, and there should not be half a minute's silence behind a second's noise.
 """
 
 from atp.api.admission.refusals import RETRY_MAX_S, RETRY_MIN_S

@@ -21,6 +21,6 @@ class AdmissionSettings(Struct, frozen=True):
     wait_max_s: float = 2.0  # no request waits longer for an answer, be it a refusal
     refusals_share: float = 0.1  # refusals a second, of the answers a second: they may not displace the work
     refusals_min: float = 100.0  # so many in any case
-    comeback_share: float = 0.02  # what Retry-After makes of them while an overload lasts: each costs half an answer
+    comeback_share: float = 0.02  # of the answers, what Retry-After makes of them while an overload lasts
     descend_s: float = 10.0  # one step of the ladder down, at most, in this time
     memory_max_bytes: int = 0  # of this process; 0 is what the machine or the container has
