@@ -24,7 +24,7 @@ from tests.scenarios import drawing
 from tests.scenarios.laws import RulesLaw, records_in
 from tests.scenarios.replaying import kept
 from tests.scenarios.world import LOCATION_BODIES, LOCATIONS
-from tests.support import connected, patient_journal, patient_ledger, wait_until_async
+from tests.support import connected, hurried, patient_journal, patient_ledger, wait_until_async
 
 
 class Room:
@@ -40,7 +40,7 @@ class Room:
 
     def process(self, name: str) -> Ledger:
         """Another process's ledger, not open yet."""
-        return Ledger(patient_ledger(self.url, self.namespace, self.partitions, process=name, command_deadline_s=2.0))
+        return Ledger(patient_ledger(self.url, self.namespace, self.partitions, process=name))
 
     async def open(self) -> None:
         await self.journal.open()
@@ -130,10 +130,11 @@ class Life:
 async def live(room: Room, life: Life, batches: int) -> None:
     """The life, told to the real ledger's one partition."""
     batcher = room.ledger._batchers[0]
-    for commands in [life.first(), *(life.batch() for _ in range(batches))]:
-        for start in range(0, len(commands), 8):
-            futures = [batcher.submit(command) for command in commands[start : start + 8]]
-            await asyncio.gather(*futures, return_exceptions=True)
+    with hurried(room.ledger, command_deadline_s=2.0):  # what is never decided is given up soon
+        for commands in [life.first(), *(life.batch() for _ in range(batches))]:
+            for start in range(0, len(commands), 8):
+                futures = [batcher.submit(command) for command in commands[start : start + 8]]
+                await asyncio.gather(*futures, return_exceptions=True)
 
 
 def same(found: State, expected: State) -> dict[str, tuple[Any, Any]]:

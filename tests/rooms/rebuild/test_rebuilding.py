@@ -93,7 +93,7 @@ async def test_a_lost_ledger_is_noticed_by_all_and_made_anew_by_one_while_they_r
     head = room.ledger.position(0)
     async with room.watched(idle):
         await room.lose()
-        await wait_until_async(lambda: idle.recovering == room.ledger.recovering == [0], 1.5, "both to notice")
+        await wait_until_async(lambda: idle.recovering == room.ledger.recovering == [0], 5, "both to notice")
         with pytest.raises(LedgerRecovering):
             room.ledger.submit(reserve("later"))
         await room.serves(2)
