@@ -176,7 +176,7 @@ async def test_a_new_key_works_and_a_revoked_one_stops(api: Api) -> None:
     async def refused() -> bool:
         return (await api.send("GET", "/v1/availability/A", key=key)).status_code == 401
 
-    await wait_until_async(refused, timeout=5, description="the revoked key is refused")
+    await wait_until_async(refused, description="the revoked key is refused")
 
 
 async def test_a_disabled_client_and_one_that_cannot_be_read(api: Api) -> None:

@@ -1,5 +1,7 @@
 """Recovery as callers and operators see it: `recovering`, what is open after a loss, and the word that accepts it."""
 
+import asyncio
+
 import pytest
 
 from atp.journal import Journal, migrate
@@ -16,17 +18,29 @@ pytestmark = pytest.mark.anyio
 QUICK = RebuildSettings(witness_s=0.2, watch_s=0.05)
 
 
+class Held(LastTold):
+    """A witness whose word a rebuild waits for until the test lets it go on."""
+
+    def __init__(self) -> None:
+        super().__init__(None, QUICK)
+        self.go_on = asyncio.Event()
+
+    async def seq(self, partition: int) -> int:
+        await self.go_on.wait()
+        return await super().seq(partition)
+
+
 async def test_a_lost_ledger_over_http(valkey: str, database: str, namespace: str) -> None:
     await migrate(database)
     journal = Journal(patient_journal(database, namespace))
     await journal.open()
-    connection = await connected(valkey)
+    connection, witness = await connected(valkey), Held()
     try:
         async with served(
             valkey,
             namespace,
             journal=journal,
-            watch=lambda ledger: Watch(ledger, journal, LastTold(None, QUICK), QUICK),
+            watch=lambda ledger: Watch(ledger, journal, witness, QUICK),
         ) as api:
             await api.stock("A", 5)
             held = (await api.reserve("A")).json()
@@ -34,11 +48,12 @@ async def test_a_lost_ledger_over_http(valkey: str, database: str, namespace: st
             await api.stock("A", 7)
             for key in await connection.ask("KEYS", keys.prefix(namespace, 0) + "*"):
                 await connection.ask("DEL", key)
-            await wait_until_async(lambda: api.ledger.recovering == [0], 2, "it is noticed")
+            await wait_until_async(lambda: api.ledger.recovering == [0], description="it is noticed")
             assert_problem(await api.reserve("A"), 503, "recovering")
             ready = await api.http.get("/health/ready")
             assert ready.status_code == 503
             assert "0" in ready.json()["checks"]["ledger"]["rebuilding"]
+            witness.go_on.set()
             await wait_until_async(lambda: api.ledger.epochs == (2,) and not api.ledger.recovering, 10, "it serves")
 
             assert_problem(await api.reserve("A"), 503, "recovering")
@@ -59,6 +74,7 @@ async def test_a_lost_ledger_over_http(valkey: str, database: str, namespace: st
             await wait_until_async(lambda: api.ledger.epochs == (3,) and not api.ledger.recovering, 10, "by hand")
             assert (await api.reserve("A")).status_code == 201
     finally:
+        witness.go_on.set()
         await connection.end()
         await journal.close()
 

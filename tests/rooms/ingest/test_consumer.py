@@ -348,10 +348,11 @@ async def test_a_message_that_fails_alone_while_the_ledger_is_well_is_set_aside(
 
 
 async def test_one_reads_and_the_other_takes_over(room, make_ledger):
+    room.settings = structs.replace(room.settings, lease_ttl_ms=4_000)  # longer than a machine stands still
     ledger = make_ledger()
     await ledger.open({})
     first = room.start()
-    await wait_until_async(lambda: first.counters.active, 5, "the first reads")
+    await wait_until_async(lambda: first.counters.active, 10, "the first reads")
     stop = asyncio.Event()
     second = type(first)(room.nc, ledger, room.settings)
     standby = asyncio.create_task(second.run(stop))
@@ -359,7 +360,7 @@ async def test_one_reads_and_the_other_takes_over(room, make_ledger):
     assert not second.counters.active
     await room.kill()
     await room.publish(feed.delta("wms", "e2", [("A", "DC1", 1)], sequence=2))
-    await wait_until_async(lambda: second.counters.active, 10, "the standby reads")
+    await wait_until_async(lambda: second.counters.active, 20, "the standby reads")
     await room.settled(2)
     assert await room.number("A") == 2
     stop.set()
@@ -394,7 +395,7 @@ async def test_what_was_settled_is_acknowledged(room):
         info = await room.nc.jetstream().consumer_info(room.settings.stream, room.settings.consumer)
         return info.ack_floor is not None and info.ack_floor.stream_seq == last and info.num_pending == 0
 
-    await wait_until_async(acknowledged, 5, "the server knows what is done")
+    await wait_until_async(acknowledged, 10, "the server knows what is done")
     assert room.consumer.counters.position == last
 
 
@@ -460,7 +461,7 @@ async def test_a_stream_made_anew_never_passes_for_the_old_one(room):
         await asyncio.wait_for(room.consumer.run(asyncio.Event()), 10)
     await js.delete_stream(room.settings.stream)
     room.start()
-    await wait_until_async(lambda: room.consumer.counters.active, 5, "it reads")
+    await wait_until_async(lambda: room.consumer.counters.active, 10, "it reads")
     await room.settled(await room.publish(feed.delta("wms", "e3", [("A", "DC1", 1)], sequence=3)))
     assert await room.number("A") == 3
 

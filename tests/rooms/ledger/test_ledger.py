@@ -116,7 +116,7 @@ async def test_a_lease_has_one_owner_until_it_runs_out(ledger: Ledger) -> None:
     async def taken() -> bool:
         return await ledger.lease("drain", "b", 60_000)
 
-    await wait_until_async(taken, 5, "the lease ran out")
+    await wait_until_async(taken, 10, "the lease ran out")
     assert not await ledger.lease("drain", "a", 60_000)
 
 
