@@ -29,8 +29,8 @@ from .pair import Pair, ask, paired, require_replica
 pytestmark = pytest.mark.anyio
 
 QUICK: dict[str, Any] = {"batch_timeout_s": 0.1, "command_deadline_s": 0.4}
-#: Time for an answer, and for the replica that does not confirm it.
-SHORT = {"batch_timeout_s": 1.0, "command_deadline_s": 1.0}
+#: Time for an answer on a machine that stands still, and for the replica that does not confirm it.
+SHORT = {"batch_timeout_s": 2.5, "command_deadline_s": 2.5}
 
 
 @pytest.fixture

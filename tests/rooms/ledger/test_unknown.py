@@ -248,7 +248,7 @@ async def test_a_ledger_behind_the_journal_is_not_opened(ledger: Ledger, valkey:
 
 
 async def test_the_number_of_partitions_is_fixed_at_creation(ledger: Ledger, valkey: str, namespace: str) -> None:
-    with pytest.raises(LedgerUnfit, match="created with 1 partitions"):
+    with pytest.raises(LedgerUnfit, match="created with ATP_PARTITIONS=1, not 2"):
         await Ledger(patient_ledger(valkey, namespace, partitions=2)).open({})
 
 
