@@ -1,4 +1,4 @@
-"""Allocator: the malloc that the embedded Valkey should have, where this machine has one.
+"""Allocator: the malloc that the embedded Valkey should have.
 
 Valkey's own builds bring jemalloc. The wheel's uses libc's, which searches ever more free pieces as holds accumulate: a
 reserve then costs the server a third more (docs/reference/hot-path.md).
@@ -9,12 +9,12 @@ import sysconfig
 from collections.abc import Iterable
 from glob import glob
 
-#: Debian's libjemalloc2 and what others call it; ``pip install cmeel-mimalloc``.
+#: What the extra ``quickstart`` brings, the same on every machine; else Debian's libjemalloc2 and what others call it.
 PLACES = (
+    sysconfig.get_path("platlib") + "/cmeel.prefix/lib/libmimalloc.so.3",
     "/usr/lib/*-linux-gnu/libjemalloc.so.2",
     "/usr/lib64/libjemalloc.so.2",
     "/usr/lib/libjemalloc.so.2",
-    sysconfig.get_path("platlib") + "/cmeel.prefix/lib/libmimalloc.so.3",
 )
 
 
