@@ -23,12 +23,10 @@ class Announcer:
         self._pause_s = settings.announce_every_s / 4  # some gather for one reading
         self._pace = Pace(int(self._pause_s * self._share * 1e6), settings.announce_max)
         self._read_at = 0.0  # the next reading, at the earliest
-        self._due: dict[
-            str, tuple[int, float]
-        ] = {}  # sku → seq of its first change that no event shows yet, and since when
-        self._last: dict[
-            str, tuple[float, int]
-        ] = {}  # sku → when an event was sent, and the seq it showed; oldest first
+        #: By sku: seq of its first change that no event shows yet, and since when.
+        self._due: dict[str, tuple[int, float]] = {}
+        #: By sku: when an event was sent, and the seq it showed; oldest first.
+        self._last: dict[str, tuple[float, int]] = {}
 
     def touch(self, sku: str, seq: int) -> None:
         """The sku changed at ``seq``."""

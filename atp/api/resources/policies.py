@@ -138,9 +138,12 @@ class Policies[T: Struct]:
 
     async def put(self, service: Service, call: Call) -> Answer:
         """Replace the object. `If-Match` with its version guards against another writer; `If-None-Match: *` creates."""
-        id = self.id_of(call.stored)
-        if await service.ledger.policy(self.kind, id) is None:
-            self.id_of(call.param)  # a new one: what is wrong with its name is refused
+        try:
+            id = self.id_of(call.param)
+        except Problem:  # right of what is stored already, else what is wrong with the name is refused
+            id = self.id_of(call.stored)
+            if await service.ledger.policy(self.kind, id) is None:
+                raise
         body = self._body.decode(await call.body())
         self._check(body)
         command = self.command(call, id, body, await self.if_version(service, call, id))

@@ -59,6 +59,16 @@ def run(announcer: Announcer, sale: Sale, seconds: float) -> list[tuple[float, s
     return events
 
 
+def sold_once(skus: int, sku_us: float, seconds: float, partitions: int = 1) -> Sale:
+    """So many skus are sold at once, and told of for so long."""
+    clock = Clock()
+    announcer, sale = Announcer(SETTINGS, partitions, clock), Sale(clock, sku_us)
+    for n in range(skus):
+        sale.sell(announcer, f"S{n}")
+    run(announcer, sale, seconds)
+    return sale
+
+
 def test_a_sku_that_sells_all_the_time_has_ten_events_a_second_and_its_last_state() -> None:
     clock = Clock()
     announcer, sale, events = Announcer(SETTINGS, clock=clock), Sale(clock, 10), list[float]()
@@ -77,33 +87,21 @@ def test_a_sku_that_sells_all_the_time_has_ten_events_a_second_and_its_last_stat
 @pytest.mark.parametrize("sku_us", [5, 60, 5_000])
 def test_readings_take_no_more_of_the_ledger_than_their_share(sku_us: float, partitions: int) -> None:
     """All partitions are in one server, so each has a part of it."""
-    clock = Clock()
-    announcer, sale = Announcer(SETTINGS, partitions, clock), Sale(clock, sku_us)
-    for n in range(20_000):
-        sale.sell(announcer, f"S{n}")
-    run(announcer, sale, 5.0)
+    sale = sold_once(20_000, sku_us, 5.0, partitions)
     share = SETTINGS.announce_share / partitions
     last = sale.readings[-1] * sku_us / 1e6 * (1 / share)  # whose pause lies behind the end
     assert sale.spent_us / 1e6 <= share * (5.0 + last)
 
 
 def test_skus_that_cost_little_are_read_as_often_as_they_may() -> None:
-    clock = Clock()
-    announcer, sale = Announcer(SETTINGS, clock=clock), Sale(clock, 5)
-    for n in range(60_000):
-        sale.sell(announcer, f"S{n}")
-    run(announcer, sale, 4.0)
+    sale = sold_once(60_000, 5, 4.0)
     assert len(sale.readings) >= 4 / (SETTINGS.announce_every_s / 4 + 0.005) - 1
     assert max(sale.readings) == pytest.approx(SETTINGS.announce_max, abs=5)
 
 
 def test_a_reading_is_as_long_as_gathering_pays_for_and_no_longer_than_is_worth_a_call() -> None:
     """Else a sku that sells all the time would wait behind hundreds that cost much."""
-    clock = Clock()
-    announcer, sale = Announcer(SETTINGS, clock=clock), Sale(clock, 500)
-    for n in range(10_000):
-        sale.sell(announcer, f"S{n}")
-    run(announcer, sale, 20.0)
+    sale = sold_once(10_000, 500, 20.0)
     assert sale.readings[-1] == LINES_MIN
 
 
