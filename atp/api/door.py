@@ -70,7 +70,8 @@ def front_door(service: Service | None, app: AsgiApp) -> AsgiApp:
             return await counter.answer(found, headers, send, started)
         state = scope.setdefault("state", {})
         state["request_id"] = request_id = given_request_id(headers) or next(request_ids)
-        method, path = scope["method"], scope["raw_path"]
+        asked = method = scope["method"]
+        path = scope["raw_path"]
         if answered_as_get(method, path):
             method = scope["method"] = "GET"
             send = bodiless(send)
@@ -101,8 +102,8 @@ def front_door(service: Service | None, app: AsgiApp) -> AsgiApp:
             ended = time.perf_counter()
             if gate and begun:
                 gate.leave(cls, ended - begun if status < 400 or status == 409 else 0.0)
-            method = method if template != "unmatched" else "any"
-            REQUEST_SECONDS.of(method, template, status).observe(ended - started)
+            counted = asked if template != "unmatched" else "any"
+            REQUEST_SECONDS.of(counted, template, status).observe(ended - started)
 
     return door
 

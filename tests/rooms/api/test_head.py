@@ -37,6 +37,15 @@ async def test_head_answers_as_get_does(api: Api) -> None:
     assert (await api.http.head("/v1/availability/A")).status_code == 401
 
 
+async def test_a_head_is_counted_as_one(api: Api) -> None:
+    await api.stock("A", 5)
+    for path in ("/v1/availability/A", "/health/live"):
+        await api.send("HEAD", path)
+    metrics = (await api.send("GET", "/metrics")).text
+    for route in ("/v1/availability/{sku}", "/health/live"):
+        assert f'atp_request_seconds_count{{method="HEAD",route="{route}",status="200"}}' in metrics
+
+
 def told(headers: object, varies: set[str]) -> dict[str, str]:
     return {name: value for name, value in dict(headers).items() if name not in varies}  # pyright: ignore
 
