@@ -6,6 +6,7 @@ Async tests are marked ``@pytest.mark.anyio`` and run under uvloop, as the servi
 """
 
 import asyncio
+import logging
 import os
 import shutil
 import tempfile
@@ -24,6 +25,17 @@ from atp.journal import migrate
 #: Structlog's own choice draws each frame's variables, for seconds; here most tracebacks are expected ones.
 _PLAIN = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
 structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _PLAIN])
+
+
+@pytest.fixture(autouse=True)
+def own_logs() -> Iterator[None]:
+    """A command that runs in a test sets up its process's logs, on a stream that is closed when the test is over."""
+    root = logging.getLogger()
+    before, level, structured = root.handlers[:], root.level, structlog.get_config()
+    yield
+    root.handlers[:] = before
+    root.setLevel(level)
+    structlog.configure(**structured)
 
 
 @pytest.fixture(scope="session")

@@ -45,6 +45,7 @@ async def test_a_repeat_is_answered_while_reserves_are_shed(valkey: str, namespa
     port = urlsplit(valkey).port or 0
     async with wire_to(port) as wire, served(valkey.replace(f":{port}", f":{wire.port}"), namespace, settings) as api:
         await api.stock("A", 9)
+        assert (await api.send("GET", "/v1/availability/A")).status_code == 200  # who calls is known from here on
         async with Connection(api) as first, Connection(api) as slow, Connection(api) as new:
 
             async def is_unknown() -> bool:
