@@ -1,8 +1,8 @@
 """Door: what every request and every answer passes, and the short way of the hot routes past the framework.
 
 Litestar routes and documents; its handler path costs several times what the rest of a request does (research/spikes.md
-§7). Reserve, the changes of a reservation and the availability of one sku are therefore answered here, by the same
-``respond`` that Litestar's handlers call. A test holds the two ways equal.
+§7). Reserve, the changes of a reservation and availability are therefore answered here, by the same ``respond`` that
+Litestar's handlers call. A test holds the two ways equal.
 """
 
 import time
@@ -37,6 +37,7 @@ _TYPES = {text: text.encode() for text in ("application/json", MEDIA_TYPE)}
 _RESERVATIONS, _AVAILABILITY = b"/v1/reservations", b"/v1/availability/"
 _BY_NAME = {route.name: route for route in ROUTES}
 _RESERVE, _STOCK = _BY_NAME["reserve"], _BY_NAME["get_availability"]
+_MANY, _QUERY = _BY_NAME["query_availability"], b"query"
 _FEED = {b"changes": _BY_NAME["list_changes"], b"stream": _BY_NAME["stream_changes"]}
 _CHANGES = {
     action.encode(): _BY_NAME[action]
@@ -116,11 +117,13 @@ def hot_route(method: str, path: bytes) -> tuple[Route, dict[str, str]] | None:
         id, _, action = path[len(_RESERVATIONS) + 1 :].partition(b"/")
         if id and path[len(_RESERVATIONS)] == 47 and (route := _CHANGES.get(action)):
             return route, {"id": id.decode("ascii", "replace")}
-    elif method == "GET" and path.startswith(_AVAILABILITY):
+    elif path.startswith(_AVAILABILITY):
         sku = path[len(_AVAILABILITY) :]
-        if sku in _FEED:
+        if sku == _QUERY:
+            return (_MANY, {}) if method == "POST" else None
+        if method == "GET" and sku in _FEED:
             return _FEED[sku], {}
-        if sku and b"/" not in sku:
+        if method == "GET" and sku and b"/" not in sku:
             return _STOCK, {"sku": sku.decode("ascii", "replace")}
     return None
 

@@ -29,13 +29,18 @@ OrderRef = Annotated[str, Meta(min_length=1, max_length=REF_MAX, description="Th
 CustomerRef = Annotated[str, Meta(min_length=1, max_length=REF_MAX, description="The caller's customer.")]
 
 
+def plain(text: str) -> bool:
+    """Whether there is nothing to look for: ASCII characters that show, and so no white space."""
+    return text.isascii() and text.isprintable() and " " not in text
+
+
 def fault(text: str, most: int = ID_MAX) -> str | None:
     """What is wrong with an identifier of 1 to ``most`` characters, to be read after its name; None if nothing is.
 
     Names are refused rather than repaired: a name that was changed on the way in would not match on the way out.
     White space around one is refused since nobody sees it, and half of the systems that pass names on take it away.
     """
-    if 0 < len(text) <= most and text.isascii() and text.isprintable() and text.strip() == text:  # as nearly all are
+    if 0 < len(text) <= most and plain(text):  # as nearly all are
         return None
     return text_fault(text, most) or (None if text.strip() == text else "begins or ends with white space")
 

@@ -181,7 +181,7 @@ class Balance(Struct, array_like=True):
         return self.number - unsellable - self.set_aside - self.safety_stock - promised
 
 
-class Asked(Struct, array_like=True, frozen=True):
+class Asked(Struct, array_like=True, frozen=True, cache_hash=True):
     """For whom, where and for when availability is asked; "" is no campaign, any location, any group, no day."""
 
     channel: str = "default"

@@ -89,7 +89,7 @@ class View:
         elif not self._fresh(time.monotonic()) or not self._current(skus):
             await self.tail.catch_up()
         now, ready = time.monotonic(), self.tail.ready
-        found = [self._usable(sku, asked, now) if ready else None for sku in skus]
+        found = self._usable(skus, asked, now) if ready else [None] * len(skus)
         missing = [sku for sku, shown in zip(skus, found, strict=True) if shown is None]
         VIEW_READS.inc("view", by=len(skus) - len(missing))
         if not missing:
@@ -170,10 +170,14 @@ class View:
             return position(0) <= through[0]
         return all(position(p) <= through[p] for p in {partition_of(sku, len(through)) for sku in skus})
 
-    def _usable(self, sku: str, asked: Asked, now: float) -> Shown | None:
-        of_sku = self._kept.get(sku)
-        shown = of_sku.get(asked) if of_sku else None
-        return shown if shown and now - shown.read_at <= shown.lasts_s else None
+    def _usable(self, skus: Sequence[str], asked: Asked, now: float) -> list[Shown | None]:
+        kept = self._kept
+        return [
+            shown
+            if (of_sku := kept.get(sku)) and (shown := of_sku.get(asked)) and now - shown.read_at <= shown.lasts_s
+            else None
+            for sku in skus
+        ]
 
     async def _fill(self, skus: Sequence[str], asked: Asked) -> list[Shown]:
         loop, waiting = asyncio.get_running_loop(), []

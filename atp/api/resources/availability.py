@@ -11,7 +11,7 @@ from atp.api.decoding import Body
 from atp.api.following.view import NotReached, Shown
 from atp.api.problems import POSITION_NOT_REACHED, Problem, invalid
 from atp.api.resources.availability_views import AvailabilityView, availability_view, etag_of
-from atp.api.resources.rendering import CACHE, body_of, encode, etags, known_etag
+from atp.api.resources.rendering import CACHE, bodies_of, body_of, encode, etags, known_etag
 from atp.api.resources.requests import DEFAULT_CHANNEL, AvailabilityBody, check_availability, check_day
 from atp.api.service import Service, now_ms
 from atp.domain.explain import explain
@@ -87,12 +87,12 @@ async def query_availability(service: Service, call: Call) -> Answer:
     cursor = await service.feed.newest() if service.feed else None  # before the numbers, so that nothing is missed
     if _beyond_view(asked):
         await _reach(service, need)
-        parts = [encode(view) for view in await _read(service, body.skus, asked)]
+        texts = b",".join(map(encode, await _read(service, body.skus, asked)))
     else:
         found, away = await _shown(service, body.skus, asked, need)
-        parts = [body_of(service, shown, away) for shown in found]
+        texts = bodies_of(service, found, away)
     after = b"null" if cursor is None else b'"%b"' % str(cursor).encode()
-    return Answer(200, b'{"availability":[%b],"cursor":%b}' % (b",".join(parts), after))
+    return Answer(200, b'{"availability":[%b],"cursor":%b}' % (texts, after))
 
 
 def positions(text: str | None, partitions: int, **where: str) -> dict[int, int]:
@@ -165,6 +165,7 @@ def _asked(call: Call, given: Callable[[str], str | None]) -> Asked:
     call.principal.require_channel(channel)
     if given("location") and given("location_group"):
         raise invalid("Ask about a location or about a group of them.")
-    return Asked(
+    asked = Asked(
         channel, given("campaign") or "", given("location") or "", given("location_group") or "", given("date") or ""
     )
+    return _ANYBODY if asked == _ANYBODY else asked  # what is the same object is found in half the time

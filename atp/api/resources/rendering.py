@@ -1,5 +1,7 @@
 """Rendering: the text of one reading of availability, made once for all who read it."""
 
+from collections.abc import Sequence
+
 from msgspec import Struct, json, structs
 
 from atp.api.following.view import Shown
@@ -24,7 +26,7 @@ class Rendered(Struct, frozen=True, gc=False):
 
 def rendered(service: Service, shown: Shown) -> Rendered:
     """Of a reading that is known to hold."""
-    marks = service.suspects.changes if service.suspects else 0
+    marks = _marks(service)
     if shown.rendered is None or shown.rendered.marks != marks:
         view = _view_of(service, shown)
         before, _, after = encode(structs.replace(view, as_of="@")).rpartition(b'"as_of":"@"')
@@ -39,16 +41,34 @@ def known_etag(service: Service, shown: Shown, away: bool) -> str:
 
 def body_of(service: Service, shown: Shown, away: bool) -> bytes:
     """The whole text, as of now."""
-    as_of = rfc3339(service.view.as_of(shown))
+    return bodies_of(service, [shown], away)
+
+
+def bodies_of(service: Service, shown: Sequence[Shown], away: bool) -> bytes:
+    """The texts of all, with commas between them."""
+    as_of = service.view.as_of
     if away:
-        return encode(structs.replace(_stale(service, shown), as_of=as_of))
-    text = rendered(service, shown)
-    return b"%b%b%b" % (text.before, as_of.encode(), text.after)
+        stale = (structs.replace(_stale(service, each), as_of=rfc3339(as_of(each))) for each in shown)
+        return b",".join(map(encode, stale))
+    parts: list[bytes] = []
+    marks, at, when = _marks(service), -1, b""
+    for each in shown:
+        text = each.rendered
+        if text is None or text.marks != marks:
+            text = rendered(service, each)
+        if (now := as_of(each)) != at:  # mostly all are as of the same look at the ledger
+            at, when = now, rfc3339(now).encode()
+        parts += (b",", text.before, when, text.after)
+    return b"".join(parts[1:])
 
 
 def etags(header: bytes) -> list[bytes]:
     """If-None-Match compares weakly: a proxy that compresses marks our tag as weak."""
     return [tag.strip().removeprefix(b"W/") for tag in header.split(b",")]
+
+
+def _marks(service: Service) -> int:
+    return service.suspects.changes if service.suspects else 0
 
 
 def _view_of(service: Service, shown: Shown) -> AvailabilityView:

@@ -73,6 +73,14 @@ REQUESTS: list[tuple[str, str, dict[str, str], Any]] = [
     ("GET", "/v1/availability/%FF", {}, None),
     ("GET", "/v1/availability/", {}, None),
     ("POST", "/v1/availability/query", {}, {"skus": ["A", "B"]}),
+    ("POST", "/v1/availability/query", {}, {"skus": ["A", "A"], "channel": "web", "date": "2026-02-30"}),
+    ("POST", "/v1/availability/query", {}, {"skus": ["A", "a b", " a"]}),
+    ("POST", "/v1/availability/query", {}, {"skus": ["A", "\x00"]}),
+    ("POST", "/v1/availability/query", {}, {"skus": []}),
+    ("POST", "/v1/availability/query", {"authorization": "Bearer nobody"}, {"skus": ["A"]}),
+    ("POST", "/v1/availability/query?x=1", {}, {"skus": ["A"]}),
+    ("POST", "/v1/availability/query/", {}, {"skus": ["A"]}),
+    ("GET", "/v1/availability/query", {}, None),
 ]  # fmt: skip
 
 _TIMES = re.compile(rb'"\d{4}-\d\d-\d\dT[\d:.]+Z"|"(expires_in|lag)_seconds":[\d.]+|"request_id":"[^"]*"|"etag"')
@@ -115,10 +123,11 @@ async def answers(valkey: str, namespace: str, *, hot: bool) -> list[tuple[int, 
 def test_only_hot_routes_take_the_short_way() -> None:
     assert hot_route("POST", b"/v1/reservations")
     assert hot_route("GET", b"/v1/availability/a%2Fb")
+    assert hot_route("POST", b"/v1/availability/query")
     for method, path in [
         ("GET", b"/v1/reservations"), ("POST", b"/v1/reservations/"), ("POST", b"/v1/reservations/batch"),
         ("POST", b"/v1/reservations-x/a/confirm"), ("POST", b"/v1/reservations//confirm"),
         ("POST", b"/v1/reservations/a/confirm/b"), ("GET", b"/v1/availability/"), ("GET", b"/v1/availability/a/b"),
-        ("POST", b"/v1/availability/query"), ("PUT", b"/v1/reservations"),
+        ("POST", b"/v1/availability/query/"), ("PUT", b"/v1/reservations"),
     ]:  # fmt: skip
         assert hot_route(method, path) is None
