@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+import uvloop
 
 from tests.scenarios.laws import LuaLaw, RulesLaw
 from tests.scenarios.table import Table
@@ -11,7 +12,7 @@ from tests.scenarios.table import Table
 
 @pytest.fixture
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
+    loop = uvloop.new_event_loop()
     yield loop
     loop.close()
 

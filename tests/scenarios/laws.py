@@ -274,8 +274,8 @@ class LuaLaw:
         self._loop.run_until_complete(end())
 
     async def _unlink(self) -> None:
-        for key in await self._connection.ask("KEYS", self._prefix + "*"):
-            await self._connection.ask("UNLINK", key)
+        if found := await self._connection.ask("KEYS", self._prefix + "*"):
+            await self._connection.ask("UNLINK", *found)
 
     def _ask(self, *words: bytes | str | int) -> Any:
         return self._loop.run_until_complete(self._connection.ask(*words))

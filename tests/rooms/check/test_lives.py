@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
+import uvloop
 
 from atp.domain.commands import Abort, Decide, DropLeg, Followed, FollowHome, OpenBasket, TakeLeg
 from atp.journal import migrate
@@ -20,7 +21,7 @@ SEEDS = range(1)
 
 @pytest.fixture
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
+    loop = uvloop.new_event_loop()
     yield loop
     loop.close()
 
