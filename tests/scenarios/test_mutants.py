@@ -12,6 +12,7 @@ from zlib import crc32
 
 import pytest
 
+from atp.ledger.connection import ServerRefused
 from tests.scenarios import altered, every, planted
 
 #: Seeds of random lives before all tables, which are slower, and after them.
@@ -58,7 +59,7 @@ def find_difference(url: str, loop: asyncio.AbstractEventLoop, topic: str = "") 
     for name, attempt in attempts(url, loop, topic):
         try:
             attempt()
-        except AssertionError as problem:
+        except (AssertionError, ServerRefused) as problem:  # it decides otherwise, or fails
             return f"{name}: {str(problem)[:500]}"
     return None
 
