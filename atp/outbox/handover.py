@@ -15,6 +15,7 @@ class Handover:
         self.claim: Claim | None = None  # None: another process may be the writer, nothing may be published
         self.journaled = 0
         self.short: dict[tuple[str, str], None] = {}  # positions to be gone through (victims.py)
+        self.unseen = True  # entries were journaled that were not offered here; positions may be short in them
         self._entries_max = entries_max
         self._entries: deque[AnyEntry] = deque()
         self._before = 0  # the seq that the first kept entry follows
@@ -23,6 +24,7 @@ class Handover:
     def begin(self, claim: Claim) -> None:
         """The partition is ours."""
         self.claim = claim
+        self.unseen = True
         self.arrive_at(claim.seq)
 
     def end(self) -> None:
@@ -34,6 +36,7 @@ class Handover:
         if seq != self.journaled:
             self._entries.clear()
             self._before = self.journaled = seq
+            self.unseen = True
         self._news.set()
 
     def offer(self, entries: list[AnyEntry]) -> None:

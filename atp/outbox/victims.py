@@ -33,7 +33,6 @@ class Victims:
         self._partition = partition
         self._handover = handover
         self._settings = settings
-        self._claim: Claim | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Go through shortages until ``stop``; whatever is away is waited for."""
@@ -54,9 +53,13 @@ class Victims:
         claim, short = self._handover.claim, self._handover.short
         if claim is None:
             return 0
-        if claim is not self._claim:
-            short.update(dict.fromkeys(await self._ledger.open_shortages(self._partition)))
-            self._claim = claim
+        if self._handover.unseen:
+            self._handover.unseen = False  # before: what turns out to be journaled meanwhile is asked for anew
+            try:
+                short.update(dict.fromkeys(await self._ledger.open_shortages(self._partition)))
+            except LedgerError:
+                self._handover.unseen = True
+                raise
         count = 0
         while short and not stop.is_set() and self._handover.claim is claim:
             place = next(iter(short))

@@ -8,7 +8,7 @@ from msgspec import structs
 from atp.domain.commands import Affect, Command, PutPolicy
 from atp.domain.entries import Released, ShortageAffected, ShortageClosed, ShortageFound
 from atp.domain.results import Result
-from atp.journal import Journal
+from atp.journal import Journal, JournalUnavailable
 from atp.ledger import Ledger
 from atp.outbox.handover import Handover
 from atp.outbox.victims import Victims
@@ -154,6 +154,36 @@ async def test_a_shortage_that_deepens_is_gone_through_anew(room: Room) -> None:
     await go_through(room)
     named = [[v.reservation for v in e.victims] for e in await story(room) if isinstance(e, ShortageAffected)]
     assert named == [[id_of("k9")], [id_of("k9"), id_of("k8"), id_of("k7")]]
+
+
+async def test_a_shortage_whose_append_had_no_answer_is_gone_through_all_the_same(room: Room) -> None:
+    """The drainer learns from the watermark that its batch was committed, and never sees what was in it again."""
+
+    class LosesAnAnswer(Journal):
+        lost = True
+
+        async def append(self, *args, **named):
+            await super().append(*args, **named)
+            if not self.lost:
+                self.lost = True
+                raise JournalUnavailable("the connection was lost behind the commit")
+
+    await room.apply(level(3), *reserves(3))
+    await room.journal.close()
+    room.journal = journal = LosesAnAnswer(room.journal_settings)
+    await journal.open()
+    handover = Handover(1_000)
+    drainer, victims = room.drainer(handover=handover), room.victims(handover)
+    await wait_until_async(drainer.run_once, description="the lease")
+    await victims.run_once(asyncio.Event())
+    journal.lost = False
+    await room.apply(level(0, 2))
+    with pytest.raises(JournalUnavailable) as lost:
+        await drainer.run_once()
+    drainer._doubt(lost.value)
+    await drainer.run_once()
+    await victims.run_once(asyncio.Event())
+    assert [page.ids for page in pages(room)] == [[id_of("k2"), id_of("k1"), id_of("k0")]]
 
 
 async def test_the_running_outbox_does_all_this_by_itself(room: Room) -> None:
