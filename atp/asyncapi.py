@@ -53,6 +53,10 @@ _OUT_HEADERS = {
     "properties": {
         "ce-id": {"type": "string", "description": "partition:seq(:n); repeats have the same one."},
         "ce-subject": {"type": "string", "description": "A reservation's id or a sku."},
+        "ce-omitted": {
+            "enum": ["allocations", "lines"],
+            "description": "Left empty here, since with them the reservation is larger than NATS takes.",
+        },
         "traceparent": {"type": "string", "description": "Of what led to the event."},
     },
 }

@@ -1,13 +1,14 @@
 """Messages: entries and availability as CloudEvents 1.0 in binary mode (CONTRACT "NATS", out).
 
-A message depends on nothing but its entry, so a repeat under the same id is the same message.
+A message depends on nothing but its entry, so a repeat under the same id is the same message; only how much of a very
+large one can be said depends on what the NATS server takes.
 """
 
 import re
 from typing import Literal
 from urllib.parse import quote
 
-from msgspec import Struct, json
+from msgspec import Struct, json, structs
 
 from atp.domain.causes import trace_of
 from atp.domain.entries import (
@@ -31,7 +32,7 @@ from atp.domain.ids import digest53
 from atp.domain.records import SkuUnits
 from atp.domain.times import rfc3339
 from atp.domain.touched import concerns_all
-from atp.domain.views import reservation_view
+from atp.domain.views import ReservationView, reservation_view
 
 #: Header values keep printable ASCII but the quote and the percent sign (CloudEvents HTTP and NATS bindings).
 _PLAIN = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
@@ -39,6 +40,10 @@ _PLAIN = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%
 _IS_PLAIN = re.compile(f"[{re.escape(_PLAIN)}]*").fullmatch
 
 _encode = json.Encoder().encode
+_decode_reservation = json.Decoder(ReservationView).decode
+
+#: Bytes that headers and the marks of an atomic batch may take: most of it a reason, percent-encoded.
+HEADERS_MAX = 8_192
 
 
 class Message(Struct, frozen=True):
@@ -253,6 +258,20 @@ class Messages:
         if cause and (trace := trace_of(cause)):
             headers["traceparent"] = trace
         return Message(subject, headers, data)
+
+
+def fitting(message: Message, most: int) -> Message:
+    """The message, or of a reservation that is larger than the ``most`` bytes NATS takes what fits; ``ce-omitted`` says
+    what does not. A basket drawn from thousands of places would stop everything behind it for good otherwise.
+    """
+    if len(message.data) + HEADERS_MAX <= most or ".reservation." not in message.subject:
+        return message
+    view = _decode_reservation(message.data)
+    data = _encode(structs.replace(view, lines=[structs.replace(line, allocations=[]) for line in view.lines]))
+    omitted = "allocations"
+    if len(data) + HEADERS_MAX > most:
+        data, omitted = _encode(structs.replace(view, lines=[])), "lines"
+    return Message(message.subject, message.headers | {"ce-omitted": omitted}, data)
 
 
 def header_text(value: str) -> str:

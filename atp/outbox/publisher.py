@@ -20,7 +20,7 @@ from atp.ledger import Ledger, LedgerError
 from atp.outbox.announcer import Announcer
 from atp.outbox.counters import Counters
 from atp.outbox.handover import Handover
-from atp.outbox.messages import Messages
+from atp.outbox.messages import Messages, fitting
 from atp.outbox.reopening import told_beyond
 from atp.outbox.sender import NatsAway, PublishRefused, Sender
 from atp.outbox.settings import Settings
@@ -122,7 +122,8 @@ class Publisher:
         if entries is None:
             entries = await self._journal.entries_after(self._partition, self._published, self._settings.batch_max)
         if entries:
-            messages = [message for entry in entries if (message := self._messages.of_entry(entry))]
+            most = self._nats.max_payload
+            messages = [fitting(message, most) for entry in entries if (message := self._messages.of_entry(entry))]
             await self._sender.send(messages)
             await self._touch(self._published, entries)
             self._published = entries[-1].seq

@@ -23,7 +23,7 @@ from atp.domain.entries import (
 )
 from atp.domain.records import Allocation, Balance, Line, Reservation
 from atp.domain.touched import skus_of
-from atp.outbox.messages import Messages
+from atp.outbox.messages import HEADERS_MAX, Messages, fitting
 
 AT = 1_795_255_200_000  # 2026-11-21T10:00:00Z
 MESSAGES = Messages("atp.v1", "shop", 0)
@@ -114,3 +114,17 @@ def test_what_may_have_changed_every_sku_is_told_once_and_not_for_each() -> None
     assert json.decode(anew.data) == {"reason": "epoch", "position": "0:9"}
     assert MESSAGES.of_entry(PolicyPut(3, AT, "anna", "", "client", "shop", "{}", 3, [])) is None
     assert MESSAGES.of_entry(LedgerOpened(1, AT, "", "", 1, 1, 1)) is None
+
+
+def test_of_a_reservation_that_nats_does_not_take_what_fits_is_told():
+    message = MESSAGES.of_entry(Held(9, AT, "", "", record(Allocation("DC1", "", 4, 0)), []))
+    assert message
+    whole, size = json.decode(message.data), len(message.data)
+    assert fitting(message, size + HEADERS_MAX) is message
+    without_places = fitting(message, size + HEADERS_MAX - 1)
+    (line,) = whole["lines"]
+    assert json.decode(without_places.data) == whole | {"lines": [line | {"allocations": []}]}
+    assert without_places.headers == message.headers | {"ce-omitted": "allocations"}
+    without_lines = fitting(message, len(without_places.data) + HEADERS_MAX - 1)
+    assert json.decode(without_lines.data) == whole | {"lines": []}
+    assert without_lines.headers["ce-omitted"] == "lines"

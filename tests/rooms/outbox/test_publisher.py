@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from nats.js.api import StreamConfig
 
 from atp.dev.nats import Nats
-from atp.domain.commands import Acknowledge, Change, Delta, Fulfil, PutPolicy, Transfer
+from atp.domain.commands import Acknowledge, Change, Delta, Fulfil, PutPolicy, ReserveLine, Transfer
 from atp.domain.ids import partition_of
 from atp.domain.times import rfc3339
 from atp.journal import Claim, Fenced, Journal
@@ -287,6 +287,22 @@ async def test_names_that_headers_cannot_hold_are_percent_encoded(room: Room) ->
     (told,) = await room.told("availability")
     assert told.headers["ce-subject"] == "Gr%C3%B6%C3%9Fe%20%22M%22%2050%25"
     assert told.data["sku"] == 'Größe "M" 50%'
+
+
+async def test_a_reservation_larger_than_nats_takes_does_not_stop_the_ones_behind_it(room: Room) -> None:
+    places, skus = [f"{n:02}".ljust(64, "𠮷") for n in range(40)], [f"SKU-{n}" for n in range(100)]
+    await room.apply(*(PutPolicy("location", at, '{"kind":"store"}') for at in places))
+    await room.apply(*(level(1, 1, sku, at) for sku in skus for at in places), level(1))
+    lines = [ReserveLine(str(n), sku, len(places)) for n, sku in enumerate(skus)]
+    await room.apply(structs.replace(reserve("large", sku=skus[0]), lines=lines), reserve("behind"))
+    async with room.running():
+        await wait_until_async(lambda: published(room), 30)
+    large, behind = await room.told("reservation.held")
+    assert large.headers["ce-omitted"] == "allocations"
+    told = [(line["sku"], line["held"], line["allocations"]) for line in large.data["lines"]]
+    assert told == [(sku, len(places), []) for sku in skus]
+    assert "ce-omitted" not in behind.headers
+    assert len(behind.data["lines"][0]["allocations"]) == 1
 
 
 async def test_a_stream_without_atomic_batches_is_used_as_it_is(room: Room) -> None:
