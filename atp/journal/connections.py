@@ -80,10 +80,10 @@ class Connections:
     @asynccontextmanager
     async def take(self) -> AsyncIterator[Connection]:
         """A connection for one task; what goes wrong with the server comes out as a JournalError."""
-        if self._pool is None:
+        if (pool := self._pool) is None:
             raise JournalUnavailable("the journal is not open")
         try:
-            connection = await self._pool.acquire(timeout=self._settings.acquire_s)
+            connection = await pool.acquire(timeout=self._settings.acquire_s)
         except JournalError:
             raise
         except Exception as error:
@@ -105,12 +105,11 @@ class Connections:
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise _as_journal_error(error) from error
         finally:
-            await self._give_back(connection)
+            await self._give_back(pool, connection)  # also while ``close`` waits for it
 
-    async def _give_back(self, connection: Connection) -> None:
-        assert self._pool is not None
+    async def _give_back(self, pool: asyncpg.Pool, connection: Connection) -> None:
         try:
-            await self._pool.release(connection, timeout=self._settings.query_s)
+            await pool.release(connection, timeout=self._settings.query_s)
         except asyncpg.InternalClientError:
             return  # the server closed it a moment ago, and with that the pool has taken it back already
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):

@@ -260,6 +260,21 @@ async def test_a_server_that_is_away_is_told_by_every_call() -> None:
     await journal.close()
 
 
+async def test_closing_lets_what_is_under_way_end(journal: Journal, connection: asyncpg.Connection) -> None:
+    """The answer is there, and must not turn into a failure of ours when its connection is given back."""
+    claim = await journal.claim(0, "a")
+    async with connection.transaction():
+        await connection.execute("lock table entries")
+        appending = asyncio.create_task(journal.append(0, 0, [opened()], claim.fence))
+        waits = "select 1 from pg_locks where not granted"
+        await wait_until_async(lambda: connection.fetchval(waits))
+        closing = asyncio.create_task(journal.close())
+        await wait_until_async(lambda: journal._connections._pool is None)
+    await appending
+    await closing
+    assert await connection.fetchval("select count(*) from entries") == 1
+
+
 async def test_partitions_do_not_share_a_watermark(journal: Journal) -> None:
     zero, one = await journal.claim(0, "a"), await journal.claim(1, "b")
     await journal.append(0, 0, run_of(1, 3), zero.fence)
