@@ -25,7 +25,8 @@ from atp.api.problems import (
 )
 from atp.api.settings import ApiSettings
 from atp.domain.causes import TRACEPARENT, Cause, request_cause
-from atp.domain.identifiers import ID_MAX, fault, text_fault
+from atp.domain.identifiers import ID_MAX, REF_MAX, fault, text_fault
+from atp.domain.sellers import SEPARATOR
 
 if TYPE_CHECKING:
     from atp.api.access.principal import Principal
@@ -35,6 +36,12 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 #: Characters of an Idempotency-Key.
 KEY_MAX = 255
+
+#: Positions that one call names, of all partitions that there may be.
+POSITIONS_MAX = 512
+
+#: Characters of query parameters that are something else than one identifier.
+_LONGER = {"order_ref": REF_MAX, "about": 3 * ID_MAX, "page_token": 4 * ID_MAX, "min_position": POSITIONS_MAX}
 
 _JSON = b"application/json"
 
@@ -129,7 +136,8 @@ class Call:
                 raise invalid(f"The parameter {name!r} is not known or not supported yet.", parameter=name)
             if name in found:
                 raise invalid(f"The parameter {name!r} is given twice.", parameter=name)
-            if wrong := fault(value):
+            shown = value.replace(SEPARATOR, ":") if name == "about" else value  # a share is named by two names
+            if wrong := fault(shown, _LONGER.get(name, ID_MAX)):
                 raise invalid(f"{name} {wrong}.", parameter=name)
             found[name] = value
         return found

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, json, msgpack
 
+from atp.api.call import POSITIONS_MAX
 from atp.api.decoding import escape
 from atp.api.problems import invalid
 from atp.domain.commands import ReserveLine
@@ -104,7 +105,13 @@ class BatchBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
     reservations: Annotated[list[ReserveBody], Meta(min_length=1, max_length=BATCH_MAX)]
 
 
-Position = Annotated[str, Meta(max_length=64, description="Wait, a second at most, until this is seen: `0:1234`.")]
+Positions = Annotated[
+    str,
+    Meta(
+        max_length=POSITIONS_MAX,
+        description="Wait, a second at most, until this is seen: `0:1234`; of several partitions, separated by commas.",
+    ),
+]
 
 
 class AvailabilityBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -116,9 +123,7 @@ class AvailabilityBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
     location: LocationId | None = None
     location_group: LocationId | None = None
     date: Day | None = None
-    min_position: (
-        Annotated[str, Meta(max_length=64, description="Wait, a second at most, until this is seen.")] | None
-    ) = None
+    min_position: Positions | None = None
 
 
 #: Canonical bytes of a request, for fingerprints: the order of metadata keys says nothing.

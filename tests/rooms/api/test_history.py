@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from atp.domain.commands import Level, PutPolicy
+from atp.domain.commands import Level, PutPolicy, Raise
 from atp.journal import Journal
 from tests.support import asking
 
@@ -61,6 +61,26 @@ async def test_pages_stay_what_they_are_while_new_rows_come(told: Api, journal: 
         await told.reserve("A")
         await journal_all(told, journal)
     assert seen == ids[::-1]
+
+
+async def test_pages_and_long_names_are_found_far_into_a_ledger(told: Api, journal: Journal) -> None:
+    """Names are as long as they may be (R39), and page tokens longer than any of them."""
+    await told.stock("A", 50)
+    ref = "r" * 128
+    ids = [(await told.reserve("A", body={"order_ref": ref})).json()["id"] for _ in range(3)]
+    await told.ledger.apply([Raise("drift", f"S{n}") for n in range(130)])  # numbers of several bytes
+    ids += [(await told.reserve("A", body={"order_ref": ref})).json()["id"] for _ in range(3)]
+    await journal_all(told, journal)
+    seen: list[str] = []
+    token = ""
+    while token or not seen:
+        answer = await told.send("GET", f"/v1/reservations?order_ref={ref}&limit=1{token and '&page_token=' + token}")
+        assert answer.status_code == 200, answer.text
+        seen += [each["id"] for each in answer.json()["reservations"]]
+        token = answer.json().get("next_page_token", "")
+    assert seen == ids[::-1]
+    wrong = await told.send("GET", f"/v1/reservations?order_ref={ref}r")
+    assert assert_problem(wrong, 400, "invalid-request")["errors"][0]["parameter"] == "order_ref"
 
 
 async def test_a_client_bound_to_channels_finds_its_own(told: Api, journal: Journal) -> None:
@@ -148,6 +168,24 @@ async def test_an_audit_is_by_client_or_by_what_it_is_about(told: Api, journal: 
     client = (await told.send("GET", "/v1/audit?about=client:shop", key=told.admin)).text
     assert told.key.split("_")[1] in client
     assert "sha256" not in client
+
+
+async def test_an_audit_of_what_another_answer_names(told: Api, journal: Journal) -> None:
+    """Whatever an entry is about may be asked about: a share of a sku and a channel, and names as long as they go."""
+    long = "L" * 64
+    for path, body in (
+        ("items/A/channels/web", {"protection": 1}), (f"items/{long}/channels/{long}", {"protection": 2}),
+        (f"location-groups/{long}", {}),
+    ):  # fmt: skip
+        answer = await told.send("PUT", f"/v1/{path}", key=told.admin, json=body)
+        assert answer.status_code == 200, answer.text
+    await journal_all(told, journal)
+    mine = (await told.send("GET", "/v1/audit?client=operator", key=told.admin)).json()["entries"]
+    assert len(mine) == 3
+    for entry in mine:
+        found = await told.send("GET", "/v1/audit", params={"about": entry["about"]}, key=told.admin)
+        assert found.status_code == 200, (entry["about"], found.text)
+        assert found.json()["entries"] == [entry]
 
 
 async def test_where_the_journal_begins_is_said_on_the_last_page(told: Api, journal: Journal, migrated: str) -> None:

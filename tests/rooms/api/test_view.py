@@ -115,7 +115,7 @@ async def is_ats(api: Api, wanted: int) -> bool:
 
 async def test_a_named_position_is_waited_for(api: Api, other: Ledger) -> None:
     await api.stock("A", 99)
-    path = ""
+    path, named = "", []
     for n in range(20):
         (result,) = await other.apply([reserve(f"k{n}", 1, "A")])
         path = f"?min_position=0:{result.seq}"
@@ -123,7 +123,9 @@ async def test_a_named_position_is_waited_for(api: Api, other: Ledger) -> None:
         body = {"skus": ["A"], "min_position": f"0:{result.seq}"}
         answer = await api.send("POST", "/v1/availability/query", json=body)
         assert answer.json()["availability"][0]["ats"] == 98 - n
+        named.append(f"0:{result.seq}")
     assert await ats(api, f"{PATH}{path}&location=DC1") == 79
+    assert await ats(api, f"{PATH}?min_position={','.join(named)}") == 79  # as one of many partitions names them
 
 
 async def test_a_position_that_never_comes_is_told_within_a_second_or_so(api: Api) -> None:
