@@ -43,6 +43,20 @@ TABLES = {
         = A@DC1 4 0 1
         confirm r1 1:1 -> EXPIRED 1
     """,
+    "who confirms everything is told when a part of it has expired, and may take that again (R17)": """
+        level A@DC1 5 v1
+        reserve r1 A:3 ttl 10
+        confirm r1 1:1 key 5
+        wait 13
+        confirm r1 -> EXPIRED
+        confirm r1 1:1 key 5 -> REPLAYED replayed
+        fulfil r1
+        confirm r1 -> EXPIRED
+        confirm r1 reacquire key 6
+        confirm r1 -> REPLAYED replayed
+        = r1 committed 1:0/2
+        = A@DC1 2 0 2
+    """,
     "release gives back what is held, by default": """
         level A@DC1 5 v1
         reserve r1 A:3

@@ -45,7 +45,8 @@ class Asked[B: ChangeBody](Struct, frozen=True):
 async def confirm(service: Service, call: Call) -> Answer:
     """Turn held units into committed ones, until the deadline (and two seconds of grace).
 
-    After the deadline, `reacquire` takes the units again and confirms them in one step; they may be gone.
+    After the deadline, `reacquire` takes the units again and confirms them in one step; they may be gone. A confirm of
+    everything is refused when a part of it has expired.
     """
     asked = await _asked(service, call, "confirm", _confirm_body)
     body = asked.body

@@ -64,6 +64,8 @@ def confirm(batch: Batch, c: Confirm) -> Result:
     if c.reacquire and total(found, lambda a: a.expired) and not any(x.sku in batch.foreign for x in found.lines):
         return _reacquire(batch, found, c)
     if not c.lines and not total(found, held_units):
+        if total(found, lambda a: a.expired):  # also of a part: a confirm of all of it never took place
+            return Result(Outcome.EXPIRED, found.seq, deepcopy(found))
         if total(found, lambda a: a.committed + a.fulfilled):
             return Result(Outcome.REPLAYED, found.seq, deepcopy(found), replayed=True)
         return ended(batch, found)

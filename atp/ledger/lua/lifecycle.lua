@@ -210,6 +210,7 @@ local function confirm(b, c)
   local t = units_of(r)
   if c[8] and t.expired > 0 and not legs.spans(b, r) then return reacquire(b, c, r, t) end
   if #c[5] == 0 and t.held == 0 then
+    if t.expired > 0 then return O.EXPIRED, r[R_SEQ], packed(b, c[2]) end
     if t.committed + t.fulfilled > 0 then return answer_found(b, c[2], r, O.REPLAYED) end
     return ended(b, c[2], r, t)
   end
