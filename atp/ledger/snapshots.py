@@ -38,10 +38,11 @@ class Snapshots:
         }
         return sweeps, overdue_at
 
-    async def parked(self, source: str) -> int:
-        """The seq of the source's snapshot that waits for a person, or 0; there is one at most."""
+    async def parked(self, source: str, snapshot: str) -> int:
+        """The seq of the source's snapshot of this id if it waits for a person, or 0."""
         sweeps, _ = await self.sweeps()
-        return next((seq for seq, s in sweeps.items() if s.source == source and s.state == "parked"), 0)
+        asked = source, snapshot, "parked"
+        return next((seq for seq, s in sweeps.items() if (s.source, s.snapshot, s.state) == asked), 0)
 
     async def unnamed(self, partition: int, sweep: Sweep, cursor: str, limit: int = PAGE_MAX) -> Unnamed:
         """A page of one partition's positions that the snapshot may not name; ``cursor`` is "0" for the first.

@@ -217,9 +217,43 @@ TABLES = {
         part S 1/1 v99 full DC1 by erp
         sweep by erp
         sweeps parked parked
-        begin T 1/2 v100
+        begin T 1/2 v100 full DC1
         sweeps parked
         accept by erp -> APPLIED sweeping
+    """,
+    "what was parked waits on while its source goes on to other places, or sends levels alone (R13)": """
+        level A@DC1 9 v50
+        level B@DC1 9 v50
+        level A@DC2 9 v50
+        part S 1/1 v99 A:8@DC1 full DC1
+        sweep
+        part T 1/1 v100 full DC2
+        count -> NOT_ACTIVE parked
+        part U 1/1 v101 A:7@DC1
+        sweeps parked counting
+        raised snapshot-guard - - wms S
+        accept -> APPLIED sweeping
+        raised none
+        sweep
+        = B@DC1 0 0 0
+        = A@DC1 7 0 0
+        sweep
+        sweeps parked
+        raised snapshot-guard - - wms T
+        begin V 1/2 v102 full DC1,DC2
+        sweeps
+        raised none
+    """,
+    "one that is counted late is parked beside a newer one of another place": """
+        level A@DC1 9 v50
+        level B@DC1 9 v50
+        part S 1/1 v99 A:8@DC1 full DC1
+        begin T 1/2 v100 full DC2
+        sweep
+        sweeps parked
+        accept -> APPLIED sweeping
+        sweep
+        = B@DC1 0 0 0
     """,
     "every source has its own": OPEN_GUARD
     + """

@@ -156,7 +156,7 @@ async def _decide_snapshot(service: Service, call: Call, row: ExceptionRow, body
     """A full snapshot that would empty too much waits for one of two words (R13)."""
     if body.resolution not in ("accept", "discard"):
         raise invalid("resolution must be accept or discard: the snapshot waits for that word.", pointer="/resolution")
-    parked = await service.ledger.snapshots.parked(row.source)
+    parked = await service.ledger.snapshots.parked(row.source, row.reservation)
     if row.seq is None or parked > row.seq:
         parked = 0  # another one, begun after this was told
     command = SnapshotDecide(parked, body.resolution, [], call.principal.client, call.cause, body.reason)

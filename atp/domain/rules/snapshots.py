@@ -75,16 +75,18 @@ def decide_snapshot(batch: Batch, c: SnapshotDecide) -> Result:
     if c.step == "counted":
         percent = batch.source_policy(sweep.source).full_guard_percent
         sweep.counts = [count for count in c.counts if count[2] * 100 > percent * count[1]]
-        last = batch.state.snapshots[sweep.source].seq == c.snapshot
-        sweep.state = "sweeping" if not sweep.counts else "parked" if last else "ended"
+        last = batch.state.snapshots[sweep.source]
+        over = last.seq != c.snapshot and _replaces(last, sweep)
+        sweep.state = "sweeping" if not sweep.counts else "ended" if over else "parked"
     else:
         sweep.state = {"accept": "sweeping", "discard": "ended", "swept": "swept"}[c.step]
     seq = _move(batch, c.snapshot, sweep, c.client, c.cause)
     if sweep.state == "parked":
-        raise_exception(batch, Kind.SNAPSHOT_GUARD, c.cause, source=sweep.source, detail=_figures(sweep))
+        about = {"source": sweep.source, "reservation": sweep.snapshot}
+        raise_exception(batch, Kind.SNAPSHOT_GUARD, c.cause, **about, detail=_figures(sweep))
     elif c.step in ("accept", "discard"):
         by = {"resolution": c.step, "reason": c.reason, "client": c.client}
-        end_exception(batch, Kind.SNAPSHOT_GUARD, c.cause, source=sweep.source, **by)
+        end_exception(batch, Kind.SNAPSHOT_GUARD, c.cause, source=sweep.source, reservation=sweep.snapshot, **by)
     return Result(Outcome.APPLIED, seq, detail=sweep.state)
 
 
@@ -133,16 +135,16 @@ def _contradiction(found: Snapshot, c: SnapshotPart, version: Version) -> str:
 
 
 def _begin(batch: Batch, c: SnapshotPart, version: Version, before: Snapshot | None) -> Snapshot:
-    """A newer snapshot ends the one that is not complete, and those that wait for a person."""
+    """A newer snapshot ends the one that is not complete, and those that wait for a person and that it replaces."""
     state = batch.state
     if before and before.state == "open":
         batch.entries.append(SnapshotMoved(batch.next_seq(), batch.now, "", c.cause, c.source, before.seq, "ended", []))
         end_exception(batch, Kind.SNAPSHOT_INCOMPLETE, c.cause, source=c.source)
     for snapshot, sweep in sorted(state.sweeps.items()):
-        if sweep.source == c.source and sweep.state == "parked":
+        if sweep.source == c.source and sweep.state == "parked" and _replaces(c, sweep):
             sweep.state = "ended"
             _move(batch, snapshot, sweep, "", c.cause)
-            end_exception(batch, Kind.SNAPSHOT_GUARD, c.cause, source=c.source)
+            end_exception(batch, Kind.SNAPSHOT_GUARD, c.cause, source=c.source, reservation=sweep.snapshot)
     over = [*before.over, before.id][-OVER_MAX:] if before and before.version == version else []
     seq = batch.next_seq()
     found = state.snapshots[c.source] = Snapshot(
@@ -155,6 +157,11 @@ def _begin(batch: Batch, c: SnapshotPart, version: Version, before: Snapshot | N
         )
     )  # fmt: skip
     return found
+
+
+def _replaces(newer: Snapshot | SnapshotPart, sweep: Sweep) -> bool:
+    """Whether a newer snapshot says what is left at all locations of an older one; levels alone, or others' do not."""
+    return newer.full and set(sweep.locations) <= set(newer.locations)
 
 
 def _complete(batch: Batch, c: SnapshotPart, found: Snapshot) -> None:

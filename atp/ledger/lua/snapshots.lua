@@ -11,8 +11,18 @@ local function move(b, snapshot, source, state, counts, client, cause)
   return seq
 end
 
-local function over(b, kind, cause, source, resolution, reason, client)
-  exceptions.over(b, kind, cause, '', '', source, '', resolution or 'over', reason or '', client or '')
+local function over(b, kind, cause, source, about, resolution, reason, client)
+  exceptions.over(b, kind, cause, '', '', source, about, resolution or 'over', reason or '', client or '')
+end
+
+-- Whether a newer snapshot says what is left at all locations of an older one.
+local function replaces(is_full, locations, sweep)
+  local named = {}
+  for _, location in ipairs(locations) do named[location] = true end
+  for _, location in ipairs(sweep[V.LOCATIONS]) do
+    if not named[location] then return false end
+  end
+  return is_full
 end
 
 local function figures(sweep)
@@ -99,17 +109,17 @@ local function contradiction(b, found, c, version)
   return digest ~= 0 and math.abs(digest) ~= c[10] and 'lines' or nil
 end
 
--- A newer snapshot ends the one that is not complete, and those that wait for a person.
+-- A newer snapshot ends the one that is not complete, and those that wait for a person and that it replaces.
 local function begin(b, c, version, before)
   if before and before[Q.STATE] == 'open' then
     move(b, before[Q.SEQ], c[2], 'ended', {}, '', c[16])
-    over(b, 'snapshot-incomplete', c[16], c[2])
+    over(b, 'snapshot-incomplete', c[16], c[2], '')
   end
   for _, snapshot in ipairs(read_sweeps(b)) do
     local sweep = b.sweeps[sweep_name(snapshot)]
-    if sweep[V.SOURCE] == c[2] and sweep[V.STATE] == 'parked' then
+    if sweep[V.SOURCE] == c[2] and sweep[V.STATE] == 'parked' and replaces(c[11], c[12], sweep) then
       move_sweep(b, snapshot, sweep, 'ended', {}, '', c[16])
-      over(b, 'snapshot-guard', c[16], c[2])
+      over(b, 'snapshot-guard', c[16], c[2], sweep[V.ID])
     end
   end
   local earlier = {}
@@ -137,7 +147,7 @@ local function complete(b, c, found)
     b.dirty_sweeps[name] = true
   end
   move(b, found[Q.SEQ], c[2], 'complete', {}, '', c[16])
-  over(b, 'snapshot-incomplete', c[16], c[2])
+  over(b, 'snapshot-incomplete', c[16], c[2], '')
 end
 
 -- {PART, source, id, kind of version, version, stream, position, parts, part, digest, full, locations, as_of, measure,
@@ -192,13 +202,16 @@ local function decide(b, c)
       if count[3] * 100 > percent * count[2] then counts[#counts + 1] = count end
     end
     state = #counts == 0 and 'sweeping' or 'parked'
-    if #counts > 0 and snapshots.find(b, sweep[V.SOURCE])[Q.SEQ] ~= c[2] then state, counts = 'ended', {} end
+    local last = snapshots.find(b, sweep[V.SOURCE])
+    if #counts > 0 and last[Q.SEQ] ~= c[2] and replaces(last[Q.FULL], last[Q.LOCATIONS], sweep) then
+      state, counts = 'ended', {}
+    end
   end
   local seq = move_sweep(b, c[2], sweep, state, counts, c[5], c[6])
   if state == 'parked' then
-    exceptions.raise(b, 'snapshot-guard', c[6], '', '', sweep[V.SOURCE], '', figures(sweep))
+    exceptions.raise(b, 'snapshot-guard', c[6], '', '', sweep[V.SOURCE], sweep[V.ID], figures(sweep))
   elseif c[3] == 'accept' or c[3] == 'discard' then
-    over(b, 'snapshot-guard', c[6], sweep[V.SOURCE], c[3], c[7], c[5])
+    over(b, 'snapshot-guard', c[6], sweep[V.SOURCE], sweep[V.ID], c[3], c[7], c[5])
   end
   return O.APPLIED, seq, nil, nil, state
 end

@@ -14,10 +14,10 @@ from .test_retention import drain
 pytestmark = pytest.mark.anyio
 
 
-def parked(id: str, version: int, seq: int = 0) -> list[Command]:
+def parked(id: str, version: int, seq: int = 0, at: str = "DC1") -> list[Command]:
     """A snapshot that names nothing, up to where it waits."""
-    told = SnapshotPart("wms", id, "sequence", (0, version), "", 0, 1, 1, 7, True, ["DC1"], 0, "", True, "x")
-    return [SnapshotDecide(seq, "counted", [("DC1", 10, 9)], "", "x")] if seq else [told]
+    told = SnapshotPart("wms", id, "sequence", (0, version), "", 0, 1, 1, 7, True, [at], 0, "", True, "x")
+    return [SnapshotDecide(seq, "counted", [(at, 10, 9)], "", "x")] if seq else [told]
 
 
 @pytest.mark.parametrize("word", ["accept", "discard"])
@@ -64,3 +64,21 @@ async def test_an_old_exception_does_not_decide_on_a_newer_snapshot(
         answer = await api.send("POST", f"/v1/exceptions/{found['id']}/resolve", key=api.admin, json=body)
         assert_problem(answer, 404, "not-found")
         assert [sweep.state for sweep in (await api.ledger.snapshots.sweeps())[0].values()] == ["parked"]
+
+
+async def test_each_exception_decides_on_its_own_snapshot(valkey: str, namespace: str, journal: Journal) -> None:  # noqa: F811
+    """A source that exports place by place has one waiting at each of them."""
+    async with served(valkey, namespace, journal=journal) as api:
+        for id, version, at in (("S", 9, "DC1"), ("T", 10, "DC2")):
+            await api.ledger.apply(parked(id, version, at=at))
+            seq = max((await api.ledger.snapshots.sweeps())[0])
+            await api.ledger.apply(parked(id, version, seq, at))
+        await drain(api, journal)
+        told = (await api.send("GET", "/v1/exceptions?kind=snapshot-guard", key=api.admin)).json()["exceptions"]
+        path = {found["reservation"]: f"/v1/exceptions/{found['id']}/resolve" for found in told}
+        for id, word in (("T", "discard"), ("S", "accept")):
+            body = {"reason": "season's end", "resolution": word}
+            answer = await api.send("POST", path[id], key=api.admin, json=body)
+            assert answer.status_code == 200, answer.text
+        (left,) = (await api.ledger.snapshots.sweeps())[0].values()
+        assert (left.snapshot, left.state) == ("S", "sweeping")
