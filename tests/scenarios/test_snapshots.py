@@ -229,7 +229,7 @@ TABLES = {
         sweep
         part T 1/1 v100 full DC2
         count -> NOT_ACTIVE parked
-        part U 1/1 v101 A:7@DC1
+        part U 1/1 v101 A:7@DC1 of DC1
         sweeps parked counting
         raised snapshot-guard - - wms S
         accept -> APPLIED sweeping
