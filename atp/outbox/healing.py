@@ -31,9 +31,11 @@ async def live_baseline(ledger: Ledger, journal: Journal, partition: int) -> int
             for body in packer.rest():
                 await journal.baselines.write(partition, seq, count, body)
             await journal.baselines.finish(partition, seq)
-            await steps.thaw()
         finally:
-            await steps.close()
+            try:
+                await steps.thaw()  # also where it failed: the next attempt may be far away
+            finally:
+                await steps.close()
         return seq
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from atp.dev.postgres import Postgres
-from atp.journal import Fenced, JournalGap
+from atp.journal import Fenced, JournalError, JournalGap
 from atp.ledger import Ledger
 from tests.rooms.outbox.room import Room, level, reserve, reserves
-from tests.support import wait_until_async
+from tests.support import asking, wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -110,6 +110,20 @@ async def test_a_hole_stops_the_drainer_while_another_process_makes_the_baseline
         with pytest.raises(JournalGap):
             await room.drainer().run_once()
     assert await room.journaled() == []
+
+
+async def test_a_baseline_that_fails_gives_the_memory_of_its_copy_back(room: Room) -> None:
+    await room.apply(level(100), reserve("a"))
+    await room.ledger.trim(0, await room.head() - 1)
+    async with asking(room.journal_settings.url) as connection:
+        await connection.execute("alter table baseline_pages rename to away")
+        with pytest.raises(JournalError):
+            await room.drainer().run_once()
+        reader = room.ledger._readers[0]
+        assert await reader.command("KEYS", reader.key("frozen:*")) == []
+        await connection.execute("alter table away rename to baseline_pages")
+    await room.drainer().run_once()
+    assert await room.drained()
 
 
 async def test_postgresql_away(room: Room, tmp_path: Path) -> None:
