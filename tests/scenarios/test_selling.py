@@ -432,6 +432,88 @@ CAMPAIGNS = {
         confirm r3 reacquire
         = A@DC1 6 0 3
     """,
+    "a late payment keeps to the campaign's limit of a customer (R17, R23)": """
+        level A@DC1 20 v1
+        level B@DC1 20 v1
+        campaign bf +0 +60 A:10,B:10 {"per_customer":2}
+        reserve r1 A:2 B:1 in bf for c-1 ttl 1
+        wait 5
+        reserve r2 A:1 B:1 in bf for c-1
+        confirm r1 reacquire -> LIMIT_EXCEEDED per_customer
+        ats A web bf 9
+        reserve r3 A:1 in bf for c-1 ttl 1
+        settle 0
+        pass 4
+        confirm r1 reacquire -> AGAIN
+        settle 256
+        release r2
+        confirm r1 reacquire
+        reserve r4 A:1 in bf for c-1 -> LIMIT_EXCEEDED per_customer
+        reserve r4 B:1 as 2 in bf for c-1
+        ats A web bf 8
+    """,
+    "the tombstone of an expired hold keeps to it, too": """
+        level A@DC1 20 v1
+        campaign bf +0 +6000 A:10 {"per_customer":2}
+        reserve r1 A:2 in bf for c-1 ttl 1
+        wait 5
+        journal
+        wait 901
+        gone r1
+        reserve r2 A:1 in bf for c-1
+        confirm r1 reacquire journaled -> LIMIT_EXCEEDED per_customer
+        gone r1
+        release r2
+        confirm r1 reacquire journaled
+        ats A web bf 8
+    """,
+    "a late payment takes nothing from a campaign that only has the name of its own": """
+        level A@DC1 12 v1
+        campaign bf +0 +5 A:10 {"per_customer":4}
+        reserve r1 A:4 in bf for c-1 ttl 1
+        wait 10
+        campaign bf +0 +60 A:10 {"per_customer":4}
+        reserve r2 A:4 in bf for c-1
+        confirm r1 reacquire -> INSUFFICIENT
+        level A@DC1 14 v2
+        confirm r1 reacquire
+        ats A web 0
+        ats A web bf 6
+        reserve r3 A:6 in bf for c-2 -> LIMIT_EXCEEDED per_customer
+        = A@DC1 6 4 4
+    """,
+    "a late payment goes where its channel may sell by then (R32)": """
+        level A@DC1 9 v1
+        level A@DC2 3 v1
+        reserve r1 A:2 via amazon ttl 1
+        reserve r2 A:4 via amazon ttl 1
+        wait 5
+        channel amazon {"locations":["DC2"]}
+        confirm r1 reacquire
+        = A@DC1 9 0 0
+        = A@DC2 1 0 2
+        confirm r2 reacquire -> INSUFFICIENT
+    """,
+    "a campaign whose window is over takes nothing from anybody": """
+        level A@DC1 9 v1
+        campaign eve -5 -1 A:9
+        ats A web 9
+        reserve r1 A:1
+        campaign bf +0 +5 A:8
+        wait 6
+        share A c1 {"protection":1}
+        share A c2 {"protection":1}
+        share A c3 {"protection":1}
+        share A c4 {"protection":1}
+        share A c5 {"protection":1}
+        share A c6 {"protection":1}
+        share A c7 {"protection":1}
+        share A c8 {"protection":1}
+        campaign bf -60 -5 A:8
+        ats A web 0
+        ats A c1 1
+        campaign bf +0 +5 A:8 -> LIMIT_EXCEEDED protections
+    """,
     "the edges of a window are told": """
         level A@DC1 9 v1
         campaign bf +5 +10 A:5

@@ -124,7 +124,7 @@ def _place(result: Result, body: ReserveBody | ChangeBody) -> str:
         case TransferBody():
             return _TRANSFER.get(result.outcome, "")
         case ConfirmBody(reacquire=True):
-            return "/reacquire" if result.outcome is Outcome.INSUFFICIENT else ""
+            return "/reacquire" if result.outcome in (Outcome.INSUFFICIENT, Outcome.LIMIT_EXCEEDED) else ""
         case ConfirmBody() | ReleaseBody() | FulfilBody() | AcknowledgeBody():
             named = "line_id" if result.outcome is Outcome.UNKNOWN_LINE else "quantity"
             lines = enumerate(body.lines or ())

@@ -32,8 +32,8 @@ def put_campaign(batch: Batch, c: PutPolicy, seq: int, version: int) -> None:
     batch.state.campaigns[c.id] = Campaign(phase, since, list(c.skus))
 
 
-def pass_edges(batch: Batch) -> None:
-    """Journal the edges of windows that lie behind, in their order."""
+def pass_edges(batch: Batch, client: str = "", cause: str = "") -> None:
+    """Journal the edges of windows that lie behind, in their order; ``cause`` is a call that put them there."""
     while (edge := min(_edges(batch), default=None)) is not None and edge[0] <= batch.now:
         _, _, id = edge
         campaign = batch.state.campaigns[id]
@@ -42,13 +42,13 @@ def pass_edges(batch: Batch) -> None:
         if campaign.phase == 1:
             for sku in campaign.skus:
                 batch.sku(sku).seq = seq
-            batch.entries.append(CampaignOpened(seq, batch.now, "", "", id, list(campaign.skus)))
+            batch.entries.append(CampaignOpened(seq, batch.now, client, cause, id, list(campaign.skus)))
         else:
             for sku in campaign.skus:
                 _take_back(batch, sku, seller_name("", id), seq)
             for buyer in [key for key in batch.state.buyers if key[0] == id]:
                 del batch.state.buyers[buyer]
-            batch.entries.append(CampaignClosed(seq, batch.now, "", "", id, list(campaign.skus)))
+            batch.entries.append(CampaignClosed(seq, batch.now, client, cause, id, list(campaign.skus)))
 
 
 def _edges(batch: Batch) -> list[tuple[int, int, str]]:

@@ -18,7 +18,7 @@ from atp.domain.rules.batch import Batch
 from atp.domain.rules.clock import deadline_of, find_record, is_due
 from atp.domain.rules.contended import give_back_tentative
 from atp.domain.rules.exceptions import is_lost
-from atp.domain.rules.limits import count_held, count_sold
+from atp.domain.rules.limits import count_held, count_sold, counts_to_campaign, refuse_expired
 from atp.domain.rules.moves import Moves
 from atp.domain.rules.naming import name, unname
 from atp.domain.rules.retention import answer_change, why_ended
@@ -127,10 +127,11 @@ def _reacquire(batch: Batch, found: Reservation, c: Confirm) -> Result:
     """Take all expired units again, at their own location first, and commit them with what is held; or refuse (R17)."""
     if is_lost(batch):
         return Result(Outcome.RECOVERING, found.seq)
-    campaign = batch.campaign(found.campaign) if found.campaign else None
-    still_open = campaign is not None and campaign.opens <= batch.now < campaign.closes
-    # After its campaign a late payment is served from the channel's own share.
-    sourcing = Sourcing(batch, found.channel, found.campaign if still_open else "")
+    campaign = batch.campaign(found.campaign) if counts_to_campaign(batch.state, found, found.campaign) else None
+    if campaign and (refusal := refuse_expired(batch, found, campaign)):
+        return refusal
+    # After its campaign, though another one may have its name, a late payment is served from the channel's own share.
+    sourcing = Sourcing(batch, found.channel, found.campaign if campaign else "")
     drawn, shortfalls = _draw_expired(sourcing, found)
     if shortfalls:
         if batch.due_left:
@@ -161,7 +162,8 @@ def _draw_expired(
         needed = available = 0
         for a in [a for a in line.allocations if a.expired]:
             asked = ReserveLine(line.line_id, line.sku, a.expired, needed_by=line.needed_by)
-            units = min(a.expired, sourcing.free(line.sku, a.location, line.needed_by))
+            allowed = sourcing.batch.sells_at(found.channel, a.location)  # not any more, perhaps
+            units = min(a.expired, sourcing.free(line.sku, a.location, line.needed_by)) if allowed else 0
             draws = sourcing.take(line.sku, a.location, units, line.needed_by)
             draws += sourcing.fill(asked, a.expired - units)
             drawn.append((line, a, draws))

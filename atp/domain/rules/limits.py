@@ -1,5 +1,7 @@
 """Limits: what a channel and a campaign allow, and the counters of what customers hold and have bought (R23, R32)."""
 
+from copy import deepcopy
+
 from atp.domain.commands import Reserve
 from atp.domain.outcomes import Outcome
 from atp.domain.records import DEFAULT_TTL_MS, Reservation
@@ -78,10 +80,22 @@ def refuse_units(batch: Batch, c: Reserve, old: Reservation | None) -> Result | 
     return None
 
 
-def _too_many(batch: Batch, limit: str) -> Result:
+def refuse_expired(batch: Batch, r: Reservation, campaign: Campaign) -> Result | None:
+    """The same for units of the campaign that expired and are to be taken again: others were bought meanwhile."""
+    if campaign.per_customer is None or not r.customer:
+        return None
+    for sku in {line.sku for line in r.lines}:
+        expired = sum(a.expired for line in r.lines if line.sku == sku for a in line.allocations)
+        bought = batch.state.buyers.get((r.campaign, sku, r.customer), 0)
+        if expired and bought + expired > campaign.per_customer:
+            return _too_many(batch, "per_customer", deepcopy(r))
+    return None
+
+
+def _too_many(batch: Batch, limit: str, r: Reservation | None = None) -> Result:
     if batch.due_left:
         return Result(Outcome.AGAIN, batch.state.seq)
-    return Result(Outcome.LIMIT_EXCEEDED, batch.state.seq, detail=limit)
+    return Result(Outcome.LIMIT_EXCEEDED, r.seq if r else batch.state.seq, r, detail=limit)
 
 
 def use_ticket(state: State, campaign: str, ticket: str) -> None:

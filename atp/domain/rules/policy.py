@@ -12,7 +12,7 @@ from atp.domain.results import Result
 from atp.domain.rules import policies
 from atp.domain.rules.authority import settle_authority
 from atp.domain.rules.batch import Batch
-from atp.domain.rules.campaigns import put_campaign
+from atp.domain.rules.campaigns import pass_edges, put_campaign
 from atp.domain.rules.remembering import answer, answered
 from atp.domain.sellers import seller_name, split_item_channel
 from atp.domain.state import NO_CAP, PROTECTED_MAX, Seller, Sku
@@ -48,6 +48,9 @@ def put_policy(batch: Batch, c: PutPolicy) -> Result:
     batch.entries.append(PolicyPut(seq, batch.now, c.client, c.cause, c.kind, c.id, c.body, version, balances, skus))
     if c.kind in ("location", "source"):
         state.next_silence = batch.now  # by the next batch another source may be silent, or silent somewhere else
+    if c.kind == "campaign":
+        # A window that is over, as that of a deleted one, withholds nothing from the next command.
+        pass_edges(batch, c.client, c.cause)
     if c.kind == "location":
         settle_authority(batch, c.id, before, c.client, c.cause)
     return answer(batch, c.call, Result(Outcome.APPLIED, seq, detail=str(version)))
@@ -67,7 +70,7 @@ def _too_many_floors(batch: Batch, c: PutPolicy) -> bool:
     if c.kind == "item-channel":
         sku, name = split_item_channel(c.id)
         wanted = {sku: name} if policies.decode(c.body, policies.Share).protection else {}
-    elif c.kind == "campaign":
+    elif c.kind == "campaign" and policies.decode(c.body, policies.Campaign).closes > batch.now:
         wanted = dict.fromkeys(c.skus, seller_name("", c.id))
     else:
         return False

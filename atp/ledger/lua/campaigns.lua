@@ -59,7 +59,8 @@ local function next_edge(b)
   return at, found
 end
 
-local function pass_edges(b)
+-- Edges that lie behind; `client` and `cause` are of a call that put them there.
+local function pass_edges(b, client, cause)
   local at, id = next_edge(b)
   while at and at <= b.now do
     local standing, seq = b.policies.standing[id], next_seq(b)
@@ -70,7 +71,8 @@ local function pass_edges(b)
       if standing[2] == 1 then touch(b, sku, seq) else drop_seller(b, sku, SEPARATOR .. id, seq) end
     end
     if standing[2] == 2 then b.closed[id], b.buyers[id] = true, nil end
-    log(b, pack({ standing[2] == 1 and E.CAMPAIGNOPENED or E.CAMPAIGNCLOSED, seq, b.now, '', '', id, standing[4] }))
+    log(b, pack({ standing[2] == 1 and E.CAMPAIGNOPENED or E.CAMPAIGNCLOSED, seq, b.now, client or '', cause or '', id,
+      standing[4] }))
     at, id = next_edge(b)
   end
 end

@@ -140,7 +140,8 @@ local function draw_expired(s, r)
     for _, a in ipairs(line[L_ALLOCATIONS]) do
       if a[A_EXPIRED] > 0 then
         local asked = { line[L_ID], line[L_SKU], a[A_EXPIRED], '', '', line[L_NEEDED] or '' }
-        local units = math.min(a[A_EXPIRED], free_units(s, asked, a[A_LOCATION]))
+        local allowed = sells_at(s.b.policies, r[R_CHANNEL], a[A_LOCATION], '') -- not any more, perhaps
+        local units = allowed and math.min(a[A_EXPIRED], free_units(s, asked, a[A_LOCATION])) or 0
         local draws = take(s, asked, a[A_LOCATION], units, {})
         fill(s, asked, a[A_EXPIRED] - units, draws)
         drawn[#drawn + 1] = { line, a, draws }
@@ -157,10 +158,14 @@ end
 
 local function reacquire(b, c, r, t)
   if exceptions.is_lost(b) then return O.RECOVERING, r[R_SEQ] end
-  local campaign = b.policies.campaigns[r[R_CAMPAIGN]]
-  local open = campaign and campaign.opens <= b.now and b.now < campaign.closes
-  -- After its campaign a late payment is served from the channel's own share.
-  local s = new_sourcing(b, r[R_CHANNEL], open and r[R_CAMPAIGN] or '')
+  local campaign = counts_to_campaign(b, r, r[R_CAMPAIGN]) and b.policies.campaigns[r[R_CAMPAIGN]]
+  if campaign then
+    local refusal, limit = refuse_expired(b, r, campaign.per_customer)
+    if refusal == O.AGAIN then return refusal, b.seq end
+    if refusal then return refusal, r[R_SEQ], pack_record(c[2], r), nil, limit end
+  end
+  -- After its campaign, though another one may have its name, a late payment is served from the channel's own share.
+  local s = new_sourcing(b, r[R_CHANNEL], campaign and r[R_CAMPAIGN] or '')
   local drawn, short = draw_expired(s, r)
   if #short > 0 then
     if b.due_left then return O.AGAIN, b.seq end

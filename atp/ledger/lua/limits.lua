@@ -111,6 +111,22 @@ local function refuse_units(b, c, old)
   end
 end
 
+-- The same for units of a campaign that expired and are to be taken again: others were bought meanwhile.
+local function refuse_expired(b, r, per_customer)
+  if not per_customer or r[R_CUSTOMER] == '' then return end
+  local wanted = {}
+  for _, line in ipairs(r[R_LINES]) do
+    for _, a in ipairs(line[L_ALLOCATIONS]) do
+      wanted[line[L_SKU]] = (wanted[line[L_SKU]] or 0) + a[A_EXPIRED]
+    end
+  end
+  local counts, key = buyers_of(b, r[R_CAMPAIGN]).counts, 'buyers:' .. r[R_CAMPAIGN]
+  for sku, units in pairs(wanted) do
+    local bought = units > 0 and count_of(b, counts, key, position_key(sku, r[R_CUSTOMER])) or 0
+    if bought + units > per_customer and units > 0 then return too_many(b, 'per_customer') end
+  end
+end
+
 -- A ticket lets one reservation in, and whatever replaces that.
 local function use_ticket(b, campaign, ticket)
   local standing = ticket ~= '' and b.policies.standing[campaign]

@@ -52,7 +52,7 @@ local function too_many_floors(b, c)
   local skus, name = {}, nil
   if c[2] == 'item-channel' and (cjson.decode(c[4]).protection or 0) > 0 then
     skus[1], name = split_id(c[3])
-  elseif c[2] == 'campaign' then
+  elseif c[2] == 'campaign' and cjson.decode(c[4]).closes > b.now then
     skus, name = c[9], SEPARATOR .. c[3]
   end
   for _, sku in ipairs(skus) do
@@ -86,6 +86,7 @@ local function put_policy(b, c)
     if kind == 'campaign' then put_campaign(b, c, seq, version) end
   end
   log(b, pack({ E.POLICY, seq, b.now, c[7], c[8], kind, id, c[4], version, balances, kind == 'campaign' and c[9] or nil }))
+  if kind == 'campaign' then pass_edges(b, c[7], c[8]) end
   if kind == 'location' or kind == 'source' then b.next_silence = b.now end
   if before then authority.settle(b, id, before, c[7], c[8]) end
   return calls.answer(b, c[10], seq, string.format('%.0f', version))

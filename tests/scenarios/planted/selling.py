@@ -47,7 +47,12 @@ MUTANTS = (
     ("a refusal names the wrong deadline", "math.min(r[R_EXPIRES], b.earliest[line[L_SKU]] or r[R_EXPIRES])", "r[R_EXPIRES]"),
     ("a transfer ignores what it leaves behind", "give_back(s, line, a, units)\n      left = left - units", "left = left - units"),
     ("a transfer is capped", "r[R_CAMPAIGN], true), c[7] -- it is sold already", "r[R_CAMPAIGN]), c[7]"),
-    ("a late payment takes from a closed campaign", "open and r[R_CAMPAIGN] or '')", "r[R_CAMPAIGN])"),
+    ("a late payment takes from a closed campaign", "campaign and r[R_CAMPAIGN] or '')", "r[R_CAMPAIGN])"),
+    ("a late payment takes from its campaign's namesake", "local campaign = counts_to_campaign(b, r, r[R_CAMPAIGN]) and b.policies", "local campaign = b.policies"),
+    ("a late payment passes the campaign's limit", "if bought + units > per_customer and units > 0 then", "if false then"),
+    ("a late payment takes where its channel may not sell", "local allowed = sells_at(s.b.policies, r[R_CHANNEL], a[A_LOCATION], '')", "local allowed = true"),
+    ("a window that is over withholds until the next batch", "if kind == 'campaign' then pass_edges(b, c[7], c[8]) end", ""),
+    ("a campaign that is over needs a floor", "elseif c[2] == 'campaign' and cjson.decode(c[4]).closes > b.now then", "elseif c[2] == 'campaign' then"),
     # Places of a sku with many
     ("what was empty stays empty", "if gained > 0 then find_again(b, s, sku, location) end", ""),
     ("places that have units are skipped", "position_key(sku, places[known + 1])) <= 0 do", "position_key(sku, places[known + 1])) <= 1 do"),
