@@ -25,7 +25,7 @@ kept; *doubled*: kept, or told, more than once; *oversold*: positions that promi
 entry; *stranded*: holds that did not end; *wrong*: any other contradiction, also an order of events that nothing
 explains. *Resolved*: operations whose fate was unknown for a while and then learned by a repeat. *Serving* and
 *caught up*: median and longest time from the fault's end until buyers were served, and until journal, events and stock
-had no backlog, in seconds; looked at every 50 ms, on two cores that had a load average of 10 to 30 by other work. A
+had no backlog, in seconds; looked at every 50 ms, on two cores that had a load average of 2 to 30 by other work. A
 process of ours or a ledger that was killed is started at the fault's end, so the time it needs to start is part of
 both; NATS and PostgreSQL have returned when they answer. *At*: the commit that was run. A fault that the machine cannot
 have (no root, no strace, no compiler) has a line that says so, with 0 runs.

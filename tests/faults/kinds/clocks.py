@@ -40,7 +40,8 @@ class Adjustable(Valkey):
         subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(library), str(_SOURCE)], check=True)
         if not self._ahead.exists():
             self.set_ahead(0)
-        clock = {"LD_PRELOAD": str(library), "CLOCK_AHEAD": str(self._ahead)}
+        libraries = [str(library), launch.env.get("LD_PRELOAD", "")]  # its allocator stays
+        clock = {"LD_PRELOAD": " ".join(libraries).strip(), "CLOCK_AHEAD": str(self._ahead)}
         return msgspec.structs.replace(launch, env={**launch.env, **clock})
 
     def set_ahead(self, seconds: int) -> None:
