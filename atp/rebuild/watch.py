@@ -12,6 +12,7 @@ from atp.ledger import Ledger, LedgerError
 from atp.ledger.storing import Superseded
 from atp.rebuild.accepting import accept
 from atp.rebuild.leasing import leased
+from atp.rebuild.loading import JournalCut
 from atp.rebuild.rebuilder import Rebuilder
 from atp.rebuild.settings import Settings
 from atp.rebuild.witnesses import LastTold
@@ -84,7 +85,11 @@ class Watch:
         async with leased(self._ledger, partition, self._owner, self._settings.lease_ms) as mine:
             if not mine:
                 return
-            by_hand = partition in self._wanted
-            accept_loss = self._wanted.pop(partition, False)
+            asked = self._wanted.pop(partition, None)
             rebuilder = Rebuilder(self._ledger, self._journal, partition, self._told, self._settings)
-            await rebuilder.run(by_hand=by_hand, accept_loss=accept_loss)
+            try:
+                await rebuilder.run(by_hand=asked is not None, accept_loss=bool(asked))
+            except (LedgerError, JournalError) as problem:
+                if asked is not None and not isinstance(problem, Superseded | JournalCut):
+                    self._wanted.setdefault(partition, asked)  # who asked was told that it will be done
+                raise

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from msgspec import structs
 
 from atp.domain.entries import DeadlinesMoved, LedgerOpened
 from atp.domain.outcomes import Outcome
@@ -25,7 +26,7 @@ from tests.rooms.rebuild.room import (
     reserves,
     same,
 )
-from tests.support import wait_until_async
+from tests.support import asking, wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -204,6 +205,18 @@ async def test_by_hand_what_is_not_journaled_yet_is_journaled_first(room: Room) 
     assert same(state, before) == {}
     assert not state.exceptions
     assert [entry.seq for entry in await entries_of(room.journal)] == list(range(1, before.seq + 1))
+
+
+async def test_by_hand_it_is_done_although_the_journal_was_away_for_a_moment(room: Room) -> None:
+    await room.apply(level(10), *reserves(5))
+    await room.drain()
+    room.settings = structs.replace(room.settings, retry_s=0.05)
+    async with room.watched() as watch, asking(room.journal._settings.url) as connection:
+        await connection.execute("alter table watermarks rename to away")
+        watch.ask(accept_loss=True)
+        await wait_until_async(lambda: watch._failing, description="an attempt that fails")
+        await connection.execute("alter table away rename to watermarks")
+        await room.serves(2)
 
 
 async def test_deadlines_that_passed_meanwhile_move(room: Room) -> None:
