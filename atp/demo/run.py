@@ -104,7 +104,6 @@ async def _stack(
         say(f"Using what runs at {running.api}.")
         yield running
         return
-    say("Starting Valkey, NATS, PostgreSQL, API, ingest and drain.")
     async with DevStack(state_dir, settings.port, config=config, say=say) as endpoints:
         yield endpoints
 

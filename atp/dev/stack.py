@@ -76,6 +76,7 @@ class DevStack:
         self._supervisor.kill()
 
     async def _start(self) -> Endpoints:
+        self._say(f"Starting {', '.join((*self._embedded(), 'API, ingest and drain'))}.")
         self._state.withdraw()
         leftovers.end_all(self._state.run)
         if self._fresh:
@@ -98,6 +99,14 @@ class DevStack:
         self._watch = asyncio.create_task(self._supervisor.run())
         self._state.publish(endpoints)
         return endpoints
+
+    def _embedded(self) -> list[str]:
+        yours = {
+            "Valkey": self._config.redis_url,
+            "NATS": self._config.nats_url,
+            "PostgreSQL": self._config.database_url,
+        }
+        return [name for name, url in yours.items() if not url]
 
     async def _servers(self) -> Config:
         """Start what is not yours, and give the configuration of the whole."""

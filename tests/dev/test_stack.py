@@ -178,6 +178,9 @@ def test_a_server_of_your_own_is_used(tmp_path: Path, runs: list[Dev], valkey: s
     settings = {"ATP_REDIS_URL": valkey, "ATP_NAMESPACE": namespace}
     dev = Dev(tmp_path / "state", "--port", str(free_port()), settings=settings)
     runs.append(dev)
+    told = "Starting NATS, PostgreSQL, API, ingest and drain."
+    wait_until(lambda: told in dev.output.read_text(), 20, "what is starting, told before it is there")
+    assert not (dev.state_dir / "endpoints.json").exists()
     assert dev.ready()["redis"] == valkey
     assert set(dev.pids()) == set(NAMES) - {"valkey"}
     assert dev.end() == 0
