@@ -11,7 +11,7 @@ from atp.bench.figures import Ratio
 from atp.bench.report import Report
 from atp.pages import Table
 
-State = Literal["met", "BROKEN", "too noisy", "not measured"]
+State = Literal["met", "BROKEN", "too noisy", "one round", "not measured"]
 
 
 class Budget(Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,8 +58,10 @@ def _state(budget: Budget, report: Report, ratios: dict[str, Ratio]) -> State:
     found = ratios.get(budget.ratio)
     if found is None:
         return "not measured"
-    if found.noisy or (report.unsteady and not found.by_cpu):
+    if report.unsteady and not found.by_cpu:
         return "too noisy"
+    if found.doubt:
+        return found.doubt
     low = budget.at_least is not None and found.middle < budget.at_least
     high = budget.at_most is not None and found.middle > budget.at_most
     return "BROKEN" if low or high else "met"

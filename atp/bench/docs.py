@@ -36,7 +36,7 @@ def markdown(report: Report) -> str:
     parts += [f"**{table.title}**\n\n{_table(table)}" for table in tables(report)]
     parts += [f"Skipped: {name}: {reason}." for name, reason in report.skipped.items()]
     if report.noisy:
-        parts.append(f"**Too noisy, no verdict:** {'; '.join(report.noise)}.")
+        parts.append(f"**No verdict:** {'; '.join(report.noise)}.")
     return "\n\n".join([*parts, *report.notes]) + "\n"
 
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 from atp.bench import budgets, docs, history, page
 from atp.bench.budgets import Budget
 from atp.bench.history import Line
-from atp.bench.report import Report
+from atp.bench.report import SINGLE_ROUND, Report
 from atp.pages import Table, Verdict, ready_for, require_writable
 
 #: Exit codes. Of the three, a broken promise counts more than noise.
@@ -80,5 +80,6 @@ def _verdict(report: Report, over: list[str]) -> tuple[int, str]:
     if over:
         return BROKEN, f"Over budget: {'; '.join(over)}"
     if report.noisy:
-        return NO_VERDICT, "Everything held that must. Of rates there is no verdict: this machine is too noisy now"
+        why = SINGLE_ROUND if report.noise == [SINGLE_ROUND] else "this machine is too noisy now"
+        return NO_VERDICT, f"Everything held that must. Of rates there is no verdict: {why}"
     return WELL, "Everything held that must, and the rounds agree"

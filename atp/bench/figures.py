@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from statistics import median
+from typing import Literal
 
 from msgspec import Struct, field
 
@@ -83,7 +84,19 @@ class Ratio(Struct):
     @property
     def noisy(self) -> bool:
         """Whether the rounds disagree too much; a single round has nothing to agree with."""
-        return len(self.values) < 2 or self.spread > RATIO_SPREAD_MAX
+        return self.single or self.spread > RATIO_SPREAD_MAX
+
+    @property
+    def single(self) -> bool:
+        """Whether there was one round, which says nothing of the machine."""
+        return len(self.values) < 2
+
+    @property
+    def doubt(self) -> Literal["", "one round", "too noisy"]:
+        """Why it gives no verdict; empty when it does."""
+        if self.single:
+            return "one round"
+        return "too noisy" if self.noisy else ""
 
 
 def spread(values: Sequence[float]) -> float:

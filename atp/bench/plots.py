@@ -48,7 +48,7 @@ def _ratios(axes: "Axes", ratios: list[Ratio]) -> None:
         apart = [[r.middle - min(r.values)], [max(r.values) - r.middle]]
         colour = "#c9a227" if r.noisy else "#1f6feb"
         axes.errorbar(r.middle, y, xerr=apart, fmt="o", color=colour, ecolor=colour, capsize=3)
-        text = f"{r.middle:.2f}" + (", too noisy" if r.noisy else "")
+        text = f"{r.middle:.2f}" + (f", {r.doubt}" if r.doubt else "")
         axes.annotate(text, (max(r.values), y), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)
     axes.axvline(1.0, color=INK, linewidth=1)
     axes.set_xscale("log")

@@ -6,6 +6,8 @@ from atp.bench.figures import GENERATOR, RATIO_SPREAD_MAX, Ratio, Series
 from atp.bench.machine import Machine
 from atp.pages import Table, must_hold
 
+SINGLE_ROUND = "a single round has nothing to agree with"
+
 
 class Finding(Struct):
     """Something that must hold whatever the rates are; ``timed`` if a machine too slow for its load breaks it, too."""
@@ -45,9 +47,10 @@ class Report(Struct):
     @property
     def noise(self) -> list[str]:
         """Why this run can give no verdict on rates; empty when it can."""
-        noisy = sum(ratio.noisy for ratio in self.ratios)
+        noisy = sum(ratio.noisy and not ratio.single for ratio in self.ratios)
         bound = f"the rounds of {noisy} of {len(self.ratios)} ratios lie more than {RATIO_SPREAD_MAX:.0%} apart"
-        return [*self.unsteady, *([bound] if noisy else [])]
+        single = any(ratio.single for ratio in self.ratios)
+        return [*self.unsteady, *([bound] if noisy else []), *([SINGLE_ROUND] if single else [])]
 
     @property
     def noisy(self) -> bool:
@@ -104,7 +107,7 @@ def _cpu(us: dict[str, float]) -> str:
 def _ratios(report: Report) -> Table:
     rows = [
         [r.name, f"{r.middle:.2f}", f"{min(r.values):.2f}–{max(r.values):.2f}", f"{r.spread:.0%}",
-         "too noisy" if r.noisy else ""]
+         r.doubt]
         for r in report.ratios
     ]  # fmt: skip
     return Table("Ratios, round by round", ["", "median", "lowest–highest", "spread", ""], rows)

@@ -31,6 +31,6 @@ def _rich(table: Table) -> RichTable:
     for number, heading in enumerate(table.headings):
         made.add_column(heading, justify="left" if table.words(number) else "right", overflow="fold")
     for row in table.rows:
-        style = "red" if "BROKEN" in row else "yellow" if "too noisy" in row else ""
+        style = "red" if "BROKEN" in row else "yellow" if {"too noisy", "one round"} & set(row) else ""
         made.add_row(*map(escape, row), style=style)
     return made

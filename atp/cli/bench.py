@@ -116,7 +116,7 @@ def reserve(*, load: Load = _LOAD, output: Output = _OUTPUT) -> int:
     Of a sku at one location, and of one at twelve with two protected channels. Servers of its own on free ports, with
     appendfsync always and everything on that belongs to a request; ingest and drain work meanwhile. Rounds alternate,
     so a slow minute of the machine meets all. Exit code 1 if a unit was sold twice or a budget is broken, 3 if the
-    machine was too noisy for a verdict on rates.
+    machine was too noisy for a verdict on rates, or there was one round.
 
     Example: atp bench reserve --connections 64 --rounds 3 --peers postgres_row_lock --html report.html
     """

@@ -18,7 +18,7 @@ from atp.bench.figures import (
     spread,
     unsteady,
 )
-from atp.bench.report import Finding, Report
+from atp.bench.report import Finding, Report, tables
 
 
 def series(name: str, role: str, *rates: float) -> Series:
@@ -38,6 +38,15 @@ def report(ratios: list[Ratio], findings: list[Finding] | None = None, unsteady:
         "reserve", "2026-11-22T00:00:00Z", "abc", {"seconds": "3"}, facts, ratios=ratios, findings=findings or [],
         unsteady=unsteady or [],
     )  # fmt: skip
+
+
+def test_a_single_round_is_not_blamed_on_the_machine() -> None:
+    single = report([Ratio("a ÷ b", [0.5])])
+    assert single.noise == ["a single round has nothing to agree with"]
+    found = judge(single, ready(Wanted()))
+    assert found.code == NO_VERDICT
+    assert found.text.endswith("there is no verdict: a single round has nothing to agree with")
+    assert "one round" in next(table for table in tables(single) if table.title.startswith("Ratios")).rows[0]
 
 
 def test_a_slow_minute_meets_both_and_leaves_the_ratio() -> None:
