@@ -102,6 +102,8 @@ class Rooms:
         ticket = tickets.read(self._secrets, bearer, shown) if shown else None
         if shown and (ticket is None or ticket.expires_at <= room.now):
             raise Problem(TICKET_REQUIRED, "The ticket shown is not one of this customer and campaign, or it is over.")
+        if ticket and _is_stale(room, ticket):
+            ticket = None
         await self._require_stock(room, newcomer=ticket is None)
         if ticket is None:
             early, number = await self._arrive(room, bearer)
@@ -123,7 +125,7 @@ class Rooms:
         if ticket is None:
             what = "The ticket is not one of this customer and campaign." if shown else "Show a ticket in ATP-Ticket."
             raise Problem(TICKET_REQUIRED, f"{what} POST /v1/campaigns/{{id}}/tickets makes them.")
-        if ticket.expires_at <= room.now:
+        if ticket.expires_at <= room.now or _is_stale(room, ticket):
             return ""  # it may be the repeat of a request that was let in
         standing = await self._standing(room)
         place = ticket.place(standing.early)
@@ -255,6 +257,11 @@ def _fail(waiting: list[tuple[str, asyncio.Future[int]]], problem: Exception) ->
     for _, future in waiting:
         if not future.done():
             future.set_exception(problem)
+
+
+def _is_stale(room: Room, ticket: Ticket) -> bool:
+    """Whether its place is of an earlier opening: the campaign was postponed since, or put anew."""
+    return not ticket.early and ticket.issued_at < room.policy.opens
 
 
 def expected_at(room: Room, ticket: Ticket) -> int:

@@ -64,8 +64,8 @@
 --   following  hash    basket id -> home's seq that not all legs may have applied
 --   witness    hash    process -> epoch and highest seq it saw, told while the ledger is not the one it knows (R2)
 --   quota      hash    client and class -> {left, when, {process: {wanted a second, when}, …}}
---   room:id    string  arrivals at a campaign's waiting room, admission and its pace, as a map
---   early:id   string  who arrived before it opened, as a HyperLogLog
+--   room:id:at string  of an opening: arrivals at a campaign's waiting room, admission and its pace, as a map
+--   early:id:n string  of the sale that counts since n: who arrived before it opened, as a HyperLogLog
 --   rebuild    hash    token of the process that rebuilds the partition; others watch it while they write (storing.py)
 --   progress   hash    phase, done and total of that, for people
 --   outbox     stream  <last seq of the batch>-0 -> f format, e msgpack array of entries

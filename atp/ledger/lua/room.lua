@@ -1,5 +1,8 @@
 -- Waiting rooms of campaigns: who arrived, and how many were let in. They guard capacity and are no part of the law:
 -- a ledger made anew has empty ones. Works when memory is full.
+--
+-- A room is of one opening: places of another one, of a sale that was postponed or put anew, are none here. Who came
+-- early to a sale stays early while it is postponed, but not for the next one of its name.
 
 local ROOM = { STEP_MS = 1000, KEPT_MS = 3600000, FIRST_RATE = 500, LEAST_RATE = 10, SHARE = 0.9, GROWTH = 1.25 }
 
@@ -16,6 +19,12 @@ local function admission_rate(room, now, waits)
   room.since, room.served, room.shed = now, 0, 0
 end
 
+-- What tells a sale from others of its name: since when the law counts what it sells (R23).
+local function sale_of(prefix, campaign)
+  local standing = call('HGET', prefix .. 'campaign', campaign)
+  return standing and unpack_one(standing)[3] or 0
+end
+
 -- ARGV [[campaign, opens, closes, [customer, …], reserves served and shed since the last call], …]
 -- -> [[now, whether it is open, early arrivals, all arrivals, admitted, admitted a second, place of the first customer]]
 local function attend(keys, args)
@@ -24,7 +33,8 @@ local function attend(keys, args)
   local time = call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
   for i, a in ipairs(unpack_one(args[1])) do
-    local key, early_key, customers = prefix .. 'room:' .. a[1], prefix .. 'early:' .. a[1], a[4]
+    local key, customers = string.format('%sroom:%s:%.0f', prefix, a[1], a[2]), a[4]
+    local early_key = string.format('%searly:%s:%.0f', prefix, a[1], sale_of(prefix, a[1]))
     if now < a[2] then
       for from = 1, #customers, CHUNK do
         call('PFADD', early_key, unpack(customers, from, math.min(#customers, from + CHUNK - 1)))

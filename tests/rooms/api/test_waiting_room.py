@@ -204,6 +204,60 @@ async def test_two_processes_give_every_place_once_and_admit_alike(valkey: str, 
         await wait_until_async(admitted, description="all are admitted, and nobody in advance")
 
 
+async def test_a_sale_that_is_put_anew_has_an_empty_room(valkey: str, namespace: str) -> None:
+    async with AsyncExitStack() as stack:
+        one, _ = await two(stack, valkey, namespace)
+        ledger, rooms = one._ledger, one._ledger.rooms
+
+        async def attend(*customers: str) -> Standing:
+            policy = json.decode((await ledger.policy("campaign", "bf")).body)  # pyright: ignore[reportOptionalMemberAccess]
+            (standing,) = await rooms.attend([Attendance("bf", policy["opens"], policy["closes"], list(customers))])
+            return standing
+
+        async def all_admitted() -> bool:
+            return (await attend()).admitted == 20
+
+        await put_campaign(ledger, 600)
+        assert (await attend("e-1", "e-2")).early == 2
+        await put_campaign(ledger, -1)
+        assert (await attend(*(f"c-{n}" for n in range(18)))).arrived == 20
+        await wait_until_async(all_admitted, description="the first sale has let everybody in")
+        await put_campaign(ledger, 500)  # postponed, though it was open: who came early is still early
+        assert (await attend("e-1", "e-3")).early == 3
+        await put_campaign(ledger, -20, closes=ms() - 10)  # it is over
+        await ledger.apply([])
+        await put_campaign(ledger, 700)
+        assert (await attend("n-1")).early == 1
+        opens = await put_campaign(ledger, -0.01)
+        begun = await attend("n-2")
+        assert (begun.early, begun.arrived, begun.first) == (1, 2, 1)
+        assert begun.admitted <= 0.5 * (begun.now - opens)
+
+
+async def test_a_place_of_an_earlier_opening_is_none(valkey: str, namespace: str) -> None:
+    async with served(valkey, namespace, SETTINGS) as api:
+        await api.stock("A", 20)
+        await put_campaign(api.ledger, -1)
+        shown = await due_ticket(api, "c-1")
+        bought = await reserve(api, "c-1", shown, headers={"idempotency-key": "once"})
+        assert bought.status_code == 201
+        opens = await put_campaign(api.ledger, 3)
+
+        async def is_drawn_for() -> bool:
+            nonlocal again
+            again = (await ticket(api, "c-1", shown)).json()
+            return again["ahead"] is None
+
+        again: dict[str, Any] = {}
+        await wait_until_async(is_drawn_for, description="the process knows that it was postponed")
+        await wait_until_async(lambda: ms() > opens, description="it opens")
+        await wait_until_async(lambda: _is_due(api, "c-1", again["ticket"]), description="the draw lets in")
+        assert_problem_of(await reserve(api, "c-1", shown))
+        repeat = await reserve(api, "c-1", shown, headers={"idempotency-key": "once"})
+        assert (repeat.status_code, repeat.headers["idempotency-replayed"]) == (201, "true")
+        assert (await reserve(api, "c-1", again["ticket"])).status_code == 201
+
+
 async def test_those_who_arrive_together_share_calls(valkey: str, namespace: str) -> None:
     async with AsyncExitStack() as stack:
         one, _ = await two(stack, valkey, namespace)
