@@ -46,6 +46,18 @@ TABLES = {
         = A@DC1 5 0 0
         = nothing
     """,
+    "no leg is taken where a loss is not accepted yet, though home has none (R2)": """
+        level A@DC1 5 v1
+        open r1 A:2 far:1
+        take r1 A:2
+        raise loss @ -> APPLIED
+        take r1 A:2
+        decide r1 A:2@DC1 far:1@FAR
+        take r2 A:1 attempt 40 -> RECOVERING
+        = A@DC1 3 2 0
+        resolve loss @ -> APPLIED
+        take r2 A:1 attempt 40
+    """,
     "two attempts at one basket are never under way together": """
         level A@DC1 5 v1
         open r1 A:2 far:1

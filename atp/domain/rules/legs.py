@@ -83,6 +83,8 @@ def take_leg(batch: Batch, c: TakeLeg) -> Result:
             return Result(Outcome.APPLIED, state.seq, deepcopy(leg.reservation()))
         if leg.seq or leg.attempt > c.attempt:
             return Result(Outcome.NOT_ACTIVE, state.seq)  # home has gone on: this command is late
+    if is_lost(batch):
+        return Result(Outcome.RECOVERING, state.seq)  # each partition has its own loss: home may be well
     older = leg.reservation() if leg else None  # home began this attempt, so it had ended the older one
     if refusal := refuse_units(batch, r, older):
         return refusal

@@ -197,6 +197,7 @@ function legs.take(b, c)
     if leg[LEG.ATTEMPT] == c[2] then return O.APPLIED, b.seq, pack_record(id, reservation_of(leg)) end
     if leg[LEG.SEQ] > 0 or leg[LEG.ATTEMPT] > c[2] then return O.NOT_ACTIVE, b.seq end
   end
+  if exceptions.is_lost(b) then return O.RECOVERING, b.seq end
   local older = leg and reservation_of(leg)
   local outcome, detail = refuse_units(b, r, older)
   if outcome then return outcome, b.seq, nil, nil, detail end

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from atp.domain.commands import Change, Command, Confirm, Release, Reserve, ReserveLine, Transfer
+from atp.domain.commands import Change, Command, Confirm, Raise, Release, Reserve, ReserveLine, Resolve, Transfer
 from atp.domain.entries import Expired
+from atp.domain.exceptions import Kind
 from atp.domain.ids import partition_of, reservation_id, reservation_partition
 from atp.domain.outcomes import Outcome
 from atp.domain.records import GRACE_MS, Reservation
@@ -84,6 +85,17 @@ async def ledger(open_ledger: Opening, valkey: str, namespace: str) -> Ledger:
 async def other(ledger: Ledger, open_ledger: Opening, valkey: str, namespace: str) -> Ledger:
     """Another process on the same ledger."""
     return await open_ledger(patient_ledger(valkey, namespace, partitions=P))
+
+
+async def test_a_partition_that_lost_changes_sells_to_no_basket_until_that_is_accepted(ledger: Ledger) -> None:
+    """Only that partition knows of its loss; home is well (R2)."""
+    await ledger.apply([level(sku, 5) for sku in BASKET])
+    told = await ledger.submit_to(0, Raise(Kind.LOSS))
+    assert (await ledger.submit(basket("one", *BASKET))).outcome is Outcome.RECOVERING
+    await settled(ledger)
+    assert await ats(ledger, *BASKET) == [5, 5, 5]
+    await ledger.submit_to(0, Resolve(Kind.LOSS, "", "", "", "", told.seq, "accept"))
+    assert (await ledger.submit(basket("one", *BASKET))).outcome is Outcome.APPLIED
 
 
 async def test_a_basket_lives_like_any_reservation(ledger: Ledger) -> None:

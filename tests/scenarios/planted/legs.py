@@ -9,6 +9,7 @@ MUTANTS = (
     ("another attempt is aborted", "and basket[BASKET.ATTEMPT] == c[4] and basket[BASKET.DEADLINE] > 0 then", "and basket[BASKET.DEADLINE] > 0 then"),
     ("an abort does not tell of the decision", "if known and not known.tombstone then return O.REPLAYED", "if false then return O.REPLAYED"),
     ("a refused basket is not remembered", "if #c[5] > 0 then", "if false then"),
+    ("a leg is taken where a loss is not accepted", "  if exceptions.is_lost(b) then return O.RECOVERING, b.seq end\n  local older", "  local older"),
     ("two attempts are under way together", "if known and known[BASKET.DEADLINE] > b.now then", "if false then"),
     ("an old attempt blocks for ever", "if known and known[BASKET.DEADLINE] > b.now then", "if known then"),
     ("a resent opening is another attempt", "known[BASKET.CALL] == c[2] and O.APPLIED or O.CONTENDED", "O.CONTENDED"),
