@@ -130,13 +130,13 @@ class Explanation(Struct, frozen=True):
     locations: list[LocationExplanation]
 
 
-def explain(reading: SkuReading, asked: Asked) -> Explanation:
-    """The terms of an answer to ``asked``."""
+def explain(reading: SkuReading, asked: Asked, *, others_named: bool = True) -> Explanation:
+    """The terms of an answer to ``asked``; with ``others_named`` it says for whom units are kept."""
     me = seller_name(asked.channel, asked.campaign)
     mine = next((seller for seller in reading.sellers if seller.name == me), None)
     share = (reading.may_sell, me, mine.version if mine else 0)
     terms = [Term("location", open_stock(at), location=at.balance.location) for at in reading.locations]
-    terms += _protections(reading, me, everywhere=not (asked.location or asked.location_group))
+    terms += _protections(reading, me, everywhere=not (asked.location or asked.location_group), named=others_named)
     terms += _ceiling(reading.uncapped, reading.ats, *share)
     locations = [_explain_location(at, reading.policy_version, share) for at in reading.locations]
     return Explanation(terms, reading.ats, locations)
@@ -147,14 +147,16 @@ def open_stock(at: LocationReading) -> int:
     return max(0, at.balance.free) - at.promised_later if at.active else 0
 
 
-def _protections(reading: SkuReading, me: str, *, everywhere: bool) -> list[Term]:
+def _protections(reading: SkuReading, me: str, *, everywhere: bool, named: bool) -> list[Term]:
     """What is kept for others. Their floors count whole, and then what of them is met where this seller is not."""
     units = sum(open_stock(at) for at in reading.locations)
     terms = []
     if everywhere:
         others = [other for other in reading.sellers if other.name != me and other.granted]
         terms = [_of_seller("protection", -other.granted, other.name, other.version) for other in others]
-        units -= sum(other.granted for other in others)
+        kept = sum(other.granted for other in others)
+        terms = terms if named or not kept else [Term("protection", -kept)]
+        units -= kept
     if reading.uncapped != units:
         terms.append(Term("protection_met_elsewhere" if everywhere else "protection", reading.uncapped - units))
     return terms

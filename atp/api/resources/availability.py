@@ -56,7 +56,7 @@ async def get_availability(service: Service, call: Call) -> Answer:
     explained = "explain" in query and _flag(query["explain"])
     if explained or _beyond_view(asked):
         await _reach(service, need)
-        view = await _explained(service, sku, asked) if explained else (await _read(service, [sku], asked))[0]
+        view = await _explained(service, call, sku, asked) if explained else (await _read(service, [sku], asked))[0]
         return _unless_same(call, etag_of(view), lambda: encode(view))
     (shown,), away = await _shown(service, [sku], asked, need)
     return _shown_answer(service, call, shown, away, again=not need)
@@ -145,12 +145,12 @@ async def _read(service: Service, skus: Sequence[str], asked: Asked) -> list[Ava
     ]
 
 
-async def _explained(service: Service, sku: str, asked: Asked) -> AvailabilityView:
-    """The answer and its terms, of one reading."""
+async def _explained(service: Service, call: Call, sku: str, asked: Asked) -> AvailabilityView:
+    """The answer and its terms, of one reading; who is bound to channels is not told of the others' shares (R34)."""
     reading = await service.ledger.explanation(sku, asked)
     partitions, now = service.ledger.partitions, now_ms()
     view = availability_view(sku, reading.stock(), asked, partitions, now, service.suspects)
-    return structs.replace(view, explain=explain(reading, asked))
+    return structs.replace(view, explain=explain(reading, asked, others_named=not call.principal.channels))
 
 
 def _flag(text: str) -> bool:

@@ -49,6 +49,30 @@ async def test_one_location_explains_its_own_answer(api: Api) -> None:
     assert total(got["explain"]["terms"]) == got["ats"] == 5
 
 
+async def test_a_client_bound_to_channels_is_not_told_of_the_shares_of_others(api: Api) -> None:
+    """Who plans which campaign, and how many units another channel is promised, is none of its business (R34)."""
+    await api.stock("A", 40)
+    for path, body in (
+        ("items/A/channels/web", {"protection": 5}),
+        ("items/A/channels/market", {"cap": 20}),
+        ("campaigns/secret", {"starts_at": "2090-01-01T00:00:00Z", "ends_at": "2091-01-01T00:00:00Z",
+                              "skus": {"A": {"quantity": 12}}}),
+    ):  # fmt: skip
+        assert (await api.send("PUT", f"/v1/{path}", key=api.admin, json=body)).status_code == 200
+    bound = await api.add_client("market", ["availability:read"], ["market"])
+    path = "/v1/availability/A?explain=true&channel=market"
+    answer = await api.send("GET", path, key=bound)
+    assert "secret" not in answer.text
+    assert "web" not in answer.text
+    explained = answer.json()["explain"]
+    assert [(term["term"], term["quantity"]) for term in explained["terms"]] == [
+        ("location", 40), ("protection", -17), ("cap", -3),
+    ]  # fmt: skip
+    assert total(explained["terms"]) == explained["ats"] == answer.json()["ats"] == 20
+    everybody = (await api.send("GET", path)).json()["explain"]["terms"]
+    assert [(term.get("campaign"), term.get("channel")) for term in everybody[1:3]] == [("secret", None), (None, "web")]
+
+
 async def test_an_unknown_sku_has_nothing_to_explain(api: Api) -> None:
     got = (await api.send("GET", "/v1/availability/NEW?explain=true")).json()
     assert got["explain"] == {"terms": [], "ats": 0, "locations": []}
