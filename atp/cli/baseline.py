@@ -21,7 +21,7 @@ def baseline(*, live: bool = False, json_: bool = False) -> int:
         Copy the ledger itself, for a journal that lost entries. The ledger answers nobody while it copies, about a
         second per million records, and needs twice its memory until the copy is read.
     json_
-        Print the positions as JSON.
+        Print the positions as JSON; null where nothing is new, or another process makes one.
     """
     config = find_stores(settings.load(), *(() if live else ("database_url",)))
     return run_once(config, _baseline(config, live, json_), config.log_level)
@@ -42,7 +42,7 @@ async def _baseline(config: settings.Config, live: bool, as_json: bool) -> int:
             for partition in range(config.partitions):
                 made[partition] = await make_baseline(journal, partition, Settings())
     if as_json:
-        print(json.dumps({str(partition): seq for partition, seq in made.items()}))
+        print(json.dumps({str(partition): seq or None for partition, seq in made.items()}))
         return 0
     for partition, seq in made.items():
         note(

@@ -15,7 +15,7 @@ async def make_baseline(journal: Journal, partition: int, settings: Settings, *s
     Takes about 0.4 KB of memory for each reservation and position, 1.4 KB for those that change. Raises JournalCut,
     JournalUnavailable.
     """
-    progress = Progress(partition, list(shows), settings.show_every_s)
+    progress = Progress(partition, list(shows), settings.show_every_s, "making a baseline")
     async with journal.baselines.making(partition) as mine:
         if not mine:
             return 0

@@ -57,7 +57,8 @@ async def load(journal: Journal, partition: int, settings: Settings, progress: P
 async def load_state(journal: Journal, partition: int, settings: Settings) -> State:
     """The same for those to whom nobody listens meanwhile."""
     with paused():
-        return (await load(journal, partition, settings, Progress(partition, [], settings.show_every_s))).state
+        progress = Progress(partition, [], settings.show_every_s, "reading the journal")
+        return (await load(journal, partition, settings, progress)).state
 
 
 async def _restore(journal: Journal, baseline: Baseline, progress: Progress) -> State:

@@ -12,13 +12,14 @@ Show = Callable[[str, int, int], Awaitable[None]]
 
 
 class Progress:
-    """Phases with their times; ``show`` hears of them at most every ``every_s``."""
+    """Phases with their times; ``show`` hears of them at most every ``every_s``. ``doing`` is what logs call it."""
 
-    def __init__(self, partition: int, shows: list[Show], every_s: float) -> None:
+    def __init__(self, partition: int, shows: list[Show], every_s: float, doing: str) -> None:
         self.seconds: dict[str, float] = {}
         self._partition = partition
         self._shows = shows
         self._every_s = every_s
+        self._doing = doing
         self._phase = ""
         self._began = self._shown = 0.0
         self._told = -1
@@ -41,6 +42,6 @@ class Progress:
         percent = 100 * done // total if total else 0
         if percent // 10 != self._told:
             self._told = percent // 10
-            log.info("rebuilding", partition=self._partition, phase=self._phase, done=done, total=total)
+            log.info(self._doing, partition=self._partition, phase=self._phase, done=done, total=total)
         for show in self._shows:
             await show(self._phase, done, total)

@@ -55,7 +55,7 @@ class Rebuilder:
         self._told = told
         self._settings = settings
         self._steps = Restoring(ledger.settings.url, ledger.settings.namespace, partition)
-        self._progress = Progress(partition, [self._steps.show, *shows], settings.show_every_s)
+        self._progress = Progress(partition, [self._steps.show, *shows], settings.show_every_s, "rebuilding")
         self._owner = f"rebuild:{socket.gethostname()}:{os.getpid()}"
 
     async def run(self, *, by_hand: bool = False, accept_loss: bool = False) -> Rebuilt | None:

@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from structlog.testing import CapturingLogger
 
+from atp.cli.baseline import _baseline
 from atp.cli.errors import Refused
 from atp.cli.nightly import Nightly
 from atp.cli.rebuild import _rebuild
@@ -64,6 +66,21 @@ async def test_by_hand(room: Room) -> None:
         assert [r.outcome.name for r in await room.apply(reserve("new"))] == ["APPLIED"]
         code, _, err = await atp(room, "baseline", "--live")
         assert (code, err.strip()) == (0, f"partition 0: baseline at {room.ledger.position(0)}")
+
+
+async def test_a_baseline_is_no_rebuild_and_none_has_no_position(
+    room: Room, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("atp.rebuild.progress.log", told := CapturingLogger())
+    await room.apply(level(10))
+    await room.drain()
+    config = Config(redis_url=room.url, database_url=room.journal._settings.url, namespace=room.namespace)
+    capsys.readouterr()
+    assert await _baseline(config, False, True) == 0
+    assert json.loads(capsys.readouterr().out) == {"0": room.ledger.position(0)}
+    assert await _baseline(config, False, True) == 0
+    assert json.loads(capsys.readouterr().out) == {"0": None}
+    assert {call.args for call in told.calls} == {("making a baseline",)}
 
 
 async def test_by_hand_beside_processes_that_would_do_it_too(room: Room, capsys: pytest.CaptureFixture[str]) -> None:
