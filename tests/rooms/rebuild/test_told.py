@@ -1,7 +1,9 @@
 """What the world was told on NATS, and a ledger that lost it (R2, R33)."""
 
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
+import nats as nats_client
 import pytest
 from nats.aio.client import Client as Nats
 
@@ -10,6 +12,7 @@ from atp.outbox.handover import Handover
 from atp.rebuild import LastTold, Rebuilder, Rebuilt, Settings
 from tests.rooms.outbox.room import Room, level, opened, reserve
 from tests.support import connected, wait_until_async
+from tests.wires import wire_to
 
 pytestmark = pytest.mark.anyio
 
@@ -69,6 +72,22 @@ async def test_the_last_event_on_nats_tells_how_far_the_ledger_was(room: Room, n
     rebuilt = await rebuild(room, room.nats if nats_is_there else None)
     assert rebuilt.begin == (head if nats_is_there else journaled)
     assert bool(rebuilt.loss) is nats_is_there
+
+
+async def test_what_nats_told_counts_where_it_is_slow_or_has_lost_others(room: Room, nats: str) -> None:
+    """Nobody else may know how far the ledger was, so half an answer must not be none."""
+    await room.nats.jetstream().add_stream(name=room.settings.stream, subjects=[f"{room.settings.root}.>"])
+    for seq in range(1, 41):
+        await room.nats.jetstream().publish(f"{room.settings.root}.x", b"", headers={"ce-id": f"{seq % 2}:{seq}"})
+    await room.nats.jetstream().delete_msg(room.settings.stream, 40)
+    await room.nats.jetstream().delete_msg(room.settings.stream, 38)
+    settings = Settings(stream=room.settings.stream, told_s=1.0)
+    assert [await LastTold(room.nats, settings).seq(n) for n in (0, 1, 2)] == [36, 39, 0]
+    async with wire_to(urlsplit(nats).port or 0) as wire:
+        slow = await nats_client.connect(nats.replace(f":{urlsplit(nats).port}", f":{wire.port}"))
+        wire.delay_s = 0.1
+        assert [await LastTold(slow, settings).seq(n) for n in (0, 1)] == [36, 39]
+        await slow.close()
 
 
 async def test_what_was_told_of_lost_changes_is_told_anew(room: Room) -> None:
