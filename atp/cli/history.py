@@ -1,7 +1,7 @@
 """``atp reservations``, ``atp history`` and ``atp audit``: what the journal has, asked of the API."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -11,9 +11,6 @@ from atp import config as settings
 from atp.cli.client import find_api
 from atp.cli.errors import Misused
 from atp.cli.output import note, printable, shown_time
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 _PAGE_MAX = 500
 
@@ -49,19 +46,11 @@ def reservations(
     if json_:
         print(msgspec.json.encode(answer).decode())
         return 0
-    table = _table("id", "created", "state", "channel", "order", "lines")
     for each in answer["reservations"]:
-        lines = ", ".join(f"{line['quantity']:,} × {line['sku']}" for line in each["lines"])
-        _add(
-            table,
-            each["id"],
-            shown_time(each["created_at"]),
-            each["state"],
-            each["channel"],
-            each["order_ref"] or "",
-            lines,
-        )
-    _show(table, "No reservations.", answer)
+        print("\n".join(map(printable, _found(each))))
+    if not answer["reservations"]:
+        print("No reservations.")
+    _more(answer)
     return 0
 
 
@@ -145,6 +134,14 @@ def _show_entries(answer: Any, as_json: bool) -> None:
     _more(answer)
 
 
+def _found(reservation: dict[str, Any]) -> Iterator[str]:
+    """One reservation. As lines: beside an id and a time a table has no room for skus on a narrow terminal."""
+    order = f", order {reservation['order_ref']}" if reservation["order_ref"] else ""
+    how = f"{reservation['state']}{order}, channel {reservation['channel']}"
+    yield f"{shown_time(reservation['created_at'])}  {reservation['id']}  {how}"
+    yield "    " + ", ".join(f"{line['quantity']:,} × {line['sku']}" for line in reservation["lines"])
+
+
 def _told(entry: dict[str, Any]) -> Iterator[str]:
     """One entry: what, who, and below it what changed and why. As lines, since no table has the room for it."""
     facts, cause = entry.get("facts", {}), entry.get("cause", {})
@@ -169,31 +166,6 @@ def _shown(value: Any) -> str:
     if value is None:
         return "–"
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def _table(*columns: str) -> "Table":
-    from rich.table import Table
-
-    table = Table()
-    for name in columns:
-        table.add_column(name, no_wrap=name in ("id", "created", "state"), overflow="fold")
-    return table
-
-
-def _add(table: "Table", *cells: str) -> None:
-    from rich.markup import escape
-
-    table.add_row(*(escape(printable(cell)) for cell in cells))
-
-
-def _show(table: "Table", nothing: str, answer: Any) -> None:
-    from rich.console import Console
-
-    if not table.row_count:
-        print(nothing)
-        return
-    Console().print(table)
-    _more(answer)
 
 
 def _more(answer: Any) -> None:

@@ -30,13 +30,14 @@ async def test_history_from_the_command_line(
         await journal_all(api, journal)
         monkeypatch.setenv("ATP_API_URL", f"http://127.0.0.1:{api.port}")
         monkeypatch.setenv("ATP_API_KEY", api.admin)
-        monkeypatch.setenv("COLUMNS", "200")
 
         async def atp(*words: str) -> str:
             assert await asyncio.to_thread(run, words) == 0
             return capsys.readouterr().out
 
-        assert "2 × A" in await atp("reservations", "--order-ref", "A-1")
+        first, second = (await atp("reservations", "--order-ref", "A-1")).splitlines()
+        assert first.endswith(f"  {id}  committed, order A-1, channel default"), "whole words at any width"
+        assert second == "    2 × A"
         assert await atp("reservations", "--order-ref", "A-2") == "No reservations.\n"
         assert json.loads(await atp("reservations", "--json"))["reservations"][0]["id"] == id
         told = await atp("history", id)
