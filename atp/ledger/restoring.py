@@ -149,8 +149,13 @@ class Restoring:
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
-            self._connection = await connect(self._url, 1.0)
-            await load_library(self._connection)
+            connection = await connect(self._url, 1.0)
+            try:
+                await _answer(load_library(connection))
+            except BaseException:
+                connection.close()  # without the library it would be of no use to the next call
+                raise
+            self._connection = connection
         return self._connection
 
 

@@ -1,13 +1,14 @@
 """A lost ledger comes back from the journal, equal, and under numbers that nobody has seen (R2, C7)."""
 
 import asyncio
+from urllib.parse import urlsplit
 
 import pytest
 from msgspec import structs
 
 from atp.domain.entries import DeadlinesMoved, LedgerOpened
 from atp.domain.outcomes import Outcome
-from atp.ledger import LedgerRecovering
+from atp.ledger import LedgerRecovering, LedgerUnavailable
 from atp.ledger.promotion import EPOCH_GAP
 from atp.ledger.records import Page
 from atp.ledger.restoring import Restoring
@@ -217,6 +218,23 @@ async def test_by_hand_it_is_done_although_the_journal_was_away_for_a_moment(roo
         await wait_until_async(lambda: watch._failing, description="an attempt that fails")
         await connection.execute("alter table away rename to watermarks")
         await room.serves(2)
+
+
+async def test_a_server_that_refuses_the_library_is_away_for_now(room: Room) -> None:
+    """As while it loads its data: whoever repeats after LedgerUnavailable goes on, and no process ends by it."""
+    at = urlsplit(room.url)
+    await room.ask("ACL", "SETUSER", room.namespace, "on", ">secret", "~*", "&*", "+@all", "-function")
+    url = f"redis://{room.namespace}:secret@{at.hostname}:{at.port}"
+    steps = Restoring(url, room.namespace, 0)
+    try:
+        with pytest.raises(LedgerUnavailable, match="NOPERM"):
+            await steps.freeze()
+        await room.ask("ACL", "SETUSER", room.namespace, "+function")
+        assert (await steps.freeze())[1] == room.ledger.position(0)
+        await steps.thaw()
+    finally:
+        await steps.close()
+        await room.ask("ACL", "DELUSER", room.namespace)
 
 
 async def test_deadlines_that_passed_meanwhile_move(room: Room) -> None:
