@@ -229,7 +229,7 @@ class Tombstone(Struct):
 
     id: str
     fingerprint: int
-    state: str  # released, expired or fulfilled
+    state: str  # released, expired, fulfilled, or fulfilled in part (rules/retention.py)
     seq: int
     changes: list[tuple[int, int]]
 

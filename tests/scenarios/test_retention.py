@@ -45,6 +45,23 @@ TABLES = {
         release r1 -> EXPIRED
         fulfil r1 -> EXPIRED
     """,
+    "one of which a part was shipped and the rest had expired tells who pays late, and may take that again (R17)": """
+        level A@DC1 9 v1
+        reserve r1 A:3 ttl 60
+        confirm r1 1:1 key 5
+        wait 90
+        fulfil r1
+        journal
+        wait 901
+        gone r1
+        confirm r1 1:1 key 5 -> REPLAYED replayed
+        fulfil r1 -> REPLAYED replayed
+        confirm r1 1:2 -> EXPIRED
+        confirm r1 -> EXPIRED
+        confirm r1 reacquire journaled
+        = r1 committed 1:0/2
+        = A@DC1 6 0 2
+    """,
     "a fulfilled one answers repeats of what led there": """
         level A@DC1 9 v1
         reserve r1 A:2

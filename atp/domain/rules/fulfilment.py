@@ -22,6 +22,7 @@ from atp.domain.rules.lifecycle import (
     wanted_lines,
 )
 from atp.domain.rules.moves import Moves
+from atp.domain.rules.retention import SHIPPED
 from atp.domain.rules.shipping import note_told
 from atp.domain.rules.sourcing import Sourcing
 from atp.domain.rules.stock import expected_kind, known_source
@@ -30,7 +31,7 @@ from atp.domain.state import SHIPPED_BUCKET_MS
 
 def fulfil(batch: Batch, c: Fulfil) -> Result:
     """Committed units left; they stay subtracted until the location's source shows it (R8)."""
-    found = find_to_change(batch, c.id, c.change, "fulfilled")
+    found = find_to_change(batch, c.id, c.change, *SHIPPED)
     if isinstance(found, Result):
         return found
     if c.shipment and any(key == c.shipment for key, _ in found.changes):

@@ -20,6 +20,12 @@ from atp.domain.state import State, Tombstone
 #: Records cut down, and tombstones removed, by one batch at most, so that its time stays bounded.
 RETIRE_MAX = 256
 
+#: What a tombstone says of a reservation of which a part was shipped and the rest had expired.
+IN_PART = "fulfilled-in-part"
+
+#: In which ended states a fulfil has nothing left to do.
+SHIPPED = ("fulfilled", IN_PART)
+
 #: (seq, when, identity) of something that ended.
 Queued = tuple[int, int, str]
 
@@ -44,8 +50,14 @@ def cut_down(state: State, now: int, most: int) -> None:
             unname(state, r.id, r.order_ref)
             if identity in state.baskets and not state.baskets[identity].deadline:
                 del state.baskets[identity]
-            state.tombstones[identity] = Tombstone(r.id, r.fingerprint, r.state, seq, r.changes[-TOMBSTONE_CHANGES:])
+            state.tombstones[identity] = Tombstone(r.id, r.fingerprint, _end_of(r), seq, r.changes[-TOMBSTONE_CHANGES:])
             state.buried.append((seq, when, identity))
+
+
+def _end_of(r: Reservation) -> str:
+    """How it ended, so that a late confirm hears of what has expired (R17)."""
+    expired = any(a.expired for line in r.lines for a in line.allocations)
+    return IN_PART if expired and r.state == "fulfilled" else r.state
 
 
 def _take(queue: list[Queued], most: int, is_due: Callable[[Queued], bool]) -> list[Queued]:
@@ -64,15 +76,15 @@ def answer_change(tombstone: Tombstone, key: int, body: int, repeats: tuple[str,
             return Result(Outcome.REPLAYED, tombstone.seq, replayed=True)
     if tombstone.state in repeats:
         return Result(Outcome.REPLAYED, tombstone.seq, replayed=True)
-    if tombstone.state == "expired":
+    if tombstone.state in ("expired", IN_PART):
         return Result(Outcome.EXPIRED, tombstone.seq)
     return Result(Outcome.NOT_ACTIVE, tombstone.seq, detail=why_ended(tombstone.changes))
 
 
 def answer_journaled(record: Reservation, c: Confirm | Release | Extend | Fulfil | Acknowledge | Transfer) -> Result:
     """What a change of a reservation answers that ended so long ago that only the journal has it."""
-    repeats = {Confirm: ("fulfilled",), Fulfil: ("fulfilled",), Release: ("released",)}.get(type(c), ())
-    tombstone = Tombstone(record.id, record.fingerprint, record.state, record.seq, record.changes)
+    repeats = {Confirm: ("fulfilled",), Fulfil: SHIPPED, Release: ("released",)}.get(type(c), ())
+    tombstone = Tombstone(record.id, record.fingerprint, _end_of(record), record.seq, record.changes)
     result = answer_change(tombstone, c.change.key, c.change.body, repeats)
     return structs.replace(result, reservation=record) if result.replayed else result
 

@@ -1,7 +1,7 @@
 -- Fulfil, acknowledge, transfer: domain/rules/fulfilment.py gives the reasons.
 
 local function fulfil(b, c)
-  local r, outcome = find_to_change(b, c[2], c[3], 'fulfilled')
+  local r, outcome = find_to_change(b, c[2], c[3], 'fulfilled', IN_PART)
   if outcome then return answer_found(b, c[2], r, outcome) end
   if c[5] > 0 then
     for _, known in ipairs(r[R_CHANGES]) do

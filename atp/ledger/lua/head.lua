@@ -168,6 +168,7 @@ local V = { SOURCE = 2, ID = 3, KIND = 4, VERSION = 5, LOCATIONS = 6, AS_OF = 7,
 local R_EXPIRES, R_SEQ, R_FIRST, R_FINGERPRINT, R_CLIENT, R_CHANNEL, R_CUSTOMER, R_ORDER, R_CAMPAIGN = 3, 4, 5, 6, 7, 8, 9, 10, 11
 local R_LINES, R_CHANGES, R_SINCE, R_BUCKET = 13, 14, 15, 16
 local T = { FINGERPRINT = 2, BUCKET = 3, STATE = 4, SEQ = 5, CHANGES = 6 } -- of a tombstone
+local IN_PART = 'fulfilled-in-part' -- state of a tombstone
 local L_ID, L_SKU, L_ALLOCATIONS, L_NEEDED = 1, 2, 4, 5 -- the day only of lines that have one
 local A_SUPPLY = 2
 local A_LOCATION, A_HELD, A_COMMITTED, A_ACKNOWLEDGED, A_FULFILLED, A_RELEASED, A_EXPIRED = 1, 3, 4, 5, 6, 7, 8

@@ -14,20 +14,21 @@ local function settle(b, due)
   end
 end
 
--- What a tombstone answers to a change that has nothing left to do in the state `repeated_in`.
-local function answer_of_tombstone(tombstone, change, repeated_in)
+-- What a tombstone answers to a change that has nothing left to do in the states `repeated_in` and `or_in`.
+local function answer_of_tombstone(tombstone, change, repeated_in, or_in)
   for _, known in ipairs(tombstone[T.CHANGES]) do
     if known[1] == change[1] then return known[2] == change[2] and O.REPLAYED or O.KEY_REUSED end
   end
-  if tombstone[T.STATE] == repeated_in then return O.REPLAYED end
-  return tombstone[T.STATE] == 'expired' and O.EXPIRED or O.NOT_ACTIVE
+  local state = tombstone[T.STATE]
+  if state == repeated_in or state == or_in then return O.REPLAYED end
+  return (state == 'expired' or state == IN_PART) and O.EXPIRED or O.NOT_ACTIVE
 end
 
 -- The record to change, or an outcome: unknown, repeated, reused key, ended long ago, or due and not yet settled.
-local function find_to_change(b, id, change, repeated_in)
+local function find_to_change(b, id, change, repeated_in, or_in)
   local r = find_by_id(b, id)
   if not r then return nil, O.NOT_FOUND end
-  if r.tombstone then return r, answer_of_tombstone(r, change, repeated_in) end
+  if r.tombstone then return r, answer_of_tombstone(r, change, repeated_in, or_in) end
   for _, known in ipairs(r[R_CHANGES]) do
     if known[1] == change[1] then return r, known[2] == change[2] and O.REPLAYED or O.KEY_REUSED end
   end

@@ -2,7 +2,7 @@
 
 local function state_of(r)
   local t = units_of(r)
-  if t.fulfilled > 0 then return 'fulfilled' end
+  if t.fulfilled > 0 then return t.expired > 0 and IN_PART or 'fulfilled' end
   return t.expired > 0 and 'expired' or 'released'
 end
 

@@ -19,4 +19,7 @@ MUTANTS = (
         count_held(b, r, line[L_SKU]""", """\
         count_held(b, r, line[L_SKU]"""),
     ("expired units count as released", "end_held(b, r, A_EXPIRED)", "end_held(b, r, A_RELEASED)"),
+    ("a confirm of all is a repeat though a part has expired", "    if t.expired > 0 then return O.EXPIRED, r[R_SEQ], packed(b, c[2]) end\n", ""),
+    ("a tombstone forgets that a part has expired", "return t.expired > 0 and IN_PART or 'fulfilled' end", "return 'fulfilled' end"),
+    ("a fulfil is no repeat of one in part", "c[3], 'fulfilled', IN_PART)", "c[3], 'fulfilled')"),
 )  # fmt: skip
