@@ -64,8 +64,9 @@ class Room:
         self.known_at = self.asked_at = time.monotonic()
         self.standing: Standing | None = None
         self.told_at = 0.0
-        self.left = 0  # units that can be had, or may come back
+        self.left: int | None = None  # units that can be had, or may come back; None before anybody looked
         self.stock_at = float("-inf")
+        self.looking = asyncio.Lock()
 
     @property
     def now(self) -> int:
@@ -242,15 +243,26 @@ class Rooms:
         standing = await self._standing(room)
         if not standing.is_open:
             return
-        now = time.monotonic()
-        if now - room.stock_at > STOCK_S + STOCK_EACH_S * len(room.policy.skus):
-            room.stock_at = now  # others go on with the last reading meanwhile
-            asked = Asked(room.policy.channels[0] if room.policy.channels else "default", room.id)
-            stock = await self._ledger.availability(list(room.policy.skus), asked)
-            room.left = sum(sku.ats + sum(at.balance.held for at in sku.locations) for sku in stock)
+        left = await self._left(room)
         waiting = standing.arrived - int(standing.admitted)
-        if room.left <= (waiting if newcomer else 0):
+        if left <= (waiting if newcomer else 0):
             raise Problem(CAMPAIGN_CLOSED, "What is left is not enough for those who wait already.")
+
+    async def _left(self, room: Room) -> int:
+        """Units of the last reading. While one looks the others go on with it, but for those who have none: they wait,
+        since the crowd of the first moment is no reason to say that nothing is left."""
+        if room.left is None or (_looks_old(room) and not room.looking.locked()):
+            async with room.looking:
+                if room.left is None or _looks_old(room):
+                    asked = Asked(room.policy.channels[0] if room.policy.channels else "default", room.id)
+                    stock = await self._ledger.availability(list(room.policy.skus), asked)
+                    room.left = sum(sku.ats + sum(at.balance.held for at in sku.locations) for sku in stock)
+                    room.stock_at = time.monotonic()
+        return room.left
+
+
+def _looks_old(room: Room) -> bool:
+    return time.monotonic() - room.stock_at > STOCK_S + STOCK_EACH_S * len(room.policy.skus)
 
 
 def _fail(waiting: list[tuple[str, asyncio.Future[int]]], problem: Exception) -> None:

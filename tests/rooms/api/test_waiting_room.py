@@ -317,3 +317,11 @@ async def test_another_policy_counts_within_seconds(valkey: str, namespace: str)
         await wait_until_async(let_in, description="the room is gone")
         await put_campaign(api.ledger, -1)
         assert_problem_of(await reserve(api, "c-2"))  # at once: the law knows
+
+
+async def test_a_crowd_that_comes_to_a_room_nobody_has_read_yet_is_let_in(valkey: str, namespace: str) -> None:
+    async with served(valkey, namespace, SETTINGS) as api:
+        await api.stock("A", 500)
+        await put_campaign(api.ledger, -1, quantity=500)
+        answers = await asyncio.gather(*(ticket(api, f"c-{n}") for n in range(40)))
+        assert {answer.status_code for answer in answers} == {201}, [answer.text for answer in answers][:2]
