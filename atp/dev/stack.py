@@ -24,9 +24,9 @@ _DATABASE = "atp"
 _PORT_TRIES = 4
 _API_STOP_S = 20.0  # what it already accepted is answered first
 
-# Nobody waits for what stands behind an answer: on one machine its bursts must not stand before the next answer. At
-# half load p99 of a reserve was 61 to 65 ms without and 15 to 23 with it; with 10 the outbox grows at full load.
-_BEHIND = {"drain": 5, "nats": 5, "postgres": 5}
+#: Nobody waits for what stands behind an answer: on one machine its bursts must not stand before the next answer. At
+#: half load p99 of a reserve was 61 to 65 ms without and 15 to 23 with it; with 10 the outbox grows at full load.
+BEHIND = {"drain": 5, "nats": 5, "postgres": 5}
 
 
 class DevStack:
@@ -134,7 +134,7 @@ class DevStack:
         for last in (False,) * (_PORT_TRIES - 1) + (True,):
             server.port = ports.near(wanted)
             try:
-                self._supervisor.spawn(server, _BEHIND.get(server.name, 0))
+                self._supervisor.spawn(server, BEHIND.get(server.name, 0))
                 await self._supervisor.wait_ready(server)
                 break
             except ServerFailed:
@@ -153,7 +153,7 @@ class DevStack:
         loops = [Own(path, name, [name], environment) for name in ("drain", "ingest")]
         self._started += [["drain"], ["ingest"], [api.name for api in apis]]
         for program in (*loops, *apis):
-            self._supervisor.spawn(program, _BEHIND.get(program.name, 0))
+            self._supervisor.spawn(program, BEHIND.get(program.name, 0))
         for program in (*apis, *loops):
             await self._supervisor.wait_ready(program)
 

@@ -21,6 +21,7 @@ from atp.dev.own import Api, Own
 from atp.dev.postgres import Postgres
 from atp.dev.process import Launch
 from atp.dev.server import START_S, Server
+from atp.dev.stack import BEHIND
 from atp.dev.state import ClientKeys, StateDir
 from atp.dev.supervisor import Program, Supervisor
 from atp.dev.valkey import Valkey
@@ -119,7 +120,7 @@ class Stack:
         program = self._programs[name]
         if plants is not None and isinstance(program, Planted):
             program._plants = plants  # noqa: SLF001, RUF100
-        self._supervisor.spawn(program)
+        self._spawn(program)
 
     async def answering(self, name: str) -> None:
         """Wait until a server answers. Raises NeverCame."""
@@ -208,7 +209,7 @@ class Stack:
     async def start_server(self, server: Server) -> None:
         """Begin to run a server, and wait until it answers."""
         self._programs[server.name] = server
-        self._supervisor.spawn(server)
+        self._spawn(server)
         await self._supervisor.wait_ready(server)
 
     async def _own_processes(self, config: Config) -> None:
@@ -219,8 +220,12 @@ class Stack:
         for program in own:
             planted = Planted(program, self._plants.get(program.name.partition("-")[0], ""))
             self._programs[program.name] = planted
-            self._supervisor.spawn(planted)
+            self._spawn(planted)
         await self.serving()
+
+    def _spawn(self, program: Program) -> None:
+        """Start it, standing back as it does under ``atp dev``."""
+        self._supervisor.spawn(program, BEHIND.get(program.name.partition("-")[0], 0))
 
     async def _stop(self) -> None:
         if self._watch is not None:

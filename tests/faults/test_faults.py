@@ -1,11 +1,13 @@
 """A sale goes on through faults: nothing acknowledged is lost, nothing is doubled, oversold or stranded (P1 to P4)."""
 
+import os
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from atp.config import Config
+from atp.dev.stack import BEHIND
 
 from .checkers.violation import tell
 from .journal_down import run_out
@@ -15,7 +17,7 @@ from .kinds.memory import FlushFunctions, MemoryFull
 from .kinds.processes import Kill, Together
 from .kinds.wires import HalfOpen, Mute
 from .sale import open_sale
-from .stack import Stack
+from .stack import OWN, SERVERS, Stack
 
 pytestmark = pytest.mark.anyio
 
@@ -44,6 +46,7 @@ async def test_a_sale_survives(folder: Path) -> None:
             if not fault.missing():
                 await fault.run(stack, chance)
                 await sale.recover()
+        assert all(_stands_back(stack, name) == BEHIND.get(name, 0) for name in (*SERVERS, *OWN))
         await run_out(stack, sale)
         outcome = await sale.close()
     violations = outcome.violations + [violation for fault in faults for violation in fault.found]
@@ -52,3 +55,8 @@ async def test_a_sale_survives(folder: Path) -> None:
     assert outcome.resolved > 0
     if skipped:
         pytest.skip(f"all others held; left out {len(skipped)}: {'; '.join(skipped)}")
+
+
+def _stands_back(stack: Stack, name: str) -> int:
+    """By how much, also when it was started anew."""
+    return os.getpriority(os.PRIO_PROCESS, stack.pid(name)) - os.getpriority(os.PRIO_PROCESS, 0)
