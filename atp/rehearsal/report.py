@@ -9,6 +9,9 @@ from atp.pages import Table
 from atp.proofs import Check, table_of
 from atp.rehearsal.advice import Advice
 
+#: What people read for names of the document: "4 held in all, …, 0 held" is a riddle.
+_ENDS = {"held in all": "in all", "held": "still held"}
+
 
 class Sku(Struct):
     """One sku of the campaign; times in seconds of the sale, None for what never happened."""
@@ -80,7 +83,7 @@ def skus(found: Report) -> Table:
 
 def outcome(found: Report) -> list[str]:
     """How it went; a sentence each."""
-    ends = ", ".join(f"{count:,} {name}" for name, count in found.reservations.items())
+    ends = ", ".join(f"{count:,} {_ENDS.get(name, name)}" for name, count in found.reservations.items())
     refused = ", ".join(f"{n:,} {why}" for why, n in found.refused.items())
     units, latency = found.units, found.latency_ms
     return [

@@ -19,7 +19,7 @@ from atp.domain.commands import Change, Confirm, PutPolicy, Release
 from atp.ledger import library
 from atp.rehearsal import copying, page
 from atp.rehearsal.errors import RehearsalRefused
-from atp.rehearsal.report import Report, show
+from atp.rehearsal.report import Report, outcome, show
 from atp.rehearsal.run import rehearse
 from atp.rehearsal.settings import Settings
 from tests.rooms.rebuild.room import Room, confirm, level, reserve, reserves
@@ -186,6 +186,8 @@ async def test_an_earlier_sale_is_replayed_from_the_journal(room: Room, other: s
     assert report.ok, report.checks
     assert report.visits == 4, "the fifth was refused, the sixth was of no campaign"
     assert report.reservations == {"held in all": 4, "committed": 1, "released": 1, "expired": 2, "held": 0}
+    told = "Reservations: 4 in all, 1 committed, 1 released, 2 expired, 0 still held; "
+    assert outcome(report)[1].startswith(told), "no word twice"
     assert "journal has them of old" in report.visits_from
     again = await rehearse("old", Settings(seconds=0.5, replayed="old", window_seconds=60), config, lambda *_: None)
     assert (again.ok, again.reservations["held in all"]) == (True, 4), "what it sold in life counts no more"
