@@ -514,6 +514,32 @@ CAMPAIGNS = {
         ats A c1 1
         campaign bf +0 +5 A:8 -> LIMIT_EXCEEDED protections
     """,
+    "a campaign that ends in an outage leaves its holds the time that an outage gives (R22, R23)": """
+        level A@DC1 10 v1
+        share A web {"protection":2}
+        campaign bf +0 +20 A:5 {"per_customer":2}
+        reserve r1 A:2 in bf for c-1 ttl 10
+        outage 60
+        ats A web 8
+        ats A app 6
+        confirm r1
+        campaign bf +0 +20 A:5 {"per_customer":2}
+        reserve r2 A:2 in bf for c-1
+        release r1
+        reserve r3 A:1 in bf for c-1 -> LIMIT_EXCEEDED per_customer
+        ats A web bf 3
+    """,
+    "a hold of a campaign that is over is replaced by one without it, and kept when that is refused (R37)": """
+        level A@DC1 10 v1
+        campaign bf +0 +5 A:5 {"per_customer":2}
+        reserve r1 A:2 in bf for c-1 ttl 100
+        wait 6
+        reserve r2 A:2 replaces r1 in bf for c-1 -> CAMPAIGN_CLOSED
+        = r1 held 1:2/0
+        reserve r2 A:2 replaces r1 as 2 for c-1
+        = r1 released 1:0/0
+        ats A web 8
+    """,
     "the edges of a window are told": """
         level A@DC1 9 v1
         campaign bf +5 +10 A:5
