@@ -118,5 +118,6 @@ async def connect(url: str, timeout_s: float = CONNECT_TIMEOUT_S) -> Connection:
 def _greeting(username: str | None, password: str | None, path: str) -> Iterable[tuple[str, ...]]:
     if password:
         yield ("AUTH", unquote(username) if username else "default", unquote(password))
-    if database := path.strip("/"):
-        yield ("SELECT", database)
+    # Never nothing: a server that has too many clients accepts one more and says so in answer to its first command.
+    if (database := path.strip("/")) or not password:
+        yield ("SELECT", database or "0")

@@ -4,7 +4,12 @@ import asyncio
 
 import pytest
 
-from tests.support import connected
+from atp.dev.valkey import Valkey
+from atp.domain.outcomes import Outcome
+from tests.support import connected, patient_ledger, wait_until_async
+
+from .conftest import Opening
+from .made import level, reserve
 
 pytestmark = pytest.mark.anyio
 
@@ -37,3 +42,24 @@ async def test_a_caller_that_goes_away_leaves_the_others_their_replies(valkey: s
         assert not connection.closed
     finally:
         await connection.end()
+
+
+async def test_a_server_with_too_many_clients_is_away_and_has_decided_nothing(
+    open_ledger: Opening, own_valkey: Valkey
+) -> None:
+    """It takes one more, and refuses its first command: without a password that was a batch."""
+    server = await connected(own_valkey.url)
+    await server.ask("CONFIG", "SET", "requirepass", "")
+    ledger = await open_ledger(patient_ledger(f"redis://{own_valkey.host}:{own_valkey.port}"))
+    await ledger.apply([level("A", 1)])
+    await server.ask("CONFIG", "SET", "maxclients", 1)
+    await server.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    waiting = ledger.submit(reserve("a"))
+
+    async def refused() -> bool:
+        return b"rejected_connections:0\r" not in await server.ask("INFO", "stats")
+
+    await wait_until_async(refused, description="a connection was refused")
+    await server.ask("CONFIG", "SET", "maxclients", 1_000)
+    assert (await waiting).outcome is Outcome.APPLIED
+    await server.end()
