@@ -238,11 +238,13 @@ class Batcher:
             settle_max=min(self.limits.settle_max, self._pace.lines),
         )  # fmt: skip
         self.asked_at = started = time.monotonic()
-        words = (b"FCALL", library.function(function), b"1", self._meta, encode_header(header))
         try:
-            data = await connection.ask(
-                *words, encode_commands([p.command for p in batch]), timeout_s=self.limits.batch_timeout_s
-            )
+            commands = encode_commands([p.command for p in batch])
+        except (TypeError, ValueError, OverflowError) as problem:
+            raise Content(f"it cannot be written: {problem}") from problem
+        words = (b"FCALL", library.function(function), b"1", self._meta, encode_header(header), commands)
+        try:
+            data = await connection.ask(*words, timeout_s=self.limits.batch_timeout_s)
             reply = decode_reply(data)
         except ServerRefused as refused:
             raise await self._refusal(connection, str(refused)) from refused

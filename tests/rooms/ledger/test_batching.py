@@ -5,10 +5,11 @@ import time
 from math import ceil
 
 import pytest
+from msgspec import structs
 
 from atp.domain.outcomes import Outcome
 from atp.domain.records import GRACE_MS
-from atp.ledger import Ledger, LedgerBusy, LedgerUnavailable
+from atp.ledger import Ledger, LedgerBusy, LedgerError, LedgerUnavailable
 from atp.ledger.pace import LINES_MIN
 from tests.support import patient_ledger, wait_until_async
 
@@ -131,3 +132,15 @@ async def until_refused(ledger: Ledger, commands: list) -> int:
         except LedgerUnavailable:
             return n
     raise AssertionError("never refused")
+
+
+async def test_a_command_that_cannot_be_written_fails_alone(ledger: Ledger) -> None:
+    """R16: it ended the partition's writer, and everybody after it waited for ever."""
+    await ledger.apply([level("A", 10)])
+    poison = structs.replace(reserve("poison"), channel="\ud800")
+    before, failed, behind = (ledger.submit(c) for c in (reserve("before"), poison, reserve("behind")))
+    async with asyncio.timeout(20):
+        with pytest.raises(LedgerError, match="could not decide"):
+            await failed
+        assert [(await future).outcome for future in (before, behind)] == [Outcome.APPLIED] * 2
+        assert (await ledger.submit(reserve("later"))).outcome is Outcome.APPLIED
