@@ -58,15 +58,15 @@ class Letter(Struct):
 
 
 class Chosen(Struct, frozen=True):
-    """Which letters are meant; "" and 0 mean all."""
+    """Which letters are meant; "" and None mean all."""
 
     source: str = ""
     reason: str = ""
-    before: int = 0  # ms: those set aside earlier
+    before: int | None = None  # ms: those set aside earlier
 
     def has(self, letter: Letter) -> bool:
         """Whether this letter is meant. The source is left to the server."""
-        return self.reason in ("", letter.reason) and not (self.before and letter.dead_at >= self.before)
+        return self.reason in ("", letter.reason) and (self.before is None or letter.dead_at < self.before)
 
 
 def read(

@@ -142,7 +142,7 @@ async def _meant(call: Call) -> tuple[Chosen, int, int]:
     """Which letters, behind which one, and how many."""
     body = _body.decode(await call.body())
     check_identifier(body.reason, "/reason")
-    before = int(body.before.timestamp() * 1000) if body.before else 0
+    before = int(body.before.timestamp() * 1000) if body.before else None
     chosen = Chosen(_source(body.source or "", pointer="/source"), body.reason or "", before)
     return chosen, int(body.page_token or "0"), body.limit
 
