@@ -176,7 +176,7 @@ def _kinds(query: dict[str, str]) -> list[str]:
 def limit_of(query: dict[str, str]) -> int:
     """How many a page has at most. Raises Problem (400)."""
     text = query.get("limit", str(_LIMIT))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= _LIMIT_MAX):
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _LIMIT_MAX):
         raise invalid(f"limit is 1 to {_LIMIT_MAX}.", parameter="limit")
     return int(text)
 

@@ -202,7 +202,7 @@ async def test_where_the_journal_begins_is_said_on_the_last_page(told: Api, jour
 async def test_bad_questions_are_named(told: Api) -> None:
     for path in (
         "reservations?state=lost", "reservations?page_token=zz", "reservations?page_token=93", "reservations?limit=0",
-        "reservations?limit=501", "reservations?limit=many", "reservations?colour=red", "stock/A/entries?kind=x",
+        "reservations?limit=501", "reservations?limit=000500999", "items?limit=0001" + "0" * 50, "reservations?limit=many", "reservations?colour=red", "stock/A/entries?kind=x",
         "audit", "audit?client=a&about=b", "audit?client=a&kind=nothing",
         "audit?client=a&page_token=9301a17801",
     ):  # fmt: skip
