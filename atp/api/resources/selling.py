@@ -22,6 +22,7 @@ _decode_plain = json.Decoder(dict[str, Any]).decode
 
 _MAX_HOLD_SECONDS = 14_400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MS = 253_402_300_799_999  # 9999 ends; what is told of a later time has no RFC 3339 text
 
 Units = Annotated[int, Meta(ge=1, le=QUANTITY_MAX)]
 
@@ -187,7 +188,9 @@ def _check_campaign(body: CampaignBody) -> None:
     for name in ("starts_at", "ends_at"):
         if getattr(body, name).tzinfo is None:
             raise invalid("A time needs its zone.", pointer=f"/{name}")
-    if body.ends_at <= body.starts_at:
+        if not 0 <= _ms(getattr(body, name)) <= _LAST_MS:
+            raise invalid("A time is in the years 1970 to 9999, as UTC has them.", pointer=f"/{name}")
+    if _ms(body.ends_at) <= _ms(body.starts_at):
         raise invalid("A campaign ends after it begins.", pointer="/ends_at")
     for sku in body.skus:
         check_identifier(sku, f"/skus/{escape(sku)}")

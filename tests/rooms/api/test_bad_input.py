@@ -302,6 +302,7 @@ async def test_names_with_white_space_around_them(api: Api, name: str) -> None:
 
 BY_LOCATION = "/safety_stock_by_location/"
 CAMPAIGN = {"starts_at": "2026-11-27T00:00:00Z", "ends_at": "2026-11-28T00:00:00Z"}
+SALE = CAMPAIGN | {"skus": {"A": {"quantity": 1}}}
 
 
 @pytest.mark.parametrize(
@@ -313,6 +314,10 @@ CAMPAIGN = {"starts_at": "2026-11-27T00:00:00Z", "ends_at": "2026-11-28T00:00:00
         ("/v1/items/A", {"safety_stock_by_location": {str(n): n for n in range(-1, 9)}}, BY_LOCATION + "-1"),
         ("/v1/campaigns/x", CAMPAIGN | {"skus": {"A": {"quantity": 1}, "B": {"quantity": "x"}}}, "/skus/B/quantity"),
         ("/v1/campaigns/x", CAMPAIGN | {"skus": {"A": {"quantity": 1}, "B": {}}}, "/skus/B/quantity"),
+        ("/v1/campaigns/x", SALE | {"ends_at": "9999-12-31T23:59:59-14:00"}, "/ends_at"),
+        ("/v1/campaigns/x", SALE | {"starts_at": "0001-01-01T00:00:00Z"}, "/starts_at"),
+        ("/v1/campaigns/x", SALE | {"starts_at": "0001-01-01T00:00:00+14:00"}, "/starts_at"),
+        ("/v1/campaigns/x", SALE | {"ends_at": "2026-11-27T00:00:00.0005Z"}, "/ends_at"),
         ("/v1/channels/web", {"location_groups": ["x", "x"]}, "/location_groups/1"),
         ("/v1/channels/web", {"locations": ["x", "x"]}, "/locations/1"),
         ("/v1/clients/shop", {"scopes": ["admin"], "channels": ["x", "x"]}, "/channels/1"),
