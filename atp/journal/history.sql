@@ -74,7 +74,7 @@ limit $6
 -- Entries about $2 in the partition $1, of the kinds $3 (null for all), below the seq $4 (0 for the newest), newest
 -- first, at most $5; and where the journal lost some (R20).
 select partition, at, kind, subject, body from entries
-where partition = $1 and ($4 = 0 or seq < $4) and (
+where partition = $1 and ($4::bigint = 0 or seq < $4) and (
     subject = $2 and ($3::text[] is null or kind = any($3))
     or subject = 'entries-missing' and exists (select from entries o where o.subject = $2 and o.partition = $1)
 )

@@ -107,7 +107,7 @@ select id, kind, partition, seq, (extract(epoch from at) * 1000)::bigint as at, 
     detail::text as detail, (extract(epoch from resolved_at) * 1000)::bigint as resolved_at, resolution, resolved_by,
     reason
 from exceptions
-where ($1 = '' or kind = $1) and ($2::boolean is null or (resolved_at is null) = $2) and ($3 = 0 or id < $3)
+where ($1 = '' or kind = $1) and ($2::boolean is null or (resolved_at is null) = $2) and ($3::bigint = 0 or id < $3)
 order by id desc
 limit $4
 

@@ -65,6 +65,8 @@ async def test_pages_hold_a_hundred(valkey: str, namespace: str, journal: Journa
         rest = await api.send("GET", f"/v1/exceptions?page_token={first['next_page_token']}", key=api.admin)
         assert [e["sku"] for e in rest.json()["exceptions"]] == ["S0"]
         assert "next_page_token" not in rest.json()
+        far = await api.send("GET", f"/v1/exceptions?page_token={1 << 40}", key=api.admin)
+        assert far.json() == first
 
 
 async def test_bad_questions_are_named(valkey: str, namespace: str, journal: Journal) -> None:

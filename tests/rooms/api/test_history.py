@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from msgspec import msgpack
 
 from atp.domain.commands import Level, PutPolicy, Raise
-from atp.journal import Journal
+from atp.journal import Journal, Place
 from tests.support import asking
 
 from .conftest import Api, assert_problem, served
@@ -125,6 +126,19 @@ async def test_a_reservation_tells_its_changes_with_before_and_after(told: Api, 
     assert_problem(await told.send("GET", path.replace(id, id[:-4] + "AAAA")), 404, "not-found")
 
 
+async def test_pages_of_a_ledger_that_counted_far(told: Api, journal: Journal) -> None:
+    """Beyond 2^31 entries, which a busy ledger has in days."""
+    await told.stock("A", 9)
+    id = (await told.reserve("A")).json()["id"]
+    await journal_all(told, journal)
+    far = msgpack.encode(Place(4_000_000_000_000, 1 << 40, 0)).hex()
+    for path in (f"reservations/{id}/history", "stock/A/entries", "audit?client=shop", "audit?about=A"):
+        whole = (await told.send("GET", f"/v1/{path}", key=told.admin)).json()["entries"]
+        assert whole
+        behind = f"/v1/{path}{'&' if '?' in path else '?'}page_token={far}"
+        assert (await told.send("GET", behind, key=told.admin)).json()["entries"] == whole
+
+
 async def test_a_sku_tells_who_changed_its_number(told: Api, journal: Journal) -> None:
     await told.stock("A", 9)
     await told.stock("A", 7, "DC2")
@@ -202,7 +216,8 @@ async def test_where_the_journal_begins_is_said_on_the_last_page(told: Api, jour
 async def test_bad_questions_are_named(told: Api) -> None:
     for path in (
         "reservations?state=lost", "reservations?page_token=zz", "reservations?page_token=93", "reservations?limit=0",
-        "reservations?limit=501", "reservations?limit=000500999", "items?limit=0001" + "0" * 50, "reservations?limit=many", "reservations?colour=red", "stock/A/entries?kind=x",
+        "reservations?limit=501", "reservations?limit=many", "reservations?colour=red", "stock/A/entries?kind=x",
+        "reservations?limit=000500999", "items?limit=0001" + "0" * 50,
         "audit", "audit?client=a&about=b", "audit?client=a&kind=nothing",
         "audit?client=a&page_token=9301a17801",
     ):  # fmt: skip
