@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _CONNECT_S = 5
 _LOG_LEVEL = "error"  # each attempt to connect would be a warning
 _FAILURES_SHOWN = 20
+_ID_MAX = (1 << 63) - 1
 
 Ids = Annotated[list[int] | None, Parameter(help="Ids of letters, as `atp dlq list` shows them.", negative=())]
 
@@ -47,6 +48,8 @@ def list_letters(*, source: str = "", reason: str = "", limit: int = 100, after:
     """
     if not 1 <= limit <= 10_000:
         raise Misused("--limit is 1 to 10,000")
+    if not 0 <= after <= _ID_MAX:
+        raise Misused("--after is an id of a letter, or 0")
     config = settings.load()
     return run_once(config, _list(config, _chosen(source, reason, ""), after, limit, json_), _LOG_LEVEL)
 
@@ -61,6 +64,7 @@ def show(id: Annotated[int, Parameter(help="The letter's id.")], *, json_: bool 
     json_
         Print as JSON.
     """
+    _check_ids([id])
     config = settings.load()
     return run_once(config, _show(config, id, json_), _LOG_LEVEL)
 
@@ -135,12 +139,19 @@ def discard(
 
 def _meant(ids: list[int] | None, everything: bool, source: str, reason: str, before: str) -> "Chosen":
     """What the filters choose. Said too little or too much is refused: it may not be undone."""
+    _check_ids(ids or [])
     filters = bool(source or reason or before)
     if ids and (filters or everything):
         raise Misused("name letters by id, or choose them by --source, --reason, --before or --all")
     if not ids and not filters and not everything:
         raise Misused("say which: ids, or --source, --reason, --before, or --all")
     return _chosen(source, reason, before)
+
+
+def _check_ids(ids: list[int]) -> None:
+    """Refuse what no letter has before anything is done: in the midst of many it would keep the rest from its turn."""
+    if wrong := [id for id in ids if not 1 <= id <= _ID_MAX]:
+        raise Misused(f"{wrong[0]} is no id: `atp dlq list` shows those there are")
 
 
 def _chosen(source: str, reason: str, before: str) -> "Chosen":

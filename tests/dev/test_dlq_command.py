@@ -94,6 +94,11 @@ def test_the_life_of_letters(url: str, capsys: pytest.CaptureFixture[str]) -> No
         (["replay", "--before", "2026-11-21T10:00:00"], "is no time such as"),
         (["replay", "--source", "a.b"], "'a.b' is no source"),
         (["list", "--limit", "0"], "--limit is 1 to 10,000"),
+        (["list", "--after", "-1"], "--after is an id"),
+        (["list", "--after", str(1 << 64)], "--after is an id"),
+        (["show", "0"], "0 is no id"),
+        (["show", str(1 << 64)], "is no id"),
+        (["discard", "1", str(1 << 64), "2"], "is no id"),
     ],
 )
 def test_what_is_not_clear_is_refused(
