@@ -30,12 +30,12 @@ async def _migrate(config: settings.Config, role: str, as_json: bool) -> None:
     from atp import journal
 
     applied = await journal.migrate(config.database_url)
+    if not as_json:  # before what may fail: they are applied
+        print("\n".join(f"applied {version}" for version in applied) or "nothing to apply")
     await journal.administer(
         config.database_url, keep_days=config.journal_days, drop_old=config.journal_old == "drop", service_role=role
     )
     if as_json:
         print(json.dumps({"applied": applied}))
-    elif applied:
-        print("\n".join(f"applied {version}" for version in applied))
-    else:
-        print("nothing to apply")
+    elif role:
+        print(f"{role} may do what the service does")

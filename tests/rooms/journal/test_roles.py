@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from atp.cli.migrate import _migrate
+from atp.config import Config
 from atp.journal import Journal, MigrationFailed, administer
 from tests.rooms.journal.made import held, level, opened, run_of
 from tests.support import asking, patient_journal
@@ -52,6 +54,18 @@ async def test_the_service_does_its_work(service: str, namespace: str) -> None:
     assert len(await journal.history("r2")) == 1
     assert await journal.retire_day() is None
     await journal.close()
+
+
+async def test_migrate_says_what_is_done_also_when_the_grant_fails(
+    service: str, migrated: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = Config(database_url=migrated)
+    with pytest.raises(MigrationFailed, match="does not exist"):
+        await _migrate(config, "nobody_at_all", False)
+    assert capsys.readouterr().out == "nothing to apply\n"
+    role = urlsplit(service).username or ""
+    await _migrate(config, role, False)
+    assert capsys.readouterr().out == f"nothing to apply\n{role} may do what the service does\n"
 
 
 async def test_the_service_cannot_change_what_was(service: str, migrated: str, namespace: str) -> None:
