@@ -80,6 +80,8 @@ class Clients:
     def known(self, headers: dict[bytes, bytes]) -> str:
         """The client of these headers if it was let in before; "" for everybody else, who share a turn."""
         principal = self.met(headers)
+        if principal is None and self._jwts is not None:
+            principal = self._jwts.met(headers.get(b"authorization", b"").partition(b" ")[2].strip())
         return principal.client if principal else ""
 
     async def run(self) -> None:

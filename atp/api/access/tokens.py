@@ -61,12 +61,10 @@ class Tokens:
 
     async def principal(self, token: bytes) -> Principal:
         """The caller of a token. Raises Problem (401; 503 while no key was ever fetched, or of too many new tokens)."""
+        if known := self.met(token):
+            return known
         digest = sha256(token).digest()
-        self._follow_keys()
-        if known := self._verified.get(digest):
-            if known[1] > time.time():
-                return known[0]
-            del self._verified[digest]
+        self._verified.pop(digest, None)
         header = _read_header(token)
         key = await self.keys.find(header.kid)
         if key is None:
@@ -83,6 +81,12 @@ class Tokens:
             self._verified.pop(next(iter(self._verified)))
         self._verified[digest] = principal, until
         return principal
+
+    def met(self, token: bytes) -> Principal | None:
+        """The caller of a token that was verified before and is good still."""
+        self._follow_keys()
+        caller, until = self._verified.get(sha256(token).digest(), (None, 0.0))
+        return caller if until > time.time() else None
 
     def _follow_keys(self) -> None:
         """What was verified with keys that may be gone is not known any more."""

@@ -17,9 +17,11 @@ from jwt.algorithms import RSAAlgorithm
 from msgspec import json, structs
 
 from atp.api import ApiSettings
+from atp.api.access.identity import Clients
 from atp.api.access.jwks import FetchFailed, Keys, get
 from atp.api.access.tokens import Tokens
 from atp.api.problems import Problem
+from atp.domain.commands import PutPolicy
 from atp.domain.keys import Client
 from tests.support import wait_until_async
 
@@ -319,6 +321,21 @@ async def test_over_http(issuer: Issuer, valkey: str, namespace: str) -> None:
         assert "shop-7" not in problem["detail"]
         assert (await api.send("GET", f"/v1/reservations/{first.json()['id']}", key=text)).status_code == 200
         assert (await api.send("GET", "/v1/availability/A")).status_code == 200  # keys work beside them
+
+
+async def test_whose_token_was_verified_is_no_stranger(issuer: Issuer, valkey: str, namespace: str) -> None:
+    """To admission: strangers share one turn in its lines, and waiting rooms do not hear of what they are refused."""
+    async with served(valkey, namespace) as api:
+        clients = Clients(api.ledger, ApiSettings(jwt=issuer.settings()))
+        await clients.run_once()
+        given, forged = ({b"authorization": b"Bearer " + token(key=key).encode()} for key in (None, OTHER))
+        assert clients.known(given) == ""
+        await clients.authenticate(given)
+        assert clients.known(given) == "jwt:shop-7"
+        assert clients.known(forged) == clients.known({}) == ""
+        await api.ledger.put_policy(PutPolicy("client", "jwt:shop-7", '{"scopes":[],"disabled":true}'))
+        await clients.run_once()
+        assert clients.known(given) == ""
 
 
 async def test_without_an_issuer_no_token_is_taken(api: Api) -> None:
