@@ -4,7 +4,11 @@ import signal
 from collections.abc import Sequence
 from random import Random
 
+import asyncpg
+
+from tests.faults.checkers.violation import Violation
 from tests.faults.stack import Stack
+from tests.support import wait_until_async
 
 from .fault import Fault
 
@@ -45,13 +49,36 @@ class Freeze(Fault):
 
 
 class TakeOver(Freeze):
-    """A drainer stands still for longer than its lease: another one takes over, and the first wakes up fenced."""
+    """The drainer that works stands still for longer than its lease: the other takes over, it wakes up fenced."""
 
     extra = ("drain-2",)
 
     def __init__(self) -> None:
-        super().__init__("drain", (3.5, 5.0))
+        super().__init__("drain", (5.5, 7.0))  # lease, look and claim of the other take up to five
         self.name = "SIGSTOP drain, longer than its lease"
+
+    async def inject(self, stack: Stack, rng: Random) -> None:
+        owner, self._fence = await _claim(stack)
+        self._who = next(name for name in ("drain", *self.extra) if f"{stack.pid(name)}" in owner.split(":"))
+        await super().inject(stack, rng)
+
+    async def heal(self, stack: Stack) -> None:
+        _, fence = await _claim(stack)
+        await super().heal(stack)
+        if fence == self._fence:
+            self.found.append(Violation("F1", "wrong", f"nobody took over from {self._who}: it proves nothing"))
+
+
+async def _claim(stack: Stack) -> tuple[str, int]:
+    """Who writes the partition, and under which fence; a fresh one has to be claimed first."""
+    rows: list[asyncpg.Record] = []
+
+    async def claimed() -> bool:
+        rows[:] = await stack.ask_journal("select owner, fence from watermarks where partition = 0")
+        return bool(rows)
+
+    await wait_until_async(claimed, 30, "a drainer claims the partition")
+    return rows[0]["owner"], rows[0]["fence"]
 
 
 class Together(Fault):
