@@ -17,7 +17,7 @@ import structlog
 from msgspec import structs
 
 from atp.api.access.principal import Principal
-from atp.api.access.ratelimit import left_header, policy_header
+from atp.api.access.ratelimit import left_header, policy_header, seconds_for
 from atp.api.problems import QUOTA_EXCEEDED, Problem
 from atp.domain.keys import Quota
 from atp.ledger import Ledger, LedgerError
@@ -72,7 +72,7 @@ class Meter:
         left = self._refill()
         self.asked += 1
         if left < 1:
-            wait = (1 - left) / (self.quota.rate * self.part)
+            wait = seconds_for(1 - left, self.quota.rate * self.part)
             raise Problem(
                 QUOTA_EXCEEDED,
                 f"This client may make {self.quota.rate:g} requests a second of the class {self.name!r}. "
@@ -90,7 +90,7 @@ class Meter:
     def headers(self) -> dict[str, str]:
         """What answers say of it."""
         left = self._refill()
-        full_in = (self.quota.size - left) / (self.quota.rate * self.part)
+        full_in = seconds_for(self.quota.size - left, self.quota.rate * self.part)
         return {"ratelimit-policy": self._policy, "ratelimit": left_header(self.name, left, full_in)}
 
     def told(self, share: Share) -> None:

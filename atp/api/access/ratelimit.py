@@ -8,10 +8,18 @@ import math
 
 from atp.domain.keys import Quota
 
+#: The most that such a header's number can be (RFC 9651 §3.3.1).
+_SECONDS_MAX = 999_999_999_999_999
+
+
+def seconds_for(tokens: float, rate: float) -> float:
+    """Until so many come in at ``rate`` a second, be it ever so low."""
+    return tokens / rate if tokens < _SECONDS_MAX * rate else _SECONDS_MAX
+
 
 def policy_header(name: str, quota: Quota) -> str:
     """What the client may ask for."""
-    return f'"{name}";q={int(quota.size)};w={max(1, math.ceil(quota.size / quota.rate))}'
+    return f'"{name}";q={int(quota.size)};w={max(1, math.ceil(seconds_for(quota.size, quota.rate)))}'
 
 
 def left_header(name: str, left: float, full_in_s: float) -> str:

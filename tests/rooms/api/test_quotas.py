@@ -15,6 +15,7 @@ from atp.api.problems import Problem
 from atp.dev.valkey import Valkey
 from atp.domain.keys import Quota
 from atp.ledger import Ledger
+from atp.ledger.quotas import Share
 from tests.support import patient_ledger, wait_until_async
 
 from .conftest import Api, assert_problem
@@ -161,6 +162,17 @@ def test_a_burst_below_one_request_still_lets_one_in() -> None:
     with pytest.raises(Problem) as refused:
         meter.take()
     assert 9 <= int(refused.value.all_headers()["retry-after"]) <= 13
+
+
+@pytest.mark.parametrize("rate", [1e-20, 1e-310, 5e-324])
+def test_a_rate_next_to_nothing_is_refused_in_numbers_that_a_header_can_have(rate: float) -> None:
+    meter = Meter("bulk", Quota(rate))
+    meter.take()
+    meter.told(Share(0.0, 0.5))
+    with pytest.raises(Problem) as refused:
+        meter.take()
+    assert 30 <= int(refused.value.all_headers()["retry-after"]) <= 37
+    assert {int(header.rpartition("=")[2]) for header in meter.headers().values()} == {999_999_999_999_999}
 
 
 async def test_answers_say_what_is_left_and_a_refusal_when_to_come_back(api: Api) -> None:
