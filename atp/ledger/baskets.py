@@ -39,7 +39,8 @@ class Basket(Struct):
     def part(self, partition: int, *, dry_run: bool = False) -> Reserve:
         """The request as one partition is asked."""
         lines = [self.reserve.lines[index] for index in self.parts[partition]]
-        return structs.replace(self.reserve, lines=lines, dry_run=dry_run, replaces="")
+        replaces = "" if dry_run else self.reserve.replaces
+        return structs.replace(self.reserve, lines=lines, dry_run=dry_run, replaces=replaces)
 
     def figures(self, partition: int, result: Result) -> list[Shortfall]:
         """A partition's refusal in terms of the whole request."""

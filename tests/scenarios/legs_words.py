@@ -1,7 +1,8 @@
 """Words of scenario tables for baskets that span partitions.
 
-    open r1 A:2 far:1 [ttl 5] [call 3] [as 2] [replaces r0]     skus that start with "far" live elsewhere
-    take r1 A:2 [partial] [attempt 9]           the attempt is that of the last open, unless named (`attempt r0`: its)
+    open r1 A:2 far:1 [ttl 5] [call 3] [as 2] [replaces r0] [with t1]     skus that start with "far" live elsewhere
+    take r1 A:2 [partial] [attempt 9] [replaces r0]
+                                                the attempt is that of the last open, unless named (`attempt r0`: its)
     decide r1 A:2@DC1 far:1@FAR [attempt 9]     what each line was granted; `A:2` alone was granted nothing
     abort r1 [attempt 9] [short]                `short` remembers a refusal
     drop r1 [attempt 9]
@@ -45,6 +46,7 @@ def command(table: "Table", word: str, id: str, plain: list[str], named: dict[st
         id, int(named.get("as", 1)), named.get("as-client", "shop"), named.get("via", "web"),
         named.get("for", ""), "", named.get("in", ""), "",
         ttl, lines, "cause", "partial" in named, "whole" not in named, False, replaces,
+        named.get("with", ""),
     )  # fmt: skip
     if word == "open":
         foreign = sorted({line.sku for line in lines if line.sku.startswith("far")})

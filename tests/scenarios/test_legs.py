@@ -411,6 +411,29 @@ TABLES = {
         release r2
         open r3 A:2 far:3 for c-1 in bf
     """,
+    "what a basket replaces counts to no limit, at home and elsewhere": """
+        level A@DC1 20 v1
+        campaign bf -1 +600 A:10 {"per_customer":3,"waiting_room":true}
+        channel web {"held_units_per_customer":4}
+        open r1 A:3 far:1 for c-1 in bf with t1
+        take r1 A:3 for c-1 in bf with t1
+        decide r1 A:3@DC1 far:1@FAR for c-1 in bf with t1
+        open r2 A:2 far:2 for c-1 in bf with t1 replaces r1
+        take r2 A:2 for c-1 in bf with t1 -> TICKET_REQUIRED used
+        take r2 A:2 for c-2 in bf with t1 replaces r1 -> TICKET_REQUIRED used
+        take r2 A:4 for c-1 in bf with t1 replaces r1 -> LIMIT_EXCEEDED per_customer
+        take r2 A:2 for c-1 in bf with t1 replaces r1
+        take r2 A:2 for c-1 in bf with t1 replaces r1
+        decide r2 A:2@DC1 far:2@FAR for c-1 in bf with t1 replaces r1
+        = A@DC1 18 2 0
+        take b1 A:2 for c-2 attempt 9
+        follow b1 A:2/0/0@DC1 seq 12
+        take b2 A:3 for c-2 attempt 15 -> LIMIT_EXCEEDED held_units_per_customer
+        take b2 A:5 for c-2 attempt 15 replaces b1 -> LIMIT_EXCEEDED held_units_per_customer
+        take b2 A:3 for c-2 attempt 15 replaces r2 -> LIMIT_EXCEEDED held_units_per_customer
+        take b2 A:3 for c-2 attempt 15 replaces b1
+        = A@DC1 13 7 0
+    """,
     "a hold of a basket is as long as its channel allows": """
         level A@DC1 9 v1
         channel web {"max_hold_seconds":60}

@@ -86,7 +86,7 @@ def take_leg(batch: Batch, c: TakeLeg) -> Result:
     if is_lost(batch):
         return Result(Outcome.RECOVERING, state.seq)  # each partition has its own loss: home may be well
     older = leg.reservation() if leg else None  # home began this attempt, so it had ended the older one
-    if refusal := refuse_units(batch, r, older):
+    if refusal := refuse_units(batch, r, older, _ends_here(batch, r)):
         return refusal
     sourcing = Sourcing(batch, r.channel, r.campaign)
     if older is not None:
@@ -110,6 +110,20 @@ def take_leg(batch: Batch, c: TakeLeg) -> Result:
     _move(batch, leg.reservation(), {}, places(leg.lines))
     batch.entries.append(LegTaken(seq, batch.now, r.client, r.cause, *_after(batch, leg, [])))
     return Result(Outcome.APPLIED, state.seq, deepcopy(leg.reservation()))
+
+
+def _ends_here(batch: Batch, r: Reserve) -> Reservation | None:
+    """What the basket replaces has here, at home a record and elsewhere a leg: it is no ground to refuse a leg.
+
+    Home ends it with its decision, and found it to be the client's and the customer's when it began the attempt.
+    """
+    if not r.replaces:
+        return None
+    leg, record = batch.state.legs.get(r.replaces), find_record(batch, identity_of(r.replaces))
+    if record is not None and record.id != r.replaces:
+        record = None
+    found = record or (leg.reservation() if leg else None)
+    return found if found and (found.client, found.customer) == (r.client, r.customer) else None
 
 
 def decide_basket(batch: Batch, c: Decide) -> Result:

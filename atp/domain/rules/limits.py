@@ -54,13 +54,14 @@ def refuse_ttl(batch: Batch, c: Reserve, ttl: int, old: Reservation | None) -> R
     return None
 
 
-def refuse_units(batch: Batch, c: Reserve, old: Reservation | None) -> Result | None:
-    """Units held at once by the customer, units of a campaign per customer and sku.
+def refuse_units(batch: Batch, c: Reserve, *olds: Reservation | None) -> Result | None:
+    """Units held at once by the customer, units of a campaign per customer and sku; those of ``olds`` are given back.
 
     They are no ground of a refusal while due holds remain (R21).
     """
     channel, campaign = batch.channel(c.channel), batch.campaign(c.campaign) if c.campaign else None
-    in_place = old is not None and counts_to_campaign(batch.state, old, c.campaign)
+    ends = [old for old in olds if old is not None]
+    in_place = [old for old in ends if counts_to_campaign(batch.state, old, c.campaign)]
     if campaign and campaign.waiting_room and not in_place and (c.campaign, "", c.ticket) in batch.state.buyers:
         return Result(Outcome.TICKET_REQUIRED, batch.state.seq, detail="used")
     wanted: dict[str, int] = {}
@@ -68,13 +69,13 @@ def refuse_units(batch: Batch, c: Reserve, old: Reservation | None) -> Result | 
         wanted[line.sku] = wanted.get(line.sku, 0) + line.quantity
     if channel.held_units_per_customer is not None:
         held = batch.state.holding.get((c.channel, c.customer), 0)
-        held -= _held(batch, old) if old and old.channel == c.channel else 0
+        held -= sum(_held(batch, old) for old in ends if old.channel == c.channel)
         if held + sum(wanted.values()) > channel.held_units_per_customer:
             return _too_many(batch, "held_units_per_customer")
     if campaign and campaign.per_customer is not None:
         for sku, quantity in wanted.items():
             bought = batch.state.buyers.get((c.campaign, sku, c.customer), 0)
-            bought -= _held(batch, old, sku) if old and counts_to_campaign(batch.state, old, c.campaign) else 0
+            bought -= sum(_held(batch, old, sku) for old in in_place)
             if bought + quantity > campaign.per_customer:
                 return _too_many(batch, "per_customer")
     return None

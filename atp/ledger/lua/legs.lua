@@ -16,6 +16,7 @@ function legs.gather(c, want)
     want('ids', identity_of(c[2]))
     want('refused', identity_of(c[2]))
   elseif tag == C.TAKE then
+    if c[4][16] ~= '' then want('ids', identity_of(c[4][16])) end
     for _, line in ipairs(c[4][11]) do
       want('skus', line[2])
       if line[4] ~= '' then want('positions', position_key(line[2], line[4])) end
@@ -190,6 +191,14 @@ function legs.open(b, c)
   return O.APPLIED, attempt
 end
 
+-- What the basket replaces has here, at home a record and elsewhere a leg.
+local function ends_here(b, r)
+  if r[16] == '' then return end
+  local record, leg = find_by_id(b, r[16]), find_leg(b, r[16])
+  local found = record and not record.tombstone and record or leg and reservation_of(leg)
+  return found and found[R_CLIENT] == r[4] and found[R_CUSTOMER] == r[6] and found or nil
+end
+
 function legs.take(b, c)
   local r = c[4]
   local id, leg = r[2], find_leg(b, r[2])
@@ -199,7 +208,7 @@ function legs.take(b, c)
   end
   if exceptions.is_lost(b) then return O.RECOVERING, b.seq end
   local older = leg and reservation_of(leg)
-  local outcome, detail = refuse_units(b, r, older)
+  local outcome, detail = refuse_units(b, r, older, ends_here(b, r))
   if outcome then return outcome, b.seq, nil, nil, detail end
   local s = new_sourcing(b, r[5], r[8])
   if older then give_back_held(s, older) end

@@ -83,11 +83,12 @@ local function refuse_ttl(b, c, ttl, old)
   end
 end
 
--- Units held at once by the customer, units of a campaign per customer and sku.
-local function refuse_units(b, c, old)
+-- Units held at once by the customer, units of a campaign per customer and sku; those of `old` and `other` are given back.
+local function refuse_units(b, c, old, other)
   local channel, campaign = channel_of(b.policies, c[5]), c[8] ~= '' and b.policies.campaigns[c[8]]
   local per_customer = campaign and campaign.per_customer
   if campaign and campaign.waiting_room and not (old and counts_to_campaign(b, old, c[8]))
+      and not (other and counts_to_campaign(b, other, c[8]))
       and count_of(b, buyers_of(b, c[8]).counts, 'buyers:' .. c[8], position_key('', c[17])) > 0 then
     return O.TICKET_REQUIRED, 'used'
   end
@@ -100,12 +101,14 @@ local function refuse_units(b, c, old)
   if channel.held_max then
     local held = count_of(b, b.holding, 'holding', position_key(c[5], c[6]))
     if old and old[R_CHANNEL] == c[5] then held = held - held_of(b, old) end
+    if other and other[R_CHANNEL] == c[5] then held = held - held_of(b, other) end
     if held + total > channel.held_max then return too_many(b, 'held_units_per_customer') end
   end
   if per_customer then
     for sku, quantity in pairs(wanted) do
       local bought = count_of(b, buyers_of(b, c[8]).counts, 'buyers:' .. c[8], position_key(sku, c[6]))
       if old and counts_to_campaign(b, old, c[8]) then bought = bought - held_of(b, old, sku) end
+      if other and counts_to_campaign(b, other, c[8]) then bought = bought - held_of(b, other, sku) end
       if bought + quantity > per_customer then return too_many(b, 'per_customer') end
     end
   end

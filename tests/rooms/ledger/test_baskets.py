@@ -6,9 +6,22 @@ import random
 import time
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
+from msgspec import structs
 
-from atp.domain.commands import Change, Command, Confirm, Raise, Release, Reserve, ReserveLine, Resolve, Transfer
+from atp.domain.commands import (
+    Change,
+    Command,
+    Confirm,
+    PutPolicy,
+    Raise,
+    Release,
+    Reserve,
+    ReserveLine,
+    Resolve,
+    Transfer,
+)
 from atp.domain.entries import Expired
 from atp.domain.exceptions import Kind
 from atp.domain.ids import partition_of, reservation_id, reservation_partition
@@ -200,6 +213,38 @@ async def test_a_basket_can_be_replaced(ledger: Ledger) -> None:
     assert alone.outcome is Outcome.APPLIED
     await settled(ledger)
     assert await ats(ledger, *BASKET) == [2, 1, 2]
+
+
+LIMITS = (
+    ("channel", "web", {"held_units_per_customer": 6}),
+    ("campaign", "bf", {"per_customer": 4}),
+    ("campaign", "bf", {"waiting_room": True}),
+)
+
+
+@pytest.mark.parametrize(("kind", "name", "limits"), LIMITS)
+async def test_who_may_have_no_more_may_replace_a_basket(ledger: Ledger, kind: str, name: str, limits: dict) -> None:
+    """R37: the old one ends with the decision, so its legs found the customer's limit reached by it."""
+    await ledger.apply([level(sku, 50) for sku in BASKET])
+    body: dict = {"opens": 0, "closes": 4_000_000_000_000} if name == "bf" else {}
+    if body:
+        body["skus"] = {sku: {"quantity": 50} for sku in BASKET}
+    skus = BASKET if body else []
+    await ledger.put_policy(PutPolicy(kind, name, msgspec.json.encode({**body, **limits}).decode(), skus=skus))
+
+    def wanted(key: str, replaces: str = "") -> Reserve:
+        command = basket(key, *BASKET, ttl_ms=60_000, replaces=replaces)
+        command.lines[1].quantity = 4  # at home
+        return structs.replace(command, customer="c-1", campaign="bf" if body else "", ticket="t" if body else "")
+
+    old, new = wanted("old"), wanted("new", wanted("old").id)
+    assert (await ledger.submit(old)).outcome is Outcome.APPLIED
+    if kind == "channel" or "per_customer" in limits:
+        assert (await ledger.submit(wanted("more"))).outcome is Outcome.LIMIT_EXCEEDED
+    assert (await ledger.submit(new)).outcome is Outcome.APPLIED
+    await settled(ledger)
+    books = await read_books(ledger)
+    assert [books[partition_of(sku, P)].positions[sku, "DC1"] for sku in BASKET] == [(1, 0), (4, 0), (1, 0)]
 
 
 @pytest.mark.parametrize("crossing", [True, False])
