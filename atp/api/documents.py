@@ -57,7 +57,7 @@ _QUERY = {
     "about": "What happened to this: a reservation's id, a sku, or kind:id of a policy.",
     "source": "From this source.",
     "reason": "For this reason.",
-    "channel": "As this channel may sell; without it the client's own channel, else `default`.",
+    "channel": "As this channel may sell; without it `default`, and for a feed the channel the client is bound to.",
     "campaign": "Of what is set aside for this campaign.",
     "location": "At this location only.",
     "location_group": "At the locations of this group only.",
@@ -79,6 +79,15 @@ _PROBLEMS = {
     422: "The Idempotency-Key was used with another request.",
     429: "The client's quota is used up; see RateLimit, and Retry-After.",
     503: "Our capacity or state; see `type`, and Retry-After.",
+}
+
+
+#: Headers of answers, beside those that every answer has.
+_SENT = {
+    "ETag": "The version of what is answered: for If-None-Match, or for If-Match of the next PUT.",
+    "Idempotency-Replayed": "`true` where this repeats an earlier answer, a refusal too; else it is not there.",
+    "Location": "Where to ask how far it is.",
+    "Retry-After": "Seconds to wait before the next attempt.",
 }
 
 
@@ -108,9 +117,10 @@ class _WithBodies(JsonRenderPlugin):
         components = openapi_schema["components"]
         components |= {"schemas": schemas | components["schemas"]}
         for route in ROUTES:
-            if route.body or route.answer or route.status == 204:
-                path = openapi_schema["paths"][route.path.replace(":str", "")]
-                _show_examples(route, path[route.method.value.lower()])
+            if route.documented:
+                operation = openapi_schema["paths"][route.template][route.method.value.lower()]
+                _show_examples(route, operation)
+                _show_headers(route, operation["responses"])
         ours = {route.template for route in ROUTES}  # not those under which Litestar serves this document
         paths = {path: methods for path, methods in openapi_schema["paths"].items() if path in ours}
         return super().render(request, openapi_schema | {"components": components, "paths": paths})
@@ -128,21 +138,33 @@ def _show_examples(route: Route, operation: dict[str, Any]) -> None:
         operation["responses"]["200"]["content"]["application/json"]["examples"] = _example(QUOTE)
 
 
+def _show_headers(route: Route, responses: dict[str, Any]) -> None:
+    sent = {str(status): ("Retry-After",) for status in (429, 503) if status in _problems(route)}
+    sent |= {str(status): route.sends for status in (route.status, *dict(route.others)) if route.sends}
+    for status, names in sent.items():
+        text = {"type": "string"}
+        responses[status]["headers"] = {name: {"schema": text, "description": _SENT[name]} for name in names}
+
+
 def _example(value: Any) -> dict[str, dict[str, Any]]:
     """Under a name of its own: of a bare `example` the viewer shows no object, and fails at a null in it."""
     return {"example": {"value": value}}
 
 
-def responses(route: Route) -> dict[int, ResponseSpec]:
-    """Success and problems of a route."""
+def _problems(route: Route) -> set[int]:
     statuses = set(route.problems)
     if route.scopes is not PUBLIC:
         statuses |= {400, 401, 403, 429, 503}
     if route.body:
         statuses |= {413, 415}
+    return statuses
+
+
+def responses(route: Route) -> dict[int, ResponseSpec]:
+    """Success and problems of a route."""
     problems = {
         status: ResponseSpec(ProblemView, generate_examples=False, description=_PROBLEMS[status], media_type=MEDIA_TYPE)
-        for status in sorted(statuses)
+        for status in sorted(_problems(route))
     }
     answers = {
         route.status: ResponseSpec(
@@ -151,6 +173,8 @@ def responses(route: Route) -> dict[int, ResponseSpec]:
     }
     if route.dry_answer:
         answers[200] = ResponseSpec(route.dry_answer, generate_examples=False, description="Of a dry run.")
+    for status, meaning in route.others:
+        answers[status] = ResponseSpec(None, generate_examples=False, description=meaning)
     return answers | problems
 
 

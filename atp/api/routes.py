@@ -45,6 +45,10 @@ FIND, LOOK = ("reservations:write", "admin"), ("stock:write", "admin")
 GET, POST, PUT, DELETE = HttpMethod.GET, HttpMethod.POST, HttpMethod.PUT, HttpMethod.DELETE
 
 
+#: Answers whose parts say for themselves whether they repeat an earlier one.
+_IN_PARTS = (batches.BatchView, stock.EventResults)
+
+
 class Route(Struct, frozen=True):
     """One route: who may call it, what answers, and what the document says of it."""
 
@@ -66,6 +70,16 @@ class Route(Struct, frozen=True):
     headers: tuple[str, ...] = ()
     documented: bool = True  # in the OpenAPI document
     problems: tuple[int, ...] = ()  # statuses beside those that every route may have
+    others: tuple[tuple[int, str], ...] = ()  # further statuses that are no problems, and what they mean
+
+    @property
+    def sends(self) -> tuple[str, ...]:
+        """Headers of its own on success."""
+        fields: tuple[str, ...] = getattr(self.answer, "__struct_fields__", ())
+        tagged = "If-None-Match" in self.headers or "version" in fields or "policy_version" in fields
+        replayed = self.keyed and self.answer not in _IN_PARTS
+        located = self.answer is checks.CheckView
+        return ("ETag",) * tagged + ("Idempotency-Replayed",) * replayed + ("Location",) * located
 
     @property
     def template(self) -> str:
@@ -74,6 +88,7 @@ class Route(Struct, frozen=True):
 
 
 _CHANGE = (404, 409, 422)
+_NOT_YET = ((503, "No, and why."),)
 _IF = ("If-Match", "If-None-Match")
 
 # fmt: off
@@ -108,7 +123,7 @@ ROUTES = (
     Route(GET, "/v1/availability/{sku:str}", READ, availability.get_availability, "get_availability",
           "Availability of one sku", availability.AvailabilityView,
           query=("channel", "campaign", "location", "location_group", "explain", "date", "min_position"),
-          headers=("If-None-Match",)),
+          headers=("If-None-Match",), others=((304, "You have it already."),)),
     Route(POST, "/v1/availability/query", READ, availability.query_availability, "query_availability",
           "Availability of many skus", availability.AvailabilityList, requests.AvailabilityBody),
     Route(GET, "/v1/availability/changes", READ, feeds.list_changes, "list_changes", "Follow availability",
@@ -240,8 +255,10 @@ ROUTES = (
           customers.ForgottenView),
 
     Route(GET, "/health/live", PUBLIC, operations.live, "health_live", "Is the process alive"),
-    Route(GET, "/health/ready", PUBLIC, operations.ready, "health_ready", "May requests be sent here"),
-    Route(GET, "/health/startup", PUBLIC, operations.startup, "health_startup", "Is start-up complete"),
+    Route(GET, "/health/ready", PUBLIC, operations.ready, "health_ready", "May requests be sent here",
+          others=_NOT_YET),
+    Route(GET, "/health/startup", PUBLIC, operations.startup, "health_startup", "Is start-up complete",
+          others=_NOT_YET),
     Route(GET, "/metrics", PUBLIC, operations.metrics, "metrics", "Metrics for Prometheus"),
     Route(GET, "/schema/asyncapi.json", PUBLIC, operations.events, "asyncapi", "The AsyncAPI document",
           problems=(404,)),

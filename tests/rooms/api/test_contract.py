@@ -1,5 +1,6 @@
 """The contract's routes, written down a second time: all are there, and there is none that nobody meant."""
 
+import httpx
 import pytest
 from msgspec import json
 
@@ -87,6 +88,38 @@ async def test_the_document_has_every_route_and_no_other(api: Api) -> None:
     there = {f"{route.method.value} {route.template}" for route in ROUTES if route.documented}
     assert documented == there
     assert (await api.http.get("/schema/openapi.json")).json() == document  # a second time, too
+
+
+async def test_the_document_has_what_is_sent_beside_bodies(api: Api) -> None:
+    paths = (await api.http.get("/schema/openapi.json")).json()["paths"]
+
+    def documented(answer: httpx.Response, path: str) -> set[str]:
+        responses = paths[path][answer.request.method.lower()]["responses"]
+        said = {name.lower() for name in responses[str(answer.status_code)].get("headers", {})}
+        told = {"etag", "location", "retry-after", "idempotency-replayed"}
+        assert told & set(answer.headers) <= said, (path, answer.status_code)
+        return said
+
+    await api.stock("A", 5)
+    sku, location = "/v1/availability/{sku}", "/v1/locations/{id}"
+    first = await api.send("GET", "/v1/availability/A")
+    assert documented(first, sku) == {"etag"}
+    same = await api.send("GET", "/v1/availability/A", headers={"if-none-match": first.headers["etag"]})
+    assert (same.status_code, documented(same, sku)) == (304, {"etag"})
+    late = await api.send("GET", "/v1/availability/A?min_position=0:999999999")
+    assert (late.status_code, documented(late, sku)) == (503, {"retry-after"})
+    put = await api.send("PUT", "/v1/locations/DC2", json={"kind": "store"}, key=api.admin)
+    assert documented(put, location) == {"etag"}
+    assert documented(await api.send("GET", "/v1/locations/DC2", key=api.admin), location) == {"etag"}
+    for repeated in (False, True):
+        held = await api.reserve("A", headers={"idempotency-key": "k"})
+        assert documented(held, "/v1/reservations") == {"idempotency-replayed"}
+        assert ("idempotency-replayed" in held.headers) == repeated
+    made = await api.send("POST", "/v1/clients", json={"id": "x", "scopes": ["admin"]}, key=api.admin)
+    assert documented(made, "/v1/clients") == {"etag"}
+    assert paths["/v1/checks"]["post"]["responses"]["202"]["headers"].keys() == {"Location"}
+    for path in ("/health/ready", "/health/startup"):
+        assert "503" in paths[path]["get"]["responses"]
 
 
 def references(value: object) -> set[str]:
