@@ -39,7 +39,7 @@ local function attend(keys, args)
       for from = 1, #customers, CHUNK do
         call('PFADD', early_key, unpack(customers, from, math.min(#customers, from + CHUNK - 1)))
       end
-      if #customers > 0 then call('PEXPIREAT', early_key, a[3] + ROOM.KEPT_MS) end
+      call('PEXPIREAT', early_key, a[3] + ROOM.KEPT_MS) -- whoever asks: the sale may have been postponed for days
       local early = call('PFCOUNT', early_key)
       answers[i] = { now, false, early, early, 0, ROOM.FIRST_RATE, 0 }
     else

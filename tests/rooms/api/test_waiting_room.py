@@ -325,3 +325,14 @@ async def test_a_crowd_that_comes_to_a_room_nobody_has_read_yet_is_let_in(valkey
         await put_campaign(api.ledger, -1, quantity=500)
         answers = await asyncio.gather(*(ticket(api, f"c-{n}") for n in range(40)))
         assert {answer.status_code for answer in answers} == {201}, [answer.text for answer in answers][:2]
+
+
+async def test_those_who_came_early_count_for_as_long_as_the_campaign_is_put_off(valkey: str, namespace: str) -> None:
+    async with AsyncExitStack() as stack:
+        one, _ = await two(stack, valkey, namespace)
+        rooms, now, hour = one._ledger.rooms, ms(), 3_600_000
+        await rooms.attend([Attendance("bf", now + hour, now + 2 * hour, ["e-1", "e-2"])])
+        (put_off,) = await rooms.attend([Attendance("bf", now + 100 * hour, now + 101 * hour, [])])
+        assert put_off.early == 2
+        reader = rooms._reader
+        assert await reader.command("PEXPIRETIME", reader.key("early:bf:0")) == now + 102 * hour
