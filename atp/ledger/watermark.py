@@ -66,7 +66,9 @@ class Watermark:
 
     def learn(self, epoch: int, trimmed: int) -> None:
         """The watermark as a reply or a look tells it."""
-        if epoch != self._epoch:
+        if epoch < self._epoch:
+            return  # a look that was answered before the epoch began, and came behind the first reply
+        if epoch > self._epoch:
             self.give_up(OutcomeUnknown("the ledger began a new epoch before the journal had it"))
             self._epoch, self._passed, self.stalled = epoch, trimmed, False
             return
