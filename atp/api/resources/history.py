@@ -13,6 +13,7 @@ from atp.api.resources.changes import reservation_in_path
 from atp.api.service import Service
 from atp.domain.causes import Cause, cause_of
 from atp.domain.history import BalanceView, Changed, balance_view, changes, facts
+from atp.domain.identifiers import ID_MAX, text_fault
 from atp.domain.ids import partition_of, reservation_partition
 from atp.domain.times import rfc3339
 from atp.domain.views import ReservationView, State
@@ -185,9 +186,12 @@ def _place(query: dict[str, str]) -> Place | None:
     if "page_token" not in query:
         return None
     try:
-        return msgpack.decode(bytes.fromhex(query["page_token"]), type=Place)
+        place = msgpack.decode(bytes.fromhex(query["page_token"]), type=Place)
     except (ValueError, DecodeError):
-        raise invalid("The page token is not one of ours.", parameter="page_token") from None
+        place = None
+    if place is None or (place.id and text_fault(place.id, ID_MAX)):
+        raise invalid("The page token is not one of ours.", parameter="page_token")
+    return place
 
 
 def _token(place: Place) -> str:

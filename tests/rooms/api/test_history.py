@@ -218,6 +218,7 @@ async def test_bad_questions_are_named(told: Api) -> None:
         "reservations?state=lost", "reservations?page_token=zz", "reservations?page_token=93", "reservations?limit=0",
         "reservations?limit=501", "reservations?limit=many", "reservations?colour=red", "stock/A/entries?kind=x",
         "reservations?limit=000500999", "items?limit=0001" + "0" * 50,
+        "reservations?page_token=94010101a100",
         "audit", "audit?client=a&about=b", "audit?client=a&kind=nothing",
         "audit?client=a&page_token=9301a17801",
     ):  # fmt: skip
