@@ -19,6 +19,9 @@ REF_MAX = 128
 # C0 with DEL, C1, and the two separators that many systems treat as line ends.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
+# Halves of a pair: JSON can escape one alone, which some readers take (those of tokens), and no UTF-8 can have.
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 Sku = Annotated[str, Meta(min_length=1, max_length=ID_MAX, description="Stock keeping unit.")]
 LocationId = Annotated[str, Meta(min_length=1, max_length=ID_MAX, description="A place with stock.")]
 ChannelId = Annotated[str, Meta(min_length=1, max_length=ID_MAX, description="Where units are sold.")]
@@ -55,4 +58,6 @@ def text_fault(text: str, most: int) -> str | None:
         return "is not in Unicode normal form NFC"
     if found := _CONTROL.search(text):
         return f"has the control character U+{ord(found[0]):04X} at index {found.start()}"
+    if found := _SURROGATE.search(text):
+        return f"has half a character at index {found.start()}"
     return None

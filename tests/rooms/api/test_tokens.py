@@ -323,6 +323,14 @@ async def test_over_http(issuer: Issuer, valkey: str, namespace: str) -> None:
         assert (await api.send("GET", "/v1/availability/A")).status_code == 200  # keys work beside them
 
 
+async def test_half_a_character_is_no_name(issuer: Issuer, valkey: str, namespace: str) -> None:
+    async with served(valkey, namespace, ApiSettings(lame_duck_s=0, jwt=issuer.settings())) as api:
+        await api.stock("A", 9)
+        halves: list[dict[str, Any]] = [{"sub": "a\ud800"}, {"atp_channels": ["\ud800"]}, {"atp_sources": ["\ud800"]}]
+        for changed in halves:
+            assert_problem(await api.reserve("A", key=token(**changed)), 401, "unauthenticated")
+
+
 async def test_whose_token_was_verified_is_no_stranger(issuer: Issuer, valkey: str, namespace: str) -> None:
     """To admission: strangers share one turn in its lines, and waiting rooms do not hear of what they are refused."""
     async with served(valkey, namespace) as api:
