@@ -14,7 +14,6 @@ from atp.cli.errors import Refused
 from atp.cli.nightly import Nightly
 from atp.cli.rebuild import _rebuild
 from atp.config import Config
-from atp.rebuild import leased
 from tests.rooms.rebuild.room import Room, level, reserve, reserves
 from tests.support import wait_until_async
 
@@ -94,9 +93,11 @@ async def test_by_hand_beside_processes_that_would_do_it_too(room: Room, capsys:
         (rebuilt,) = json.loads(told)["rebuilt"]
         assert (rebuilt["epoch"], rebuilt["loss"]) == (2, "")
         await room.serves(2)
-    async with leased(room.ledger, 0, "other", 5_000):
-        with pytest.raises(Refused, match="another process"):
-            await _rebuild(config, False, True, True)
+    await wait_until_async(
+        lambda: room.ledger.lease("rebuild-0", "other", 60_000), description="who looked last has given the lease back"
+    )
+    with pytest.raises(Refused, match="another process"):
+        await _rebuild(config, False, True, True)
 
 
 async def test_a_baseline_is_made_when_it_is_time(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
