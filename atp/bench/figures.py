@@ -84,19 +84,14 @@ class Ratio(Struct):
     @property
     def noisy(self) -> bool:
         """Whether the rounds disagree too much; a single round has nothing to agree with."""
-        return self.single or self.spread > RATIO_SPREAD_MAX
-
-    @property
-    def single(self) -> bool:
-        """Whether there was one round, which says nothing of the machine."""
-        return len(self.values) < 2
+        return bool(self.doubt)
 
     @property
     def doubt(self) -> Literal["", "one round", "too noisy"]:
-        """Why it gives no verdict; empty when it does."""
-        if self.single:
+        """Why it gives no verdict; empty when it does. One round says nothing of the machine."""
+        if len(self.values) < 2:
             return "one round"
-        return "too noisy" if self.noisy else ""
+        return "too noisy" if self.spread > RATIO_SPREAD_MAX else ""
 
 
 def spread(values: Sequence[float]) -> float:

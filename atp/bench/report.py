@@ -47,10 +47,10 @@ class Report(Struct):
     @property
     def noise(self) -> list[str]:
         """Why this run can give no verdict on rates; empty when it can."""
-        noisy = sum(ratio.noisy and not ratio.single for ratio in self.ratios)
+        doubts = [ratio.doubt for ratio in self.ratios]
+        noisy = doubts.count("too noisy")
         bound = f"the rounds of {noisy} of {len(self.ratios)} ratios lie more than {RATIO_SPREAD_MAX:.0%} apart"
-        single = any(ratio.single for ratio in self.ratios)
-        return [*self.unsteady, *([bound] if noisy else []), *([SINGLE_ROUND] if single else [])]
+        return [*self.unsteady, *([bound] if noisy else []), *([SINGLE_ROUND] if "one round" in doubts else [])]
 
     @property
     def noisy(self) -> bool:
