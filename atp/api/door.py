@@ -121,9 +121,11 @@ def hot_route(method: str, path: bytes) -> tuple[Route, dict[str, str]] | None:
         sku = path[len(_AVAILABILITY) :]
         if sku == _QUERY:
             return (_MANY, {}) if method == "POST" else None
-        if method == "GET" and sku in _FEED:
+        if method != "GET":
+            return None
+        if sku in _FEED:
             return _FEED[sku], {}
-        if method == "GET" and sku and b"/" not in sku:
+        if sku and b"/" not in sku:
             return _STOCK, {"sku": sku.decode("ascii", "replace")}
     return None
 

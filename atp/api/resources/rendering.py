@@ -26,7 +26,10 @@ class Rendered(Struct, frozen=True, gc=False):
 
 def rendered(service: Service, shown: Shown) -> Rendered:
     """Of a reading that is known to hold."""
-    marks = _marks(service)
+    return _rendered(service, shown, _marks(service))
+
+
+def _rendered(service: Service, shown: Shown, marks: int) -> Rendered:
     if shown.rendered is None or shown.rendered.marks != marks:
         view = _view_of(service, shown)
         before, _, after = encode(structs.replace(view, as_of="@")).rpartition(b'"as_of":"@"')
@@ -53,9 +56,7 @@ def bodies_of(service: Service, shown: Sequence[Shown], away: bool) -> bytes:
     parts: list[bytes] = []
     marks, at, when = _marks(service), -1, b""
     for each in shown:
-        text = each.rendered
-        if text is None or text.marks != marks:
-            text = rendered(service, each)
+        text = _rendered(service, each, marks)
         if (now := as_of(each)) != at:  # mostly all are as of the same look at the ledger
             at, when = now, rfc3339(now).encode()
         parts += (b",", text.before, when, text.after)
